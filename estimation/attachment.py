@@ -1,0 +1,332 @@
+"""Preferential attachment, measured: entry, Simon's urn, the Yule age-size profile (eq 18-19).
+
+The equations stand in `simulation.attachment`. From one cross-section one gets Simon's p
+without a free parameter, the growth of entry plus exit from the ages, and the growth rate of
+items from the profile of sizes over ages. `downloads` is a 30-day flow, not a stock: Simon's
+urn can be held against it as a distribution, the Yule profile cannot.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+from numpy.typing import ArrayLike
+from scipy import optimize, special
+
+from estimation.counts import Counts, Floats, as_counts
+from estimation.errors import DataError
+from estimation.results import Estimate, FitResult, registered
+from simulation.attachment import SimonParams, YuleParams
+
+GAMMA_BOUND = 10.0  # 1/yr; the range THEORY gives for growth rates of items
+
+
+@registered
+@dataclass(frozen=True, eq=False, kw_only=True)
+class SimonFit(FitResult):
+    """Simon's urn from one cross-section: no free parameter.
+
+    Parameters
+    ----------
+    p
+        Items with at least one over the sum of all, the share of events that founded an item.
+    std_error
+        Of p, binomial.
+    """
+
+    p: float
+    std_error: float
+
+    title: ClassVar[str] = "Simon's urn (one cross-section)"
+
+    @property
+    def params(self) -> SimonParams:
+        """Return the parameters for `simulation.attachment.simulate_simon`."""
+        return SimonParams(p=self.p)
+
+    def estimates(self) -> dict[str, Estimate]:
+        """Return p and the predicted zeta = 1/(1 - p)."""
+        slope = 1.0 / (1.0 - self.p) ** 2
+        return {
+            "p": Estimate(value=self.p, std_error=self.std_error),
+            "zeta": Estimate(value=self.params.zeta, std_error=slope * self.std_error),
+        }
+
+
+@registered
+@dataclass(frozen=True, eq=False, kw_only=True)
+class EntryFit(FitResult):
+    """Growth rate of entry plus exit rate, from the ages of the items alive.
+
+    Parameters
+    ----------
+    rate
+        n + delta, 1/yr; negative when the young are rare.
+    std_error
+        From the information of the truncated exponential, times the square root of the design
+        effect where that is known.
+    horizon
+        Length of history T, years.
+    """
+
+    rate: float
+    std_error: float
+    horizon: float
+    mean_age: float
+    design_effect: float | None = None
+
+    title: ClassVar[str] = "Entry growth plus exit (truncated exponential ages)"
+
+    def estimates(self) -> dict[str, Estimate]:
+        """Return n + delta and the mean age."""
+        return {
+            "entry_growth_plus_exit": Estimate(
+                value=self.rate, std_error=self.std_error, unit="1/yr"
+            ),
+            "mean_age": Estimate(value=self.mean_age, unit="yr"),
+        }
+
+
+@registered
+@dataclass(frozen=True, eq=False, kw_only=True)
+class YuleFit(FitResult):
+    """Growth rate of items from the age-size profile of a stock (likes).
+
+    Parameters
+    ----------
+    gamma
+        Growth rate, 1/yr.
+    a
+        Attractiveness of an item without any success.
+    covariance : (2, 2) or None
+        Of (gamma, a), inverse of the numerical information.
+    entry_plus_exit, entry_std_error
+        n + delta and its error, from `EntryFit`.
+    log_likelihood
+        At the optimum, constants included.
+    """
+
+    gamma: float
+    a: float
+    covariance: Floats | None
+    entry_plus_exit: float
+    entry_std_error: float
+    log_likelihood: float
+    mean_ratio: float
+
+    title: ClassVar[str] = "Yule process with entry and exit (NB age-size profile)"
+
+    @property
+    def params(self) -> YuleParams | None:
+        """Return the parameters for `simulate_yule`, None when the fit failed."""
+        if not self.converged:
+            return None
+        return YuleParams(entry_plus_exit=self.entry_plus_exit, gamma=self.gamma, a=self.a)
+
+    def estimates(self) -> dict[str, Estimate]:
+        """Return gamma, a and, when converged, zeta = (n + delta)/gamma with its delta error."""
+        se = (None, None) if self.covariance is None else tuple(np.sqrt(np.diag(self.covariance)))
+        out = {
+            "gamma": Estimate(value=self.gamma, std_error=se[0], unit="1/yr"),
+            "a": Estimate(value=self.a, std_error=se[1]),
+        }
+        if not self.converged:
+            out["zeta"] = Estimate(value=None)
+        else:
+            zeta = self.entry_plus_exit / self.gamma
+            error = None
+            if se[0] is not None:
+                error = math.hypot(self.entry_std_error / self.gamma, zeta * se[0] / self.gamma)
+            out["zeta"] = Estimate(value=zeta, std_error=error)
+        return out
+
+
+def fit_simon(data: Counts | ArrayLike) -> SimonFit:
+    """Estimate Simon's p as items with at least one over the sum of all.
+
+    Raises
+    ------
+    DataError
+        Fractions, all zeros, or every item at exactly one (p = 1: no attachment to see).
+    """
+    counts = as_counts(data)
+    if not counts.is_integer:
+        raise DataError("Simon's urn needs whole-number counts; sizes in money have no p")
+    positive = counts.positive()
+    p = positive.n_obs / positive.total
+    if p >= 1.0:
+        raise DataError("every positive count is 1: Simon's p would be 1; nothing to attach to")
+    return SimonFit(
+        n_obs=counts.n_obs,
+        n_used=positive.n_obs,
+        p=p,
+        std_error=math.sqrt(p * (1.0 - p) / positive.total),
+    )
+
+
+def fit_entry(
+    ages: ArrayLike,
+    weights: ArrayLike | None = None,
+    *,
+    horizon: float,
+    design_effect: float | None = None,
+) -> EntryFit:
+    """Estimate n + delta from ages truncated at the length of history.
+
+    Solves 1/r - T/(exp(rT) - 1) = mean age; standard error from the truncated-exponential
+    information. The ages of the survivors estimate n + delta, not n.
+
+    Parameters
+    ----------
+    ages : (n,)
+        Years, in [0, horizon]; left-censored items (backfilled dates) taken out before.
+    weights : (n,) integers, optional
+        Items of each age.
+    horizon
+        Length of history in years.
+    design_effect
+        Variance inflation of the mean age by clusters, if known.
+    """
+    tau = np.asarray(ages, dtype=np.float64)
+    w = np.ones(tau.size) if weights is None else np.asarray(weights, dtype=np.float64)
+    if tau.size == 0 or w.sum() < 2:
+        raise DataError("fewer than two ages: entry cannot be measured")
+    if np.any(tau < 0) or np.any(tau > horizon) or not np.all(np.isfinite(tau)):
+        raise DataError(f"ages must lie between 0 and the horizon, {horizon:g} years")
+    n = float(w.sum())
+    mean = float(tau @ w) / n
+    if not 0 < mean < horizon:
+        raise DataError("all ages are equal to a bound: entry cannot be measured")
+    rate = float(
+        optimize.brentq(
+            lambda r: _mean_age(r, horizon) - mean, -500.0 / horizon, 500.0 / horizon, xtol=1e-13
+        )
+    )
+    return EntryFit(
+        n_obs=int(n),
+        n_used=int(n),
+        rate=rate,
+        std_error=math.sqrt((design_effect or 1.0) / (n * _age_variance(rate, horizon))),
+        horizon=horizon,
+        mean_age=mean,
+        design_effect=design_effect,
+    )
+
+
+def _mean_age(rate: float, horizon: float) -> float:
+    x = rate * horizon
+    if abs(x) < 1e-3:
+        return horizon * (0.5 - x / 12.0 + x**3 / 720.0)
+    return 1.0 / rate - horizon / math.expm1(x)
+
+
+def _age_variance(rate: float, horizon: float) -> float:
+    x = rate * horizon
+    if abs(x) < 1e-3:
+        return horizon**2 * (1.0 / 12.0 - x**2 / 240.0)
+    return 1.0 / rate**2 - (horizon / (2.0 * math.sinh(0.5 * x))) ** 2
+
+
+def fit_yule(
+    ages: ArrayLike, sizes: ArrayLike, weights: ArrayLike | None = None, *, entry: EntryFit
+) -> YuleFit:
+    """Estimate (gamma, a) from sizes given ages: L | age ~ NB(a, exp(-gamma age)).
+
+    Parameters
+    ----------
+    ages, sizes : (n,)
+        Age in years (> 0 for a positive size) and stock of each item; left-censored ages taken
+        out before.
+    weights : (n,) integers, optional
+        Items with this age and size.
+    entry
+        n + delta of the same items.
+
+    Notes
+    -----
+    The fit is marked as not converged, and predicts no zeta, when gamma reaches its bound of 10
+    a year, when the information is singular, or when the fitted profile misses the mean size of
+    the oldest fifth of the items by more than a factor of three: heterogeneity at birth makes
+    the likelihood run to explosive growth that the ages contradict.
+    """
+    tau, x = np.asarray(ages, dtype=np.float64), np.asarray(sizes, dtype=np.float64)
+    w = np.ones(tau.size) if weights is None else np.asarray(weights, dtype=np.float64)
+    if not tau.size == x.size == w.size:
+        raise DataError(f"{tau.size} ages, {x.size} sizes, {w.size} weights; give one each")
+    if np.any(x < 0) or np.any(x != np.floor(x)):
+        raise DataError("sizes must be whole numbers, not negative")
+    usable = tau > 0
+    if np.any(x[~usable] > 0):
+        raise DataError("an item of age 0 has a positive size: measure ages to the day's end")
+    tau, x, w = tau[usable], x[usable], w[usable]
+    if x.max(initial=0) == 0:
+        raise DataError("all sizes are zero: no growth to measure; check the column")
+
+    def cost(theta: Floats) -> float:
+        gamma, a = math.exp(theta[0]), math.exp(theta[1])
+        growth = gamma * tau
+        logs = (
+            special.gammaln(x + a)
+            - special.gammaln(a)
+            - special.gammaln(x + 1.0)
+            - a * growth
+            + x * np.log(-np.expm1(-growth))
+        )
+        return -float(logs @ w)
+
+    bounds = [(math.log(1e-4), math.log(GAMMA_BOUND)), (math.log(1e-6), math.log(1e4))]
+    best = min(
+        (
+            optimize.minimize(cost, start, method="L-BFGS-B", bounds=bounds)
+            for start in ([0.0, 0.0], [0.0, -3.0], [1.5, -3.0])
+        ),
+        key=lambda found: float(found.fun),
+    )
+    gamma, a = float(math.exp(best.x[0])), float(math.exp(best.x[1]))
+    covariance = _covariance(cost, best.x, np.array([gamma, a]))
+    old = tau >= _weighted_quantile(tau, w, 0.8)
+    with np.errstate(over="ignore"):
+        expected = float(a * np.expm1(gamma * tau[old]) @ w[old])
+    ratio = expected / max(float(x[old] @ w[old]), 1.0)
+    at_bound = gamma > 0.99 * GAMMA_BOUND
+    converged = covariance is not None and not at_bound and 1 / 3 < ratio < 3
+    notes = []
+    if not converged:
+        notes.append(
+            f"no Yule prediction: at gamma = {gamma:.3g}/yr the profile expects {ratio:.3g} times "
+            "the observed total of the oldest fifth of the items"
+        )
+    return YuleFit(
+        n_obs=int(w.sum()),
+        n_used=int(w.sum()),
+        converged=converged,
+        notes=tuple(notes),
+        gamma=gamma,
+        a=a,
+        covariance=covariance,
+        entry_plus_exit=entry.rate,
+        entry_std_error=entry.std_error,
+        log_likelihood=-float(best.fun),
+        mean_ratio=ratio,
+    )
+
+
+def _covariance(cost: object, theta: Floats, scale: Floats) -> Floats | None:
+    """Invert the numerical Hessian in log parameters and carry it to the parameters."""
+    from statsmodels.tools.numdiff import approx_hess3
+
+    hessian = approx_hess3(theta, cost)
+    if not np.all(np.isfinite(hessian)) or np.any(np.linalg.eigvalsh(hessian) <= 0):
+        return None
+    jacobian = np.diag(scale)
+    covariance: Floats = jacobian @ np.linalg.inv(hessian) @ jacobian
+    return covariance
+
+
+def _weighted_quantile(x: Floats, w: Floats, p: float) -> float:
+    order = np.argsort(x, kind="stable")
+    cumulative = np.cumsum(w[order])
+    return float(x[order][int(np.searchsorted(cumulative, p * cumulative[-1]))])

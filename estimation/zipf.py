@@ -1,0 +1,114 @@
+"""Rank-size regression of Gabaix & Ibragimov (2011, J. Bus. Econ. Stat. 29, 24-39).
+
+log(rank - 1/2) = a - zeta log(size) over the k largest items, standard error |b| sqrt(2/k)
+(their eq. 1.2 and Theorem 1). The slope reported is that of log rank on log size, -zeta; the
+slope of log size on log rank would be -1/zeta. Ties get consecutive ranks.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from estimation.counts import Counts, as_counts
+from estimation.errors import DataError
+from estimation.results import Estimate, FitResult, registered
+
+
+@registered
+@dataclass(frozen=True, eq=False, kw_only=True)
+class ZipfFit(FitResult):
+    """A rank-size regression over the k largest items.
+
+    Parameters
+    ----------
+    slope
+        Of log(rank - 1/2) on log(size), -zeta.
+    std_error
+        |slope| sqrt(2/k), valid for independent items from an exact Pareto tail; the ordinary
+        least-squares error is far too small because ranks are correlated.
+    k, threshold
+        Number of items used and the smallest of them.
+    r_squared
+        Of the regression; near 1 for almost any heavy tail, so no evidence by itself.
+    design_effect
+        Variance inflation by clusters, None where unknown. Intervals use it.
+    """
+
+    slope: float
+    intercept: float
+    std_error: float
+    k: int
+    threshold: float
+    r_squared: float
+    design_effect: float | None = None
+
+    title: ClassVar[str] = "Rank-size regression (Gabaix-Ibragimov)"
+
+    @property
+    def std_error_clustered(self) -> float:
+        """Standard error of the slope times the square root of the design effect."""
+        return self.std_error * math.sqrt(self.design_effect or 1.0)
+
+    def estimates(self) -> dict[str, Estimate]:
+        """Return the slope, zeta and the threshold."""
+        return {
+            "slope": Estimate(value=self.slope, std_error=self.std_error_clustered),
+            "zeta": Estimate(value=-self.slope, std_error=self.std_error_clustered),
+            "threshold": Estimate(value=self.threshold, unit="data"),
+        }
+
+
+def fit_zipf(data: Counts | ArrayLike, *, k: int, design_effect: float | None = None) -> ZipfFit:
+    """Regress log(rank - 1/2) on log(size) over the k largest items.
+
+    Parameters
+    ----------
+    data
+        Counts, or a flat array of non-negative numbers.
+    k
+        Number of items used, at least 3 and all of them positive.
+    design_effect
+        Variance inflation by clusters, if known.
+
+    Raises
+    ------
+    DataError
+        k outside its range, zeros among the k largest, or all of them equal.
+    """
+    from statsmodels.api import OLS, add_constant
+
+    counts = as_counts(data)
+    if k < 3:
+        raise DataError(f"k = {k}: the regression needs at least 3 items")
+    sizes = counts.largest(k)
+    if sizes[-1] <= 0:
+        positive = counts.n_obs - counts.n_zero
+        raise DataError(f"only {positive} items are positive: choose k at most {positive}")
+    if sizes[0] == sizes[-1]:
+        raise DataError(f"the {k} largest items all equal {sizes[0]:g}: choose a larger k")
+    ranks = np.arange(1, k + 1)
+    fitted = OLS(np.log(ranks - 0.5), add_constant(np.log(sizes))).fit()
+    slope = float(fitted.params[1])
+    return ZipfFit(
+        n_obs=counts.n_obs,
+        n_used=k,
+        slope=slope,
+        intercept=float(fitted.params[0]),
+        std_error=abs(slope) * math.sqrt(2.0 / k),
+        k=k,
+        threshold=float(sizes[-1]),
+        r_squared=float(fitted.rsquared),
+        design_effect=design_effect,
+    )
+
+
+def share_to_k(n: int, share: float) -> int:
+    """Return how many items the top `share` of n items are, rounded to the nearest."""
+    if not 0 < share <= 1:
+        raise DataError(f"share = {share:g} must lie in (0, 1]")
+    return max(1, round(n * share))

@@ -1,0 +1,1 @@
+"""The running system: sources, lake, Dagster graph, audit, report, command line."""

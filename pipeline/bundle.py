@@ -1,0 +1,108 @@
+"""Measure recordings into the small tables that travel with the project (`baimo tabulate`)."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from pipeline.errors import SourceError, TableError
+from pipeline.lake import write_parquet, write_text
+from pipeline.sources.recordings import load_recordings
+from pipeline.sources.reference import BUNDLED, HUB_TABLES
+from pipeline.sources.snapshots import REFERENCE, Input
+from pipeline.tables import TABLES, validate
+from pipeline.tabulate import join_population, tabulate_hub
+
+TVL_DIGITS = 4
+GROWTH_DECIMALS = 3
+KEEPS = (
+    "The joint frequency table keeps every marginal, cohort and joint statistic of creation day, "
+    "downloads and likes, and the population table those of TVL on two dates."
+)
+DROPS = "It drops identity and tags: names, owners, tasks and licences survive only as totals."
+
+
+def bundle(snapshots: list[str], out: Path, about: dict[str, dict[str, str]]) -> list[Path]:
+    """Measure recordings and write the frequency tables with their manifest.
+
+    Parameters
+    ----------
+    snapshots
+        Files or folders, as for `baimo run --source`; together they must hold a full model
+        listing with authors, protocol tables of two dates and a TVL history.
+    out
+        Folder for the tables.
+    about
+        File name -> {"source", "licence"}: what the recordings' publishers state.
+    """
+    loaded = load_recordings(*snapshots)
+    if any(i.name.startswith(f"{REFERENCE}/") for i in loaded.inputs):
+        lacking = [line for line in loaded.ignored if "stands in" in line]
+        raise SourceError(f"cannot tabulate: {'; '.join(lacking)}; add the missing recording")
+    clean = {name: validate(frame, TABLES[name]).good for name, frame in loaded.frames.items()}
+    if clean["hub_models"]["author"].null_count() == clean["hub_models"].height:
+        raise TableError("cannot tabulate: the model listing has no authors; add the column")
+    tables = {
+        **tabulate_hub(clean["hub_models"], loaded.day),
+        "defi_population": _rounded_population(join_population(clean["defillama_protocols"])),
+        "tvl_weekly": clean["tvl_weekly"].with_columns(
+            pl.col("log_growth", "log_size").round(GROWTH_DECIMALS)
+        ),
+    }
+    paths = [out / f"{name}.parquet" for name in BUNDLED]
+    for name, path in zip(BUNDLED, paths, strict=True):
+        write_parquet(path, tables[name].select(TABLES[name].names), level=19)
+    manifest = {
+        "schema_version": 1,
+        "day": loaded.day.isoformat(),
+        "measured_with": f"baimo {version('baimo')}",
+        "keeps": KEEPS,
+        "drops": DROPS,
+        "rounding": f"TVL to {TVL_DIGITS} significant digits, logs to {GROWTH_DECIMALS} decimals",
+        "recordings": [_recording(i, about) for i in loaded.inputs],
+        "tables": {
+            name: _described(name, path, loaded.inputs)
+            for name, path in zip(BUNDLED, paths, strict=True)
+        },
+    }
+    write_text(out / "manifest.json", json.dumps(manifest, indent=1, ensure_ascii=False) + "\n")
+    return [*paths, out / "manifest.json"]
+
+
+def _rounded_population(population: pl.DataFrame) -> pl.DataFrame:
+    names = [n for n in TABLES["defi_population"].names if n != "n_protocols"]
+    rounded = population.with_columns(pl.col("tvl_before", "tvl_after").round_sig_figs(TVL_DIGITS))
+    return rounded.group_by(names).agg(pl.col("n_protocols").sum()).sort(names, nulls_last=True)
+
+
+def _recording(taken: Input, about: dict[str, dict[str, str]]) -> dict[str, Any]:
+    stated = about.get(Path(taken.name).name, {})
+    return {
+        "file": Path(taken.name).name,
+        "table": taken.table,
+        "taken_on": taken.taken_on,
+        "rows": taken.rows,
+        "sha256": taken.sha256,
+        "source": stated.get("source", "not stated"),
+        "licence": stated.get("licence", "not stated"),
+    }
+
+
+def _described(name: str, path: Path, inputs: tuple[Input, ...]) -> dict[str, Any]:
+    origin = (
+        "hub_models"
+        if name in HUB_TABLES
+        else ("defillama_protocols" if name == "defi_population" else "tvl_weekly")
+    )
+    dates = sorted(i.taken_on for i in inputs if i.table == origin)
+    return {
+        "meaning": TABLES[name].meaning,
+        "taken_on": " and ".join(dates),
+        "rows": pl.scan_parquet(path).select(pl.len()).collect().item(),
+        "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
+    }

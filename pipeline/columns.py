@@ -1,0 +1,133 @@
+"""Read one column of numbers from a stranger's file."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from pipeline.errors import SourceError
+
+
+def read_numbers(path: Path, column: str | None) -> NDArray[Any]:
+    """Read a numeric column of a CSV, Parquet, JSON, JSON lines or one-number-a-line file.
+
+    Whole numbers come back as int64, others as float64; nothing is dropped.
+
+    Raises
+    ------
+    SourceError
+        File or column missing, empty, or not all numbers: the message names the first line.
+    """
+    if not path.exists():
+        raise SourceError(f"{path}: no such file; check the path")
+    if path.is_dir():
+        raise SourceError(f"{path} is a folder; give a file")
+    if path.stat().st_size == 0:
+        raise SourceError(f"{path} is empty; give a file with numbers")
+    try:
+        series = _column(_frame(path), column, path)
+    except (OSError, ValueError, pl.exceptions.PolarsError) as error:
+        first = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise SourceError(f"{path}: cannot be read ({first}); check the file") from error
+    return _numbers(series, path)
+
+
+def _frame(path: Path) -> pl.DataFrame:
+    suffix = path.suffix.lower()
+    if suffix in (".parquet", ".pq"):
+        return pl.read_parquet(path)
+    if suffix in (".jsonl", ".ndjson"):
+        lines = path.read_text(encoding="utf-8").splitlines()
+        return _records([json.loads(line) for line in lines if line.strip()])
+    if suffix == ".json":
+        return _records(json.loads(path.read_text(encoding="utf-8")))
+    return _delimited(path)
+
+
+def _records(data: Any) -> pl.DataFrame:
+    if not isinstance(data, list) or not data:
+        raise ValueError("expected a list of numbers or records")
+    if not isinstance(data[0], dict):
+        return pl.DataFrame({"value": _texts(data)})
+    names = list(dict.fromkeys(key for row in data if isinstance(row, dict) for key in row))
+    rows = [row if isinstance(row, dict) else {} for row in data]
+    return pl.DataFrame({name: _texts([row.get(name) for row in rows]) for name in names})
+
+
+def _texts(values: list[Any]) -> list[str | None]:
+    return [None if v is None else v if isinstance(v, str) else json.dumps(v) for v in values]
+
+
+def _delimited(path: Path) -> pl.DataFrame:
+    with path.open(encoding="utf-8") as file:
+        first = next((line for line in file if line.strip()), "")
+    separator = next((s for s in ("\t", ";", ",") if s in first), ",")
+    headless = all(_is_number(cell) for cell in first.strip().split(separator))
+    frame = pl.read_csv(
+        path, separator=separator, has_header=not headless, infer_schema=False, encoding="utf8"
+    )
+    return frame.rename({"column_1": "value"}) if headless and frame.width == 1 else frame
+
+
+def _is_number(cell: str) -> bool:
+    try:
+        float(cell)
+    except ValueError:
+        return False
+    return True
+
+
+def _column(frame: pl.DataFrame, column: str | None, path: Path) -> pl.Series:
+    if frame.height == 0:
+        raise SourceError(f"{path} holds no rows; give a file with numbers")
+    if column is not None:
+        if column not in frame.columns:
+            raise SourceError(f"{path} has no column {column!r}; it has {', '.join(frame.columns)}")
+        return frame[column]
+    if frame.width == 1:
+        return frame.to_series()
+    usable = [name for name in frame.columns if _numeric(frame[name])]
+    if len(usable) == 1:
+        return frame[usable[0]]
+    raise SourceError(f"{path} has several columns; choose one with --column: {', '.join(usable)}")
+
+
+def _numeric(series: pl.Series) -> bool:
+    if series.dtype == pl.String:
+        return (
+            series.drop_nulls()
+            .head(1000)
+            .str.strip_chars()
+            .cast(pl.Float64, strict=False)
+            .null_count()
+            == 0
+        )
+    return series.dtype.is_numeric()
+
+
+def _numbers(series: pl.Series, path: Path) -> NDArray[Any]:
+    if series.dtype == pl.String:
+        texts = series.str.strip_chars()
+        parsed: pl.Series = texts.cast(pl.Int64, strict=False)
+        if parsed.null_count() > texts.null_count():
+            parsed = texts.cast(pl.Float64, strict=False)
+        if parsed.null_count() > texts.null_count():
+            place = int((parsed.is_null() & texts.is_not_null()).arg_max() or 0)
+            raise SourceError(
+                f"{path}: {series.name!r} is not all numbers; the first other value is "
+                f"{texts[place]!r} in row {place + 1}: correct or remove it"
+            )
+        series = parsed
+    if not series.dtype.is_numeric():
+        raise SourceError(f"{path}: column {series.name!r} is {series.dtype}, not numbers")
+    if series.null_count():
+        raise SourceError(
+            f"{path}: {series.null_count()} of {series.len()} values of {series.name!r} are "
+            "missing; drop or fill them"
+        )
+    return np.asarray(series.to_numpy())

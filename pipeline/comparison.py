@@ -1,0 +1,124 @@
+"""Observed against simulated: the headline table."""
+
+from __future__ import annotations
+
+import polars as pl
+
+from estimation.counts import Counts
+from estimation.demand import DemandFit
+from estimation.recovery import Replicated, compare_replicates, measure_sizes, zeta_verdict
+from pipeline.fits import SizeFits
+from pipeline.measures import MEASURES
+from pipeline.models import AttachmentCalibration, GrowthCalibration
+
+# Fixed before looking: differences that count as none.
+ZERO_MARGIN = 0.05
+TOP_MARGIN = 0.05
+
+Refits = dict[tuple[str, str], dict[str, Replicated]]
+
+
+def refit_models(simulated: pl.DataFrame, observed: dict[str, Counts]) -> Refits:
+    """Send every simulated sample through the fits of the data and compare."""
+    out: Refits = {}
+    for (model, measure), rows in simulated.group_by("model", "measure", maintain_order=True):
+        discrete = MEASURES[str(measure)].discrete
+        drawn = [
+            measure_sizes(
+                Counts(values=r["value"].to_numpy(), multiplicities=r["n_items"].to_numpy()),
+                discrete=discrete,
+            )
+            for _, r in rows.group_by("replicate", maintain_order=True)
+        ]
+        seen = measure_sizes(observed[str(measure)], discrete=discrete)
+        out[str(model), str(measure)] = compare_replicates(seen, drawn)
+    return out
+
+
+def judge(refit: dict[str, Replicated], fits: SizeFits) -> tuple[str, str]:
+    """Return (verdict, what it rests on) for one model of one size."""
+    tail = zeta_verdict(refit["zeta"], fits.tail.std_error_clustered)
+    checks = {
+        "zeta": tail == "matches",
+        "zeros": _close(refit["share_zero"], ZERO_MARGIN),
+        "top 1 %": _close(refit["top_1pct"], TOP_MARGIN),
+    }
+    missed = [name for name, ok in checks.items() if not ok]
+    gaps = (
+        f"zeta {refit['zeta'].observed:.3f} / {refit['zeta'].mean:.3f}, "
+        f"zeros {refit['share_zero'].observed:.3f} / {refit['share_zero'].mean:.3f}, "
+        f"top 1 % {refit['top_1pct'].observed:.3f} / {refit['top_1pct'].mean:.3f} "
+        "(observed / simulated)"
+    )
+    if tail == "cannot tell":
+        others = [name for name in missed if name != "zeta"]
+        return (f"misses {', '.join(others)}" if others else "cannot tell"), gaps
+    return (f"misses {', '.join(missed)}" if missed else "reproduces all three"), gaps
+
+
+def _close(compared: Replicated, margin: float) -> bool:
+    return abs(compared.observed - compared.mean) < margin
+
+
+def compare_models(
+    fits: dict[str, SizeFits],
+    refits: Refits,
+    predicted: dict[tuple[str, str], tuple[float | None, str]],
+) -> pl.DataFrame:
+    """Return the headline table, one row per size and model.
+
+    Parameters
+    ----------
+    fits
+        By measure.
+    refits
+        By (model, measure).
+    predicted
+        By (model, measure): the closed-form zeta, or None with the reason why there is none.
+    """
+    rows = []
+    for (model, measure), (zeta, remark) in predicted.items():
+        fit = fits[measure]
+        line = fit.zipf.get(MEASURES[measure].headline_cutoff)
+        interval = fit.tail.conf_int()["zeta"] or (None, None)
+        slope = (line.conf_int()["slope"] if line else None) or (None, None)
+        refit = refits.get((model, measure))
+        verdict, evidence = judge(refit, fit) if refit else ("no prediction", remark)
+        rows.append(
+            {
+                "measure": measure,
+                "n_obs": fit.tail.n_obs,
+                "x_min": fit.tail.x_min,
+                "n_tail": fit.tail.n_tail,
+                "zeta": fit.tail.zeta,
+                "zeta_low": interval[0],
+                "zeta_high": interval[1],
+                "slope_cutoff": MEASURES[measure].headline_cutoff,
+                "slope": line.slope if line else None,
+                "slope_low": slope[0],
+                "slope_high": slope[1],
+                "model": model,
+                "predicted_zeta": zeta,
+                "simulated_zeta": refit["zeta"].mean if refit else None,
+                "simulated_sd": refit["zeta"].sd if refit else None,
+                "verdict": verdict,
+                "evidence": evidence,
+            }
+        )
+    return pl.DataFrame(rows, infer_schema_length=None)
+
+
+def predicted_zetas(
+    attachment: AttachmentCalibration, demand: dict[str, DemandFit], growth: GrowthCalibration
+) -> dict[tuple[str, str], tuple[float | None, str]]:
+    """Return each model's closed-form zeta, or None with the reason why there is none."""
+    yule = attachment.yule_likes
+    remark = "; ".join(yule.notes)
+    return {
+        ("Simon", "downloads"): (attachment.simon_downloads.params.zeta, ""),
+        ("CES", "downloads"): (demand["downloads"].zeta, ""),
+        ("Simon", "likes"): (attachment.simon_likes.params.zeta, ""),
+        ("Yule", "likes"): (yule.params.zeta if yule.params else None, remark),
+        ("CES", "likes"): (demand["likes"].zeta, ""),
+        ("GBM", "tvl"): (growth.zeta.value, ""),
+    }

@@ -1,0 +1,146 @@
+"""Fits: tails and Zipf slopes of the three sizes; calibration of PA, CES and GBM."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import dagster as dg
+import polars as pl
+
+from pipeline.defs.shared import (
+    CALIBRATION,
+    PARTITIONS,
+    TAILS,
+    day_of,
+    numbers,
+    picture,
+    record_out,
+)
+
+
+@dg.multi_asset(
+    name="tails",
+    outs={
+        f"{name}_tail": record_out(
+            f"Power-law tail of {what}: CSN fit, rank-size slopes at every cut-off, Vuong tests "
+            "against four rivals, concentration.",
+            TAILS,
+        )
+        for name, what in (
+            ("downloads", "30-day downloads (author-clustered intervals)"),
+            ("likes", "likes (author-clustered intervals)"),
+            ("tvl", "DeFi TVL on the earlier date"),
+        )
+    },
+    partitions_def=PARTITIONS,
+)
+def tails(
+    hub_frequency: pl.DataFrame, hub_design_effects: pl.DataFrame, defi_population: pl.DataFrame
+) -> Iterator[Any]:
+    """Fit the tails of downloads, likes and TVL."""
+    from pipeline.fits import fit_sizes
+    from pipeline.measures import MEASURES, observed_sizes
+    from pipeline.report.figures import draw_ccdf, to_png
+
+    for name, counts in observed_sizes(hub_frequency, defi_population).items():
+        measure = MEASURES[name]
+        fits = fit_sizes(counts, measure, hub_design_effects if measure.discrete else None)
+        metadata = numbers(
+            {
+                "zeta": fits.tail.zeta,
+                "std_error": fits.tail.std_error_clustered,
+                "x_min": fits.tail.x_min,
+                "n_tail": fits.tail.n_tail,
+                "items": counts.n_obs,
+                "items_zero": counts.n_zero,
+            }
+        )
+        metadata["ccdf"] = picture(to_png(draw_ccdf(measure, counts, fits.tail, {}, None)))
+        yield dg.Output(fits, output_name=f"{name}_tail", metadata=metadata)
+
+
+@dg.multi_asset(
+    name="attachment_fit",
+    outs={
+        "attachment_fit": record_out(
+            "Preferential attachment (eq 18-19): growth of entry plus exit, Yule profile of likes "
+            "over ages, Simon's p of downloads and likes.",
+            CALIBRATION,
+        )
+    },
+    partitions_def=PARTITIONS,
+)
+def attachment_fit(
+    context: dg.AssetExecutionContext,
+    hub_frequency: pl.DataFrame,
+    hub_design_effects: pl.DataFrame,
+) -> Iterator[Any]:
+    """Calibrate preferential attachment."""
+    from pipeline.measures import DOWNLOADS, LIKES, hub_counts
+    from pipeline.models import calibrate_attachment
+
+    fit = calibrate_attachment(
+        hub_frequency,
+        hub_counts(hub_frequency, DOWNLOADS),
+        hub_counts(hub_frequency, LIKES),
+        hub_design_effects,
+        day_of(context),
+    )
+    metadata = numbers(
+        {
+            "entry_growth_plus_exit_per_year": fit.entry.rate,
+            "yule_gamma_per_year": fit.yule_likes.gamma,
+            "simon_p_downloads": fit.simon_downloads.p,
+            "simon_p_likes": fit.simon_likes.p,
+        }
+    )
+    metadata["yule_converged"] = dg.MetadataValue.bool(fit.yule_likes.converged)
+    yield dg.Output(fit, output_name="attachment_fit", metadata=metadata)
+
+
+@dg.multi_asset(
+    name="demand_fit",
+    outs={
+        "demand_fit": record_out(
+            "CES demand with Pareto tastes (eq 20-24): the taste exponent alpha over a band of "
+            "rho; one cross-section identifies only zeta.",
+            CALIBRATION,
+        )
+    },
+    partitions_def=PARTITIONS,
+)
+def demand_fit(downloads_tail: Any, likes_tail: Any) -> Iterator[Any]:
+    """Calibrate CES demand."""
+    from estimation.demand import fit_demand
+
+    fits = {"downloads": fit_demand(downloads_tail.tail), "likes": fit_demand(likes_tail.tail)}
+    alphas = {f"alpha_{name}": fit.params().alpha for name, fit in fits.items()}
+    yield dg.Output(fits, output_name="demand_fit", metadata=numbers(alphas))
+
+
+@dg.multi_asset(
+    name="growth_fit",
+    outs={
+        "growth_fit": record_out(
+            "GBM growth (eq 36-39): drift, dispersion, exit and size dependence of the population; "
+            "common factor and noise of the survivors' panel; entry.",
+            CALIBRATION,
+        )
+    },
+    partitions_def=PARTITIONS,
+)
+def growth_fit(defi_population: pl.DataFrame, tvl_weekly: pl.DataFrame) -> Iterator[Any]:
+    """Calibrate the GBM."""
+    from pipeline.models import calibrate_growth
+
+    fit = calibrate_growth(defi_population, tvl_weekly)
+    metadata = numbers(
+        {
+            "mu_per_year": fit.population.mu,
+            "sigma_per_root_year": fit.population.sigma,
+            "exit_rate_per_year": fit.population.exit_rate,
+            "size_slope_per_year": fit.population.size_slope,
+            "factor_share": fit.panel.factor_share,
+            "asymptotic_zeta": fit.zeta.value,
+        }
+    )
+    yield dg.Output(fit, output_name="growth_fit", metadata=metadata)

@@ -1,0 +1,153 @@
+"""Conclusions: comparison, audit, exported parameters, report."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import polars as pl
+
+from pipeline.defs.shared import CONCLUSIONS, PARTITIONS, day_of, numbers, record_out, rows
+
+
+@dg.multi_asset(
+    name="conclusions",
+    outs={
+        "comparison": dg.AssetOut(
+            description="The headline table: observed zeta and slope against each model.",
+            group_name=CONCLUSIONS,
+            kinds={"parquet"},
+        ),
+        "audit": record_out("The papers' claims with test, evidence and verdict.", CONCLUSIONS),
+    },
+    partitions_def=PARTITIONS,
+)
+def conclusions(
+    context: dg.AssetExecutionContext,
+    downloads_tail: Any,
+    likes_tail: Any,
+    tvl_tail: Any,
+    attachment_fit: Any,
+    demand_fit: Any,
+    growth_fit: Any,
+    attachment_refit: Any,
+    demand_refit: Any,
+    growth_refit: Any,
+    printed_equation: Any,
+    hub_frequency: pl.DataFrame,
+) -> Iterator[Any]:
+    """Hold the models against the data and the claims against both."""
+    from pipeline.audit import Evidence, audit_claims
+    from pipeline.comparison import compare_models, predicted_zetas
+
+    fits = {"downloads": downloads_tail, "likes": likes_tail, "tvl": tvl_tail}
+    compared = compare_models(
+        fits,
+        {**attachment_refit, **demand_refit, **growth_refit},
+        predicted_zetas(attachment_fit, demand_fit, growth_fit),
+    )
+    shown = compared.select("measure", "model", "predicted_zeta", "simulated_zeta", "verdict")
+    metadata = rows(compared) | {"verdicts": dg.MetadataValue.md(_markdown(shown))}
+    yield dg.Output(compared, output_name="comparison", metadata=metadata)
+    claims = audit_claims(Evidence(fits, hub_frequency, day_of(context), printed_equation))
+    verdicts = pl.DataFrame(
+        {"claim": [c.name for c in claims], "verdict": [c.verdict for c in claims]}
+    )
+    yield dg.Output(
+        claims,
+        output_name="audit",
+        metadata=numbers({"claims": len(claims)})
+        | {"verdicts": dg.MetadataValue.md(_markdown(verdicts))},
+    )
+
+
+class OutputConfig(dg.Config):
+    """Where report and parameters go; empty means data/out/<date>/."""
+
+    out: str = ""
+
+
+@dg.multi_asset(
+    name="published",
+    outs={
+        "parameters": dg.AssetOut(
+            description="Every estimate with error, interval, unit, method and equation: "
+            "parameters.json and .csv.",
+            group_name=CONCLUSIONS,
+            kinds={"json", "csv"},
+        ),
+        "report": record_out("report.html, one file; tables behind every figure.", CONCLUSIONS),
+    },
+    partitions_def=PARTITIONS,
+)
+def published(
+    context: dg.AssetExecutionContext,
+    config: OutputConfig,
+    provenance: Any,
+    comparison: pl.DataFrame,
+    audit: Any,
+    downloads_tail: Any,
+    likes_tail: Any,
+    tvl_tail: Any,
+    attachment_fit: Any,
+    demand_fit: Any,
+    growth_fit: Any,
+    attachment_simulation: pl.DataFrame,
+    demand_simulation: pl.DataFrame,
+    growth_simulation: pl.DataFrame,
+    hub_frequency: pl.DataFrame,
+    hub_totals: pl.DataFrame,
+    hub_top: pl.DataFrame,
+    defi_population: pl.DataFrame,
+) -> Iterator[Any]:
+    """Write the parameters and the report."""
+    from pipeline.export import collect_parameters, export_parameters
+    from pipeline.report.page import Findings, render_report
+    from pipeline.settings import out_dir
+
+    day = day_of(context)
+    out = Path(config.out).expanduser() if config.out else out_dir(day)
+    fits = {"downloads": downloads_tail, "likes": likes_tail, "tvl": tvl_tail}
+    parameters = collect_parameters(fits, attachment_fit, demand_fit, growth_fit)
+    files = export_parameters(out, parameters, provenance)
+    yield dg.Output(
+        parameters,
+        output_name="parameters",
+        metadata=rows(parameters)
+        | {"files": dg.MetadataValue.md("\n".join(f"- {f}" for f in files))},
+    )
+    page = render_report(
+        out,
+        Findings(
+            day=day,
+            provenance=provenance,
+            comparison=comparison,
+            claims=audit,
+            fits=fits,
+            attachment=attachment_fit,
+            growth=growth_fit,
+            simulated=pl.concat([attachment_simulation, demand_simulation, growth_simulation]),
+            frequency=hub_frequency,
+            population=defi_population,
+            totals=hub_totals,
+            top=hub_top,
+        ),
+    )
+    yield dg.Output(
+        {"path": str(page)},
+        output_name="report",
+        metadata={"report": dg.MetadataValue.path(str(page))},
+    )
+
+
+def _markdown(frame: pl.DataFrame) -> str:
+    head = "| " + " | ".join(frame.columns) + " |"
+    rule = "|" + "---|" * frame.width
+    body = ["| " + " | ".join(_cell(value) for value in row) + " |" for row in frame.iter_rows()]
+    return "\n".join([head, rule, *body])
+
+
+def _cell(value: object) -> str:
+    if value is None:
+        return "-"
+    return f"{value:.3f}" if isinstance(value, float) else str(value)

@@ -1,0 +1,121 @@
+"""The lake: one file per table and day, written whole or not at all.
+
+`<root>/<table>/date=YYYY-MM-DD/<table>.parquet` holds tables (hive partitions that Polars,
+DuckDB and pandas read as they are), `….json` holds fitted results. A write goes to a temporary
+file in the same folder, is flushed to disk and renamed, so a reader never sees half a file and
+the same content gives the same bytes.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from pipeline.errors import LakeError
+
+
+def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
+    """Let `write` fill a temporary file, then put it in the place of `path`.
+
+    Raises
+    ------
+    LakeError
+        The folder cannot be written or the disk is full; `path` is left as it was.
+    """
+    temporary: Path | None = None
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent)
+        os.close(handle)
+        temporary = Path(name)
+        write(temporary)
+        with temporary.open("rb+") as file:
+            os.fsync(file.fileno())
+        temporary.chmod(0o644)
+        temporary.replace(path)
+    except OSError as error:
+        raise LakeError(
+            f"cannot write {path}: {error.strerror or error}; "
+            "choose another folder or make room, nothing was changed"
+        ) from error
+    finally:
+        if temporary is not None:
+            temporary.unlink(missing_ok=True)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text file atomically."""
+    write_atomically(path, lambda temporary: _write_text(temporary, text))
+
+
+def _write_text(path: Path, text: str) -> None:
+    path.write_text(text, encoding="utf-8")
+
+
+def write_parquet(path: Path, frame: pl.DataFrame, *, level: int = 3) -> None:
+    """Write a Parquet file (zstd) atomically."""
+    write_atomically(
+        path,
+        lambda temporary: frame.write_parquet(
+            temporary, compression="zstd", compression_level=level, statistics=True
+        ),
+    )
+
+
+def check_writable(folder: Path) -> None:
+    """Raise LakeError now rather than at the end of a long run if `folder` cannot be written."""
+    probe = folder / ".baimo-probe"
+    write_text(probe, "")
+    probe.unlink(missing_ok=True)
+
+
+@dataclass(frozen=True)
+class Lake:
+    """Tables and results of every day under one root."""
+
+    root: Path
+
+    def path(self, name: str, day: date, suffix: str = "parquet") -> Path:
+        """Return where `name` of `day` lies."""
+        return self.root / name / f"date={day.isoformat()}" / f"{name}.{suffix}"
+
+    def write_table(self, name: str, day: date, frame: pl.DataFrame) -> Path:
+        """Write one table of one day and return its path."""
+        path = self.path(name, day)
+        write_parquet(path, frame)
+        return path
+
+    def read_table(self, name: str, day: date) -> pl.DataFrame:
+        """Read one table of one day."""
+        return pl.read_parquet(self._existing(name, day, "parquet"), hive_partitioning=False)
+
+    def write_record(self, name: str, day: date, record: Any) -> Path:
+        """Write plain JSON values and return the path."""
+        path = self.path(name, day, "json")
+        write_text(path, json.dumps(record, ensure_ascii=False, separators=(",", ":")) + "\n")
+        return path
+
+    def read_record(self, name: str, day: date) -> Any:
+        """Read what `write_record` wrote."""
+        return json.loads(self._existing(name, day, "json").read_text(encoding="utf-8"))
+
+    def days(self, name: str) -> list[date]:
+        """Return the days for which `name` has been written, ascending."""
+        folders = sorted((self.root / name).glob("date=*"))
+        return [date.fromisoformat(f.name.removeprefix("date=")) for f in folders]
+
+    def _existing(self, name: str, day: date, suffix: str) -> Path:
+        path = self.path(name, day, suffix)
+        if not path.exists():
+            raise LakeError(
+                f"{name} of {day} is not in the lake ({path}); materialise it first: baimo run"
+            )
+        return path

@@ -1,0 +1,298 @@
+"""Calibrate each mechanism on the tables, and draw it at the observed size.
+
+Preferential attachment (Simon, Yule, eq 19 as printed), CES demand, GBM growth. Each draw has
+the observed number of items and the observed total (or ages and entry sizes), so that it can go
+through the same fits as the data.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import date
+
+import numpy as np
+import polars as pl
+
+from estimation.attachment import EntryFit, SimonFit, YuleFit, fit_entry, fit_simon, fit_yule
+from estimation.counts import Counts, Floats
+from estimation.demand import DemandFit
+from estimation.growth import (
+    PanelGrowthFit,
+    PopulationGrowthFit,
+    fit_entry_growth,
+    fit_panel_growth,
+    fit_population_growth,
+)
+from estimation.recovery import replicate
+from estimation.results import Estimate, registered
+from pipeline.measures import (
+    BIRTH_TRANSIENT_WEEKS,
+    DAYS_PER_YEAR,
+    DEFI_START,
+    LISTING_FLOOR,
+    expand,
+    hub_ages,
+)
+from simulation.attachment import (
+    PrintedAttachmentParams,
+    simulate_printed,
+    simulate_simon,
+    simulate_yule,
+)
+from simulation.demand import simulate_demand
+from simulation.growth import GrowthParams, simulate_growth
+
+Draw = Callable[[np.random.Generator], Counts]
+QUARTER_MIDDLE_DAYS = 45
+
+
+@registered
+@dataclass(frozen=True, eq=False, kw_only=True)
+class AttachmentCalibration:
+    """PA on the Hub: entry from the ages, Yule from likes over ages, Simon from each total."""
+
+    entry: EntryFit
+    yule_likes: YuleFit
+    simon_downloads: SimonFit
+    simon_likes: SimonFit
+
+
+@registered
+@dataclass(frozen=True, eq=False, kw_only=True)
+class GrowthCalibration:
+    """GBM on DeFi: population, survivors' panel, entry, and the start of every path.
+
+    Parameters
+    ----------
+    log_entry : (e,)
+        Log TVL of protocols listed in the last quarter: observed entry sizes.
+    ages : (n,)
+        Age of each protocol with a positive TVL on the earlier date, in years.
+    n_age_assumed
+        How many of them have no listing date and got the middle of the time before listing
+        dates began.
+    """
+
+    population: PopulationGrowthFit
+    panel: PanelGrowthFit
+    entry_growth: Estimate
+    log_entry: Floats
+    ages: Floats
+    n_age_assumed: int
+
+    @property
+    def params(self) -> GrowthParams:
+        """Return the calibrated GBM, entry growth included."""
+        return self.population.params(entry_growth=self.entry_growth.value or 0.0)
+
+    @property
+    def zeta(self) -> Estimate:
+        """Return the asymptotic zeta with its delta-method error, None where none exists."""
+        p = self.params
+        rate = p.exit_rate + p.entry_growth
+        if rate <= 0:
+            return Estimate(value=None)
+        zeta, s2 = p.zeta, p.sigma**2
+        slope = s2 * zeta + p.m
+        # Derivatives in (m, sigma^2) rather than (mu, sigma^2): m and sigma^2 are uncorrelated.
+        d_m, d_s2, d_rate = -zeta / slope, -(zeta**2) / (2.0 * slope), 1.0 / slope
+        pop = self.population
+        variance = (
+            (d_m * pop.m_std_error) ** 2
+            + (d_s2 * 2.0 * p.sigma * pop.sigma_std_error) ** 2
+            + d_rate**2 * (pop.exit_std_error**2 + (self.entry_growth.std_error or 0.0) ** 2)
+        )
+        return Estimate(value=zeta, std_error=math.sqrt(variance))
+
+
+def calibrate_attachment(
+    frequency: pl.DataFrame, downloads: Counts, likes: Counts, effects: pl.DataFrame, day: date
+) -> AttachmentCalibration:
+    """Calibrate preferential attachment from one cross-section of the Hub."""
+    dated, horizon = hub_ages(frequency, day)
+    effect = effects.filter((pl.col("measure") == "age") & (pl.col("statistic") == "mean"))
+    entry = fit_entry(
+        dated["age"].to_numpy(),
+        dated["n_models"].to_numpy(),
+        horizon=horizon,
+        design_effect=float(effect["design_effect"][0]) if effect.height else None,
+    )
+    profile = dated.group_by("age", "likes").agg(pl.col("n_models").sum()).sort("age", "likes")
+    yule = fit_yule(
+        profile["age"].to_numpy(),
+        profile["likes"].to_numpy(),
+        profile["n_models"].to_numpy(),
+        entry=entry,
+    )
+    return AttachmentCalibration(
+        entry=entry,
+        yule_likes=yule,
+        simon_downloads=fit_simon(downloads),
+        simon_likes=fit_simon(likes),
+    )
+
+
+def calibrate_growth(population: pl.DataFrame, weekly: pl.DataFrame) -> GrowthCalibration:
+    """Calibrate the GBM from two dates of the population and the survivors' panel."""
+    rows = expand(population, "n_protocols")
+    before_on, after_on = rows["before_on"][0], rows["after_on"][0]
+    alive = rows.filter(pl.col("tvl_before") > 0)
+    after = alive["tvl_after"].fill_null(np.nan).to_numpy()
+    fit = fit_population_growth(
+        alive["tvl_before"].to_numpy(), after, years=(after_on - before_on).days / DAYS_PER_YEAR
+    )
+    grown = weekly.filter(pl.col("age_weeks") >= BIRTH_TRANSIENT_WEEKS)
+    panel = fit_panel_growth(
+        grown["protocol_number"].to_numpy(),
+        (grown["week"].cast(pl.Int32) // 7).to_numpy(),
+        grown["log_growth"].to_numpy(),
+    )
+    assumed = (before_on - (DEFI_START + (LISTING_FLOOR - DEFI_START) / 2)).days
+    listed = (pl.lit(before_on) - pl.col("listed_on")).dt.total_days() - QUARTER_MIDDLE_DAYS
+    ages = alive.select(
+        pl.max_horizontal(listed, pl.lit(1)).fill_null(assumed) / DAYS_PER_YEAR
+    ).to_series()
+    listings = rows.filter(~pl.col("entrant")).drop_nulls("listed_on")
+    newest = listings["listed_on"].max()
+    entry_sizes = alive.filter(pl.col("listed_on") == newest)["tvl_before"].log()
+    return GrowthCalibration(
+        population=fit,
+        panel=panel,
+        entry_growth=_entry_growth(listings, before_on),
+        log_entry=entry_sizes.sort().to_numpy(),
+        ages=np.where(alive["listed_on"].is_null(), assumed / DAYS_PER_YEAR, ages.to_numpy()),
+        n_age_assumed=alive["listed_on"].null_count(),
+    )
+
+
+def _entry_growth(listings: pl.DataFrame, until: date) -> Estimate:
+    """Fit the Poisson trend of listings over whole quarters."""
+    whole = listings.filter(
+        (pl.col("listed_on") > LISTING_FLOOR)
+        & (pl.col("listed_on").dt.offset_by("1q") <= pl.lit(until).dt.offset_by("7d"))
+    )
+    per_quarter = whole.group_by("listed_on").len().sort("listed_on")["len"].to_numpy()
+    if per_quarter.size < 4:
+        return Estimate(value=None, unit="1/yr")
+    return fit_entry_growth(per_quarter, step_years=0.25)
+
+
+def draw_attachment(
+    calibration: AttachmentCalibration, frequency: pl.DataFrame, totals: dict[str, int], day: date
+) -> dict[tuple[str, str], Draw]:
+    """Return the PA models to simulate: (model, measure) -> draw."""
+    draws: dict[tuple[str, str], Draw] = {}
+    for measure, fit in (
+        ("downloads", calibration.simon_downloads),
+        ("likes", calibration.simon_likes),
+    ):
+        draws["Simon", measure] = _simon(fit, totals[measure])
+    yule = calibration.yule_likes.params
+    if yule is not None:
+        dated, _ = hub_ages(frequency, day)
+        ages = expand(dated.select("age", "n_models"), "n_models")["age"].to_numpy()
+        draws["Yule", "likes"] = lambda rng: Counts.from_sample(simulate_yule(yule, ages, rng))
+    return draws
+
+
+def _simon(fit: SimonFit, total: int) -> Draw:
+    return lambda rng: Counts.from_sample(simulate_simon(fit.params, total, rng))
+
+
+def draw_demand(
+    fits: dict[str, DemandFit], n_items: int, totals: dict[str, int]
+) -> dict[tuple[str, str], Draw]:
+    """Return the CES models to simulate."""
+    return {
+        ("CES", measure): _demand(fit, n_items, totals[measure]) for measure, fit in fits.items()
+    }
+
+
+def _demand(fit: DemandFit, n_items: int, total: int) -> Draw:
+    return lambda rng: Counts.from_sample(simulate_demand(fit.params(), n_items, total, rng))
+
+
+def draw_growth(calibration: GrowthCalibration) -> dict[tuple[str, str], Draw]:
+    """Return the GBM to simulate: observed ages, observed entry sizes."""
+
+    def draw(rng: np.random.Generator) -> Counts:
+        return Counts.from_sample(
+            simulate_growth(calibration.params, calibration.log_entry, calibration.ages, rng)
+        )
+
+    return {("GBM", "tvl"): draw}
+
+
+def simulate_models(
+    draws: dict[tuple[str, str], Draw], *, n_replications: int, seed: int
+) -> pl.DataFrame:
+    """Draw every model and return the histograms: model, measure, replicate, value, n_items."""
+    parts = []
+    for (model, measure), draw in draws.items():
+        key = [seed, *f"{model}/{measure}".encode()]
+        for i, counts in enumerate(replicate(draw, n_replications=n_replications, seed=key)):
+            parts.append(
+                pl.DataFrame({"value": counts.values, "n_items": counts.multiplicities}).select(
+                    pl.lit(model).alias("model"),
+                    pl.lit(measure).alias("measure"),
+                    pl.lit(i, dtype=pl.Int32).alias("replicate"),
+                    "value",
+                    "n_items",
+                )
+            )
+    return pl.concat(parts)
+
+
+@registered
+@dataclass(frozen=True, kw_only=True)
+class PrintedEquation:
+    """What eq 19 as printed yields from equal starts, at full size.
+
+    Parameters
+    ----------
+    n_items, days
+        Size and horizon of the simulation; total inflow is that of the data.
+    zeta
+        CCDF exponent that the tail fit finds: large means no tail.
+    skewness, excess_kurtosis
+        0 and 0 for the normal distribution that the theory predicts.
+    share_negative
+        Share of items driven below zero, which the printed equation allows.
+    """
+
+    n_items: int
+    days: float
+    zeta: float
+    skewness: float
+    excess_kurtosis: float
+    share_negative: float
+
+
+def simulate_printed_equation(likes: Counts, days: float, seed: int) -> PrintedEquation:
+    """Run eq 19 as printed at the observed number of items and total, and measure the result.
+
+    Half of the observed total is there at the start, in equal parts, so that every inequality
+    comes from the equation; sigma makes the noise half as large as the start.
+    """
+    from scipy import stats
+
+    from estimation.tails import fit_tail
+
+    start = np.full(likes.n_obs, 0.5 * likes.total / likes.n_obs)
+    params = PrintedAttachmentParams(
+        eta=0.5 * likes.total / days, sigma=0.5 * float(start[0]) / math.sqrt(days)
+    )
+    rng = np.random.default_rng([seed, 19])
+    sizes = simulate_printed(params, start, days, rng)
+    upper = sizes[sizes > np.quantile(sizes, 0.99)]
+    tail = fit_tail(upper, discrete=False, x_min=float(upper.min()))
+    return PrintedEquation(
+        n_items=likes.n_obs,
+        days=days,
+        zeta=tail.zeta,
+        skewness=float(stats.skew(sizes)),
+        excess_kurtosis=float(stats.kurtosis(sizes)),
+        share_negative=float(np.mean(sizes < 0)),
+    )

@@ -1,0 +1,1 @@
+"""The report: figures, the page, the tables behind them."""

@@ -1,0 +1,232 @@
+"""Figures: rank-size and CCDF of one size, with fitted, predicted and simulated lines.
+
+The same figure goes into the report (SVG, with names on hover) and into Dagster (PNG).
+"""
+
+from __future__ import annotations
+
+import io
+import math
+import re
+from collections.abc import Mapping
+from html import escape
+from typing import Any
+
+import matplotlib
+import numpy as np
+import polars as pl
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from estimation.counts import Counts, Floats
+from estimation.tails import TailFit, tail_ccdf
+from estimation.zipf import ZipfFit
+from pipeline.measures import SHARES, Measure
+
+INK, FIT, GUIDE = "#1f2933", "#c2410c", "#9aa5b1"
+MODEL_COLOURS = {"Simon": "#2563eb", "Yule": "#0d9488", "CES": "#7c3aed", "GBM": "#15803d"}
+POINTS = 400
+STYLE: Any = {
+    "font.family": "sans-serif",
+    "font.size": 10,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.edgecolor": "#52606d",
+    "axes.labelcolor": INK,
+    "xtick.color": "#52606d",
+    "ytick.color": "#52606d",
+    "svg.fonttype": "none",
+    "svg.hashsalt": "baimo",
+    "legend.frameon": False,
+    "legend.fontsize": 9,
+}
+
+Line = tuple[Floats, Floats]
+
+
+def ccdf_points(counts: Counts, points: int = POINTS) -> Line:
+    """Return (x, P(X >= x)) of the positive items, thinned evenly in log x and log P."""
+    positive = counts.positive()
+    y = positive.exceedances() / counts.n_obs
+    keep = _thin(np.log(positive.values), points // 2) | _thin(np.log(y), points // 2)
+    return positive.values[keep], y[keep]
+
+
+def rank_size_points(counts: Counts, points: int = POINTS) -> Line:
+    """Return (size, rank) at the last item of each distinct value, thinned in log space."""
+    positive = counts.positive()
+    rank = positive.exceedances().astype(np.float64)
+    keep = _thin(np.log(positive.values), points // 2) | _thin(np.log(rank), points // 2)
+    return positive.values[keep], rank[keep]
+
+
+def _thin(x: Floats, points: int) -> np.ndarray:
+    """Mark the first element in each of `points` equal cells of x, and both ends."""
+    span = float(x.max() - x.min())
+    keep = np.zeros(x.size, dtype=bool)
+    if span == 0:
+        keep[:] = True
+        return keep
+    cell = np.floor((x - x.min()) / span * points)
+    _, first = np.unique(cell, return_index=True)
+    keep[first] = True
+    keep[[0, -1]] = True
+    return keep
+
+
+def draw_ccdf(
+    measure: Measure,
+    counts: Counts,
+    tail: TailFit,
+    simulated: Mapping[str, Counts],
+    top: pl.DataFrame | None,
+    predicted: Mapping[str, Line] | None = None,
+) -> Figure:
+    """Draw the CCDF with the fitted tail, predictions (dashed) and one simulated sample each."""
+    with matplotlib.rc_context(STYLE):
+        figure, axes = _log_axes(measure.unit, "share of items at least as large")
+        x, y = ccdf_points(counts)
+        axes.plot(x, y, ".", color=INK, ms=3.5, label="observed", zorder=3)
+        grid = np.geomspace(tail.x_min, counts.values[-1], 60)
+        level = tail.n_tail / counts.n_obs
+        label = f"fitted tail, ζ = {tail.zeta:.2f}"
+        axes.plot(grid, level * tail_ccdf(tail, grid), color=FIT, lw=2, label=label, zorder=4)
+        axes.axvline(tail.x_min, color=FIT, lw=0.8, ls=":")
+        for model, sample in simulated.items():
+            xs, ys = ccdf_points(sample)
+            axes.plot(xs, ys, color=MODEL_COLOURS[model], lw=1.3, label=f"{model}, simulated")
+        for model, (xs, ys) in (predicted or {}).items():
+            axes.plot(
+                xs, ys, color=MODEL_COLOURS[model], lw=1.1, ls="--", label=f"{model}, predicted"
+            )
+        _mark_top(axes, f"ccdf-{measure.name}", top, lambda r: r / counts.n_obs)
+        axes.set_ylim(0.5 / counts.n_obs, 2.0)
+        _clip(axes, counts)
+        axes.legend(loc="lower left")
+    return figure
+
+
+def draw_rank_size(
+    measure: Measure,
+    counts: Counts,
+    lines: Mapping[str, ZipfFit],
+    simulated: Mapping[str, Counts],
+    top: pl.DataFrame | None,
+) -> Figure:
+    """Draw log rank against log size with the regression at each cut-off and Zipf's slope."""
+    with matplotlib.rc_context(STYLE):
+        figure, axes = _log_axes(measure.unit, "rank")
+        size, rank = rank_size_points(counts)
+        axes.plot(size, rank, ".", color=INK, ms=3.5, label="observed", zorder=3)
+        largest = float(counts.values[-1])
+        anchor = counts.largest(min(100, counts.n_obs - counts.n_zero))
+        zipf = np.geomspace(anchor[-1] / 1e3, largest, 20)
+        axes.plot(zipf, anchor.size * anchor[-1] / zipf, color=GUIDE, lw=1, label="slope −1 (Zipf)")
+        shades = ("#fdba74", "#f97316", "#c2410c", "#7c2d12")
+        base = "all" if measure.discrete else "positive"
+        chosen = [f"{share}_{base}" for share in SHARES] + ["top100"]
+        for label, shade in zip(chosen, shades, strict=True):
+            line = lines.get(label)
+            if line is None:
+                continue
+            xs = np.geomspace(line.threshold, largest, 20)
+            ys = np.exp(line.intercept + line.slope * np.log(xs)) + 0.5
+            axes.plot(
+                xs, ys, color=shade, lw=1.8, zorder=4, label=f"{spoken(label)}: {line.slope:.2f}"
+            )
+        for model, sample in simulated.items():
+            xs, ys = rank_size_points(sample)
+            axes.plot(xs, ys, color=MODEL_COLOURS[model], lw=1.1, label=f"{model}, simulated")
+        _mark_top(axes, f"rank-{measure.name}", top, lambda r: r)
+        axes.set_ylim(0.7, 2.0 * counts.n_obs)
+        _clip(axes, counts)
+        axes.legend(loc="lower left")
+    return figure
+
+
+def spoken(label: str) -> str:
+    """Return a cut-off's label in words."""
+    base, _, of = label.partition("_")
+    words = base.removeprefix("top").replace("pct", " %")
+    return f"top {words}" + (" of positive" if of == "positive" else "")
+
+
+def _log_axes(x_label: str, y_label: str) -> tuple[Figure, Axes]:
+    figure = Figure(figsize=(5.6, 4.2), layout="constrained")
+    axes = figure.add_subplot()
+    axes.set_xscale("log")
+    axes.set_yscale("log")
+    axes.set_xlabel(x_label)
+    axes.set_ylabel(y_label)
+    return figure, axes
+
+
+def _clip(axes: Axes, counts: Counts) -> None:
+    low = max(float(counts.positive().values[0]), float(counts.values[-1]) * 1e-11)
+    axes.set_xlim(0.7 * low, 30.0 * float(counts.values[-1]))
+
+
+def _mark_top(axes: Axes, prefix: str, top: pl.DataFrame | None, place: object) -> None:
+    """Put an invisible handle with a name on each of the largest items."""
+    if top is None:
+        return
+    for row in top.iter_rows(named=True):
+        axes.plot(
+            row["size"],
+            place(row["rank"]),  # type: ignore[operator]
+            "o",
+            ms=7,
+            color=FIT,
+            alpha=0.0,
+            gid=f"{prefix}-{row['rank']}",
+            zorder=6,
+        )
+
+
+def to_png(figure: Figure) -> bytes:
+    """Return a small PNG for the Dagster UI."""
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=80, metadata={"Software": None})
+    return buffer.getvalue()
+
+
+def to_svg(figure: Figure, title: str, names: Mapping[str, str]) -> str:
+    """Return an inline SVG that scales with the page; `names` maps handle ids to hover texts."""
+    buffer = io.StringIO()
+    with matplotlib.rc_context(STYLE):
+        figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
+    text = buffer.getvalue()
+    text = text[text.index("<svg") :]
+    text = re.sub(r'<svg ([^>]*?)width="[^"]*"', r"<svg \1", text, count=1)
+    text = re.sub(r'<svg ([^>]*?)height="[^"]*"', r"<svg \1", text, count=1)
+    text = text.replace("<svg ", f'<svg role="img" aria-label="{escape(title)}" ', 1)
+    text = re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.DOTALL)
+    prefix = re.sub(r"\W+", "-", title.lower())
+    text = _unique_ids(text, prefix, set(names))
+    for handle, name in names.items():
+        text = text.replace(
+            f'id="{handle}"', f'id="{handle}" class="named" tabindex="0" data-name="{escape(name)}"'
+        )
+    return text
+
+
+def _unique_ids(text: str, prefix: str, keep: set[str]) -> str:
+    """Prefix the ids inside one SVG, so that several live in one page."""
+    ids = set(re.findall(r'id="([^"]+)"', text)) - keep
+    text = re.sub(
+        r'id="([^"]+)"', lambda m: m[0] if m[1] in keep else f'id="{prefix}-{m[1]}"', text
+    )
+    return re.sub(
+        r'(href="#|url\(#)([^")]+)',
+        lambda m: f"{m[1]}{prefix}-{m[2]}" if m[2] in ids else m[0],
+        text,
+    )
+
+
+def yule_simon_ccdf(rho: float, share_positive: float, largest: float) -> Line:
+    """Return Simon's stationary law (x, P(X >= x)), scaled to the share of positive items."""
+    from scipy.special import gammaln
+
+    x = np.unique(np.floor(np.geomspace(1.0, largest, 80)))
+    y = np.exp(gammaln(x) + math.lgamma(rho + 1.0) - gammaln(x + rho))
+    return x, share_positive * y

@@ -1,0 +1,153 @@
+"""The report: one HTML file without external requests, and the tables behind its figures."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
+from markupsafe import Markup
+
+from estimation.counts import Counts
+from pipeline.audit import Claim
+from pipeline.fits import SizeFits
+from pipeline.lake import write_parquet, write_text
+from pipeline.measures import MEASURES, Measure, observed_sizes
+from pipeline.models import AttachmentCalibration, GrowthCalibration
+from pipeline.report import figures, words
+from simulation.growth import mixture_ccdf
+
+
+@dataclass(frozen=True, eq=False)
+class Findings:
+    """All that the report shows."""
+
+    day: date
+    provenance: dict[str, Any]
+    comparison: pl.DataFrame
+    claims: tuple[Claim, ...]
+    fits: dict[str, SizeFits]
+    attachment: AttachmentCalibration
+    growth: GrowthCalibration
+    simulated: pl.DataFrame
+    frequency: pl.DataFrame
+    population: pl.DataFrame
+    totals: pl.DataFrame
+    top: pl.DataFrame
+
+
+def render_report(out: Path, findings: Findings) -> Path:
+    """Write report.html and tables/*.parquet under `out` and return the page's path."""
+    observed = observed_sizes(findings.frequency, findings.population)
+    sections = [_section(MEASURES[name], counts, findings) for name, counts in observed.items()]
+    environment = Environment(
+        loader=PackageLoader("pipeline.report", "."),
+        autoescape=select_autoescape(["html"]),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    page = environment.get_template("page.html").render(
+        day=findings.day,
+        version=version("baimo"),
+        provenance=findings.provenance,
+        lead=words.lead(findings.claims),
+        header=words.TABLE_HEADER,
+        rows=words.table_rows(findings.comparison),
+        sections=sections,
+        claims=findings.claims,
+        calibration=words.calibration_rows(findings.attachment, findings.growth),
+        totals=words.totals_rows(findings.totals),
+        distrust=words.distrust(findings.fits, findings.growth, findings.provenance),
+    )
+    for name, table in _tables(observed, findings).items():
+        write_parquet(out / "tables" / f"{name}.parquet", table)
+    path = out / "report.html"
+    write_text(path, page)
+    return path
+
+
+def _section(measure: Measure, counts: Counts, findings: Findings) -> dict[str, Any]:
+    fits = findings.fits[measure.name]
+    simulated = first_replicates(findings.simulated, measure.name)
+    top = findings.top.filter(pl.col("measure") == measure.name)
+    labels = top if top.height else None
+    ccdf = figures.draw_ccdf(
+        measure, counts, fits.tail, simulated, labels, _predicted(measure, counts, findings)
+    )
+    rank = figures.draw_rank_size(measure, counts, fits.zipf, simulated, labels)
+    return {
+        "title": measure.title,
+        "text": words.section_text(measure, fits),
+        "figures": [
+            Markup(figures.to_svg(rank, f"{measure.name} rank-size", _names(top, "rank", measure))),
+            Markup(figures.to_svg(ccdf, f"{measure.name} CCDF", _names(top, "ccdf", measure))),
+        ],
+        "rivals": words.rival_rows(fits),
+        "slopes": words.slope_rows(fits),
+    }
+
+
+def _names(top: pl.DataFrame, kind: str, measure: Measure) -> Mapping[str, str]:
+    return {
+        f"{kind}-{measure.name}-{row['rank']}": (
+            f"{row['rank']}. {row['model_id']}: {row['size']:,} {measure.name}"
+        )
+        for row in top.iter_rows(named=True)
+    }
+
+
+def first_replicates(simulated: pl.DataFrame, measure: str) -> dict[str, Counts]:
+    """Return the first simulated sample of every model of one size."""
+    rows = simulated.filter((pl.col("measure") == measure) & (pl.col("replicate") == 0))
+    return {
+        str(model): Counts(
+            values=part["value"].to_numpy(), multiplicities=part["n_items"].to_numpy()
+        )
+        for (model,), part in rows.group_by("model", maintain_order=True)
+    }
+
+
+def _predicted(measure: Measure, counts: Counts, findings: Findings) -> dict[str, figures.Line]:
+    largest = float(counts.values[-1])
+    if measure.name == "tvl":
+        x = np.geomspace(largest * 1e-10, largest, 60)
+        growth = findings.growth
+        return {"GBM": (x, mixture_ccdf(growth.params, x, growth.log_entry, growth.ages))}
+    simon = getattr(findings.attachment, f"simon_{measure.name}")
+    share = 1.0 - counts.n_zero / counts.n_obs
+    return {"Simon": figures.yule_simon_ccdf(simon.params.zeta, share, largest)}
+
+
+def _tables(observed: dict[str, Counts], findings: Findings) -> dict[str, pl.DataFrame]:
+    tables = {"comparison": findings.comparison, "simulated": findings.simulated}
+    for name, counts in observed.items():
+        tables[f"{name}_frequency"] = pl.DataFrame(
+            {"value": counts.values, "n_items": counts.multiplicities}
+        )
+        for model, (x, y) in _predicted(MEASURES[name], counts, findings).items():
+            tables[f"{name}_predicted_{model.lower()}"] = pl.DataFrame({"value": x, "ccdf": y})
+    tables["zipf"] = pl.DataFrame(
+        [
+            {
+                "measure": name,
+                "cutoff": label,
+                "k": line.k,
+                "threshold": line.threshold,
+                "slope": line.slope,
+                "intercept": line.intercept,
+                "std_error": line.std_error,
+                "design_effect": line.design_effect,
+            }
+            for name, fits in findings.fits.items()
+            for label, line in fits.zipf.items()
+        ],
+        infer_schema_length=None,
+    )
+    return tables

@@ -1,0 +1,199 @@
+"""The report's sentences and table cells, made from figures only."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import polars as pl
+
+from estimation.results import Estimate
+from pipeline.audit import Claim
+from pipeline.fits import SizeFits
+from pipeline.measures import MEASURES, Measure
+from pipeline.models import AttachmentCalibration, GrowthCalibration
+from pipeline.report.figures import spoken
+
+TABLE_HEADER = (
+    "measure",
+    "N",
+    "x_min",
+    "n_tail",
+    "zeta",
+    "95 %",
+    "slope",
+    "95 %",
+    "model",
+    "predicted",
+    "simulated",
+    "verdict",
+)
+
+
+def number(value: float | None, digits: int = 3) -> str:
+    """Format a number of ordinary size, '-' when unknown."""
+    return "-" if value is None else f"{value:.{digits}f}"
+
+
+def size(value: float) -> str:
+    """Format a size: thousands separated, no decimals."""
+    return f"{value:,.0f}"
+
+
+def interval(low: float | None, high: float | None) -> str:
+    """Format a confidence interval."""
+    return "-" if low is None or high is None else f"[{low:.2f}, {high:.2f}]"
+
+
+def table_rows(comparison: pl.DataFrame) -> list[tuple[str, ...]]:
+    """Return the headline table as text cells; a size is named on its first row only."""
+    rows: list[tuple[str, ...]] = []
+    last = ""
+    for r in comparison.iter_rows(named=True):
+        first = (
+            MEASURES[r["measure"]].title,
+            size(r["n_obs"]),
+            size(r["x_min"]),
+            size(r["n_tail"]),
+            number(r["zeta"]),
+            interval(r["zeta_low"], r["zeta_high"]),
+            number(r["slope"]) + ("*" if r["measure"] == "tvl" else ""),
+            interval(r["slope_low"], r["slope_high"]),
+        )
+        model = (
+            r["model"],
+            number(r["predicted_zeta"]),
+            number(r["simulated_zeta"]),
+            r["verdict"],
+        )
+        rows.append((*(first if r["measure"] != last else ("",) * len(first)), *model))
+        last = r["measure"]
+    return rows
+
+
+def lead(claims: tuple[Claim, ...]) -> str:
+    """Say in one sentence how the claims fared."""
+    verdicts = ("holds", "holds in part", "fails", "cannot be told")
+    counted = [(v, sum(c.verdict == v for c in claims)) for v in verdicts]
+    shown = ", ".join(f"{n} {_plural(v, n)}" for v, n in counted if n)
+    return f"Of {len(claims)} claims tested, {shown}."
+
+
+def _plural(verdict: str, n: int) -> str:
+    if n == 1:
+        return verdict
+    return verdict.replace("holds", "hold").replace("fails", "fail")
+
+
+def section_text(measure: Measure, fits: SizeFits) -> str:
+    """Describe one size in plain words."""
+    tail, held = fits.tail, fits.concentration
+    ci = tail.conf_int()["zeta"]
+    zeros = f" {tail.n_zero / tail.n_obs:.1%} are zero." if tail.n_zero else ""
+    clustered = " (author-clustered)" if tail.design_effect else ""
+    trimmed = fits.tail_without_largest
+    return (
+        f"{tail.n_obs:,} items;{zeros} The power law fits best from {size(tail.x_min)} "
+        f"{measure.unit} on: {tail.n_tail:,} items ({tail.n_tail / tail.n_obs:.2%}), "
+        f"zeta {tail.zeta:.3f} {interval(*ci) if ci else ''}{clustered}. The largest 1 % hold "
+        f"{held.top_1pct:.1%} of the total, the single largest {held.largest_share:.1%}; without "
+        f"it zeta is {trimmed.zeta:.3f} and the top 1 % hold "
+        f"{fits.concentration_without_largest.top_1pct:.1%}."
+    )
+
+
+def rival_rows(fits: SizeFits) -> list[tuple[str, ...]]:
+    """Return the Vuong tests as cells."""
+    return [
+        (
+            c.alternative.replace("_", " "),
+            number(c.log_likelihood_ratio, 2),
+            number(c.vuong, 2),
+            number(c.p_nested if c.p_nested is not None else c.p_value, 3),
+            c.verdict + (" (at its boundary)" if c.at_boundary else ""),
+        )
+        for c in fits.comparisons
+    ]
+
+
+def slope_rows(fits: SizeFits) -> list[tuple[str, ...]]:
+    """Return the rank-size regressions as cells."""
+    rows: list[tuple[str, ...]] = []
+    for label, line in fits.zipf.items():
+        ci = line.conf_int()["slope"]
+        rows.append(
+            (
+                spoken(label),
+                f"{line.k:,}",
+                size(line.threshold),
+                number(line.slope),
+                interval(*ci) if ci else "-",
+            )
+        )
+    return rows
+
+
+def calibration_rows(
+    attachment: AttachmentCalibration, growth: GrowthCalibration
+) -> list[tuple[str, ...]]:
+    """Return the calibrated parameters as cells: model, parameter, value, interval, unit."""
+    rows: list[tuple[str, ...]] = []
+    parts: list[tuple[str, dict[str, Estimate]]] = [
+        ("PA: entry from ages", attachment.entry.estimates()),
+        ("PA: Yule, likes over ages", attachment.yule_likes.estimates()),
+        ("PA: Simon, downloads", attachment.simon_downloads.estimates()),
+        ("PA: Simon, likes", attachment.simon_likes.estimates()),
+        ("GBM: population", growth.population.estimates()),
+        ("GBM: survivors' panel", growth.panel.estimates()),
+        ("GBM: entry", {"entry_growth": growth.entry_growth, "zeta_asymptotic": growth.zeta}),
+    ]
+    for title, estimates in parts:
+        for i, (name, e) in enumerate(estimates.items()):
+            ci = e.conf_int()
+            shown = "none" if e.value is None else f"{e.value:.4g}"
+            bounds = f"[{ci[0]:.4g}, {ci[1]:.4g}]" if ci else "-"
+            unit = "" if e.unit == "1" else e.unit
+            rows.append((title if i == 0 else "", name.replace("_", " "), shown, bounds, unit))
+    return rows
+
+
+def totals_rows(totals: pl.DataFrame) -> list[tuple[str, ...]]:
+    """Return models, downloads and likes by licence family as cells."""
+    families = totals.filter(pl.col("kind") == "licence_family").sort("n_models", descending=True)
+    return [
+        (r["name"], f"{r['n_models']:,}", f"{r['downloads']:,}", f"{r['likes']:,}")
+        for r in families.iter_rows(named=True)
+    ]
+
+
+def distrust(
+    fits: dict[str, SizeFits], growth: GrowthCalibration, provenance: dict[str, Any]
+) -> list[str]:
+    """Say what a careful reader should not take on trust."""
+    downloads = fits["downloads"]
+    hhi = downloads.concentration.hhi
+    hhi_trimmed = downloads.concentration_without_largest.hhi
+    lines = [
+        "A tail exponent alone tells no mechanism apart: several models can be tuned to any zeta. "
+        "Zeros and the share of the top 1 % are shown beside it; age cohorts and growth "
+        "statistics belong to a full verdict.",
+        f"One model holds {downloads.concentration.largest_share:.0%} of all downloads; without "
+        f"it the Herfindahl index falls from {hhi:.3f} to {hhi_trimmed:.3f}.",
+        "Downloads are a rolling 30-day flow of file requests, machines included; a model without "
+        "the files that are counted shows zero whatever its use.",
+        "Creation dates before 2 March 2022 are floored at that day: those ages are left out.",
+        "One author's models are not independent: intervals for the Hub are clustered by author "
+        + (
+            f"(variance times {downloads.tail.design_effect:.0f} for downloads at x_min)."
+            if downloads.tail.design_effect
+            else "where authors are known."
+        ),
+        "TVL in dollars moves with token prices and is not netted across protocols.",
+        "The weekly TVL panel holds winners only; it shows noise and its common factor, no drift. "
+        "The population drift is that of protocols alive on both dates, and a renamed protocol "
+        "counts as an exit.",
+        f"{growth.n_age_assumed} of {growth.ages.size} protocols have no listing date; they got "
+        "the middle of the time before listing dates began.",
+        "The x_min of a fit is chosen by the data; intervals hold it fixed.",
+    ]
+    lines += [note for note in provenance["notes"] if note]
+    return lines

@@ -1,0 +1,139 @@
+"""Run the whole graph in process: the job behind `baimo run`, visible in the UI afterwards."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from pipeline.errors import PipelineError
+from pipeline.lake import Lake, check_writable, write_text
+from pipeline.settings import dagster_home, lake_dir, out_dir
+from pipeline.sources import REFERENCE, load_snapshots
+from pipeline.sources.reference import read_manifest
+
+Step = Callable[[str, float | None], None]
+"""Called with a step's name when it starts (None) and when it is done (seconds)."""
+
+_INSTANCE = """\
+telemetry:
+  enabled: false
+nux:
+  enabled: false
+"""
+
+
+@dataclass(frozen=True, eq=False)
+class Finished:
+    """What a run leaves behind."""
+
+    day: date
+    out: Path
+    comparison: pl.DataFrame
+    claims: Any
+    provenance: dict[str, Any]
+
+
+class RunError(PipelineError):
+    """A step of the run failed; the message names the step."""
+
+
+def prepare_instance() -> Path:
+    """Create DAGSTER_HOME with telemetry and pop-ups off, and point Dagster to it."""
+    home = dagster_home().resolve()
+    config = home / "dagster.yaml"
+    if not config.exists():
+        write_text(config, _INSTANCE)
+    os.environ["DAGSTER_HOME"] = str(home)
+    return home
+
+
+def snapshot_day(source: str) -> date:
+    """Return the day that a source is filed under."""
+    if source == REFERENCE:
+        return date.fromisoformat(read_manifest()["day"])
+    return load_snapshots(source).day
+
+
+def run_graph(
+    source: str, out: Path | None, *, seed: int, n_replications: int, step: Step
+) -> Finished:
+    """Materialise every asset for one source.
+
+    Raises
+    ------
+    PipelineError, EstimationError
+        What a step refused, or RunError for anything unforeseen.
+    """
+    lake = Lake(lake_dir())
+    day = snapshot_day(source)
+    chosen = out if out is not None else out_dir(day)
+    for folder in (chosen, lake.root):
+        check_writable(folder)
+    prepare_instance()
+    import dagster as dg
+
+    from pipeline.definitions import JOB, build_defs
+
+    simulation = {"config": {"seed": seed, "n_replications": n_replications}}
+    config = {
+        "ops": {
+            "snapshots": {"config": {"source": source}},
+            "attachment_simulation": simulation,
+            "demand_simulation": simulation,
+            "growth_simulation": simulation,
+            "published": {"config": {"out": str(chosen.resolve())}},
+        },
+        "loggers": {"steps": {}},
+    }
+    definitions = dg.Definitions.merge(
+        build_defs(last_day=day), dg.Definitions(loggers={"steps": _step_logger(step)})
+    )
+    with dg.DagsterInstance.get() as instance:
+        result = definitions.resolve_job_def(JOB).execute_in_process(
+            run_config=config,
+            partition_key=day.isoformat(),
+            instance=instance,
+            raise_on_error=True,
+            tags={"baimo/source": source},
+        )
+    if not result.success:
+        raise RunError("the run did not finish; open `baimo ui` and read the failed step")
+    from pipeline.defs.lake_io import read_result
+
+    return Finished(
+        day=day,
+        out=chosen,
+        comparison=lake.read_table("comparison", day),
+        claims=read_result(lake, "audit", day),
+        provenance=read_result(lake, "provenance", day),
+    )
+
+
+def _step_logger(step: Step) -> Any:
+    """Return a Dagster logger that reports steps and swallows everything else."""
+    import dagster as dg
+
+    class StepHandler(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            event = getattr(record, "dagster_event", None)
+            if event is None:
+                return
+            if event.event_type_value == "STEP_START":
+                step(event.step_key, None)
+            elif event.event_type_value == "STEP_SUCCESS":
+                step(event.step_key, event.step_success_data.duration_ms / 1e3)
+
+    @dg.logger({})
+    def steps(_: Any) -> logging.Logger:
+        logger = logging.Logger("baimo.steps", logging.DEBUG)
+        logger.addHandler(StepHandler())
+        return logger
+
+    return steps

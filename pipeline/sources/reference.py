@@ -1,0 +1,106 @@
+"""The bundled reference: frequency tables written out as rows.
+
+The tables under data/reference were measured by `baimo tabulate`; here they become a snapshot
+again, with ids that say where they come from, and go through the same validation as live data.
+"""
+
+from __future__ import annotations
+
+import json
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from pipeline.errors import SourceError
+from pipeline.measures import expand
+from pipeline.settings import reference_dir
+from pipeline.sources.snapshots import REFERENCE, Input, Snapshots
+
+READY = ("hub_authors", "hub_design_effects", "hub_derivatives", "hub_totals", "hub_top")
+BUNDLED = ("hub_frequency", *READY, "defi_population", "tvl_weekly")
+HUB_TABLES = ("hub_frequency", *READY)
+
+
+def read_manifest() -> dict[str, Any]:
+    """Read the manifest of the bundled tables."""
+    path = reference_dir() / "manifest.json"
+    if not path.exists():
+        raise SourceError(f"the bundled reference is missing ({path}); reinstall baimo")
+    manifest: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return manifest
+
+
+def load_reference() -> Snapshots:
+    """Rebuild the reference snapshot from its frequency tables."""
+    manifest = read_manifest()
+    tables = {name: _read(name) for name in BUNDLED}
+    inputs = tuple(
+        Input(
+            table=name,
+            name=f"reference/{name}.parquet",
+            sha256=manifest["tables"][name]["sha256"],
+            rows=tables[name].height,
+            taken_on=manifest["tables"][name]["taken_on"],
+        )
+        for name in BUNDLED
+    )
+    return Snapshots(
+        day=date.fromisoformat(manifest["day"]),
+        frames={
+            "hub_models": _models(tables["hub_frequency"]),
+            "defillama_protocols": _protocols(tables["defi_population"]),
+            "tvl_weekly": tables["tvl_weekly"],
+        },
+        inputs=inputs,
+    )
+
+
+def load_ready() -> dict[str, pl.DataFrame]:
+    """Read the Hub tables that rows without authors and names cannot give."""
+    return {name: _read(name) for name in READY}
+
+
+def _read(name: str) -> pl.DataFrame:
+    path: Path = reference_dir() / f"{name}.parquet"
+    if not path.exists():
+        raise SourceError(f"the bundled table {path} is missing; reinstall baimo")
+    return pl.read_parquet(path)
+
+
+def _models(frequency: pl.DataFrame) -> pl.DataFrame:
+    rows = expand(frequency, "n_models")
+    number = pl.int_range(1, pl.len() + 1).cast(pl.String).str.zfill(7)
+    return rows.select(
+        hub_id=pl.concat_str(pl.lit("reference-"), number),
+        model_id=pl.concat_str(pl.lit("reference/"), number),
+        downloads="downloads",
+        likes="likes",
+        created_at=pl.col("created_on").cast(pl.Datetime("us")).dt.replace_time_zone("UTC"),
+        source=pl.lit(REFERENCE),
+    )
+
+
+def _protocols(population: pl.DataFrame) -> pl.DataFrame:
+    rows = expand(population, "n_protocols").with_columns(
+        name=pl.concat_str(
+            pl.lit("reference-"), pl.int_range(1, pl.len() + 1).cast(pl.String).str.zfill(5)
+        )
+    )
+    sides = [
+        rows.filter(~pl.col(absent)).select(
+            observed_on=on,
+            protocol_id="name",
+            name="name",
+            category="category",
+            tvl_usd=size,
+            listed_at=listed,
+            source=pl.lit(REFERENCE),
+        )
+        for absent, on, size, listed in (
+            ("entrant", "before_on", "tvl_before", pl.col("listed_on")),
+            ("unmatched", "after_on", "tvl_after", pl.lit(None, dtype=pl.Date)),
+        )
+    ]
+    return pl.concat(sides)

@@ -1,0 +1,41 @@
+"""What a source hands over."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date
+
+import polars as pl
+
+REFERENCE = "reference"
+
+
+@dataclass(frozen=True)
+class Input:
+    """One file that went into a run: every number can be traced to these."""
+
+    table: str
+    name: str
+    sha256: str
+    rows: int
+    taken_on: str
+
+
+@dataclass(frozen=True, eq=False)
+class Snapshots:
+    """Raw tables of one source.
+
+    Parameters
+    ----------
+    day
+        Day of the Hub listing, under which the run is filed.
+    frames
+        hub_models, defillama_protocols, tvl_weekly: raw rows, not yet validated.
+    inputs, ignored
+        Files taken, and what was passed over with the reason.
+    """
+
+    day: date
+    frames: dict[str, pl.DataFrame]
+    inputs: tuple[Input, ...] = ()
+    ignored: tuple[str, ...] = ()

@@ -1,0 +1,331 @@
+"""Each table described once: column, type, unit, key, bounds, meaning.
+
+The description drives the Parquet schema, the blocking checks, the column documentation in the
+Dagster UI and the README's table. `validate` splits a frame into rows that fit it and rows in
+quarantine with a reason.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import polars as pl
+
+from pipeline.errors import TableError
+
+Dtype = type[pl.DataType] | pl.DataType
+UTC = pl.Datetime("us", "UTC")
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column: bounds are inclusive, None means unbounded."""
+
+    name: str
+    dtype: Dtype
+    meaning: str
+    unit: str = ""
+    nullable: bool = False
+    low: float | None = None
+    high: float | None = None
+
+
+@dataclass(frozen=True)
+class Table:
+    """One table; `key` columns are unique together.
+
+    A repeated key is refused (nothing tells which row is right), or, with
+    `quarantine_repeats`, all rows that share one go to quarantine.
+    """
+
+    name: str
+    meaning: str
+    key: tuple[str, ...]
+    columns: tuple[Column, ...]
+    quarantine_repeats: bool = False
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Return the column names in order."""
+        return tuple(c.name for c in self.columns)
+
+    @property
+    def schema(self) -> dict[str, Dtype]:
+        """Return name -> Polars type."""
+        return {c.name: c.dtype for c in self.columns}
+
+
+COUNT_MAX = 2**53
+
+HUB_MODELS = Table(
+    "hub_models",
+    "One row per model repository of the Hugging Face Hub on the snapshot's day.",
+    ("hub_id",),
+    (
+        Column("hub_id", pl.String, "identifier that survives renames (the API's _id)"),
+        Column("model_id", pl.String, "name of the repository, owner/name"),
+        Column(
+            "downloads",
+            pl.Int64,
+            "downloads over the last 30 days, a rolling flow",
+            unit="downloads per 30 days",
+            low=0,
+            high=COUNT_MAX,
+        ),
+        Column("likes", pl.Int64, "net likes so far", unit="likes", low=0, high=COUNT_MAX),
+        Column("created_at", UTC, "creation; floored at 2022-03-02 by the Hub", unit="UTC"),
+        Column("author", pl.String, "owner of the repository", nullable=True),
+        Column("pipeline_tag", pl.String, "task", nullable=True),
+        Column("library_name", pl.String, "library", nullable=True),
+        Column("license", pl.String, "licence as declared", nullable=True),
+        Column("base_model", pl.String, "model it derives from", nullable=True),
+        Column("source", pl.String, "where the row comes from: reference, recording, hub"),
+    ),
+)
+
+DEFILLAMA_PROTOCOLS = Table(
+    "defillama_protocols",
+    "One row per DeFi protocol and date of observation, as DeFiLlama lists it.",
+    ("observed_on", "name"),
+    (
+        Column("observed_on", pl.Date, "date of observation"),
+        Column("protocol_id", pl.String, "DeFiLlama's id; the name where there is none"),
+        Column("slug", pl.String, "DeFiLlama's slug", nullable=True),
+        Column("name", pl.String, "name, the key across dates"),
+        Column("category", pl.String, "category", nullable=True),
+        Column("tvl_usd", pl.Float64, "total value locked; zero where null", unit="USD", low=0),
+        Column("listed_at", pl.Date, "listing; missing means before 2021-10-12", nullable=True),
+        Column("source", pl.String, "where the row comes from"),
+    ),
+    quarantine_repeats=True,
+)
+
+TVL_WEEKLY = Table(
+    "tvl_weekly",
+    "Weekly growth of today's largest protocols: survivors only.",
+    ("protocol_number", "week"),
+    (
+        Column("protocol_number", pl.Int32, "anonymous number of the protocol", low=0),
+        Column("week", pl.Date, "first day of the week"),
+        Column("log_growth", pl.Float64, "log growth over the week", low=-50, high=50),
+        Column("log_size", pl.Float64, "log TVL at the start of the week", unit="log USD"),
+        Column("age_weeks", pl.Int32, "weeks since the first positive value", unit="wk", low=0),
+    ),
+)
+
+HUB_FREQUENCY = Table(
+    "hub_frequency",
+    "How many models share a day of creation, a download count and a like count.",
+    ("created_on", "downloads", "likes"),
+    (
+        Column("created_on", pl.Date, "day of creation (UTC)"),
+        Column("downloads", pl.Int64, "30-day downloads", low=0, high=COUNT_MAX),
+        Column("likes", pl.Int64, "net likes", low=0, high=COUNT_MAX),
+        Column("n_models", pl.Int64, "models with these three values", unit="models", low=1),
+    ),
+)
+
+HUB_AUTHORS = Table(
+    "hub_authors",
+    "How many authors own a given number of models.",
+    ("n_models",),
+    (
+        Column("n_models", pl.Int64, "models of one author", unit="models", low=1),
+        Column("n_authors", pl.Int64, "authors with that many", unit="authors", low=1),
+    ),
+)
+
+HUB_DESIGN_EFFECTS = Table(
+    "hub_design_effects",
+    "Variance inflation of each statistic because one author's models are not independent.",
+    ("measure", "statistic", "cutoff"),
+    (
+        Column("measure", pl.String, "downloads, likes or age"),
+        Column("statistic", pl.String, "alpha (CSN), slope (rank-size) or mean"),
+        Column("cutoff", pl.String, "which items: x_min, top1pct_all, ..."),
+        Column("k", pl.Int64, "items used", low=1),
+        Column("threshold", pl.Float64, "smallest item used"),
+        Column("design_effect", pl.Float64, "clustered over independent variance", low=0),
+        Column("n_clusters", pl.Int64, "authors among the items used", low=1),
+    ),
+)
+
+HUB_DERIVATIVES = Table(
+    "hub_derivatives",
+    "How many base models have a given number of declared derivatives.",
+    ("n_derivatives",),
+    (
+        Column("n_derivatives", pl.Int64, "models that name this base", unit="models", low=1),
+        Column("n_bases", pl.Int64, "bases with that many", unit="models", low=1),
+    ),
+)
+
+HUB_TOTALS = Table(
+    "hub_totals",
+    "Models, downloads and likes by licence family and by task (groups of 20 models or more).",
+    ("kind", "name"),
+    (
+        Column("kind", pl.String, "licence_family or pipeline_tag"),
+        Column("name", pl.String, "group; 'other' holds the small ones, 'none' the undeclared"),
+        Column("n_models", pl.Int64, "models", low=1),
+        Column("downloads", pl.Int64, "sum of 30-day downloads", low=0),
+        Column("likes", pl.Int64, "sum of likes", low=0),
+    ),
+)
+
+HUB_TOP = Table(
+    "hub_top",
+    "The 50 most downloaded and the 50 most liked models by name, for labels.",
+    ("measure", "rank"),
+    (
+        Column("measure", pl.String, "downloads or likes"),
+        Column("rank", pl.Int64, "1 is the largest", low=1),
+        Column("model_id", pl.String, "name of the repository"),
+        Column("size", pl.Int64, "the measure's value", low=0),
+    ),
+)
+
+DEFI_POPULATION = Table(
+    "defi_population",
+    "DeFi protocols of two dates joined by name, deaths and births included.",
+    ("category", "listed_on", "tvl_before", "tvl_after", "entrant", "unmatched"),
+    (
+        Column("category", pl.String, "category on the earlier date, or the later", nullable=True),
+        Column("listed_on", pl.Date, "first day of the quarter of listing", nullable=True),
+        Column("tvl_before", pl.Float64, "TVL on the earlier date", "USD", True, low=0),
+        Column("tvl_after", pl.Float64, "TVL on the later date", "USD", True, low=0),
+        Column("entrant", pl.Boolean, "only on the later date"),
+        Column("unmatched", pl.Boolean, "only on the earlier date: gone, or renamed"),
+        Column("before_on", pl.Date, "the earlier date"),
+        Column("after_on", pl.Date, "the later date"),
+        Column("n_protocols", pl.Int64, "protocols with these values", low=1),
+    ),
+)
+
+TABLES: dict[str, Table] = {
+    t.name: t
+    for t in (
+        HUB_MODELS,
+        DEFILLAMA_PROTOCOLS,
+        TVL_WEEKLY,
+        HUB_FREQUENCY,
+        HUB_AUTHORS,
+        HUB_DESIGN_EFFECTS,
+        HUB_DERIVATIVES,
+        HUB_TOTALS,
+        HUB_TOP,
+        DEFI_POPULATION,
+    )
+}
+
+
+@dataclass(frozen=True, eq=False)
+class Validated:
+    """Rows that fit a table, rows that do not (with `reason`), and notes on columns."""
+
+    good: pl.DataFrame
+    quarantine: pl.DataFrame
+    notes: tuple[str, ...]
+
+
+def validate(frame: pl.DataFrame, table: Table) -> Validated:
+    """Split `frame` into rows that fit `table` and rows in quarantine.
+
+    Unknown columns are ignored with a note; nullable columns that are missing are filled with
+    null.
+
+    Raises
+    ------
+    TableError
+        A required column is missing, no row is valid, or the key repeats.
+    """
+    missing = [c.name for c in table.columns if not c.nullable and c.name not in frame.columns]
+    if missing:
+        raise TableError(
+            f"{table.name}: column {', '.join(missing)} is missing; found "
+            f"{', '.join(frame.columns)}: rename or add it"
+        )
+    notes = []
+    unknown = [name for name in frame.columns if name not in table.schema]
+    if unknown:
+        notes.append(f"{table.name}: ignored columns {', '.join(sorted(unknown))}")
+    filled = [c.name for c in table.columns if c.name not in frame.columns]
+    if filled:
+        notes.append(f"{table.name}: not in the source, left empty: {', '.join(filled)}")
+    raw = frame.select(
+        pl.col(c.name) if c.name in frame.columns else pl.lit(None).alias(c.name)
+        for c in table.columns
+    )
+    typed = raw.select(_cast(c, raw.schema[c.name]) for c in table.columns)
+    both = typed.hstack(raw.rename({name: f"raw_{name}" for name in raw.columns}))
+    faults = _faults(table.columns)
+    if table.quarantine_repeats:
+        repeated = pl.struct(table.key).is_duplicated()
+        faults.append(pl.when(repeated).then(pl.lit(f"{', '.join(table.key)} occurs twice")))
+    reason = both.select(reason=pl.coalesce(faults))["reason"]
+    bad = reason.is_not_null()
+    good = typed.filter(~bad)
+    if good.height == 0:
+        why = str(reason.drop_nulls().first()) if frame.height else "the table is empty"
+        raise TableError(f"{table.name}: no valid row ({why}); correct the source")
+    _check_key(good, table)
+    quarantine = raw.filter(bad).select(
+        pl.col(name).cast(pl.String, strict=False) for name in raw.columns
+    )
+    return Validated(
+        good=good,
+        quarantine=quarantine.with_columns(reason.filter(bad)),
+        notes=tuple(notes),
+    )
+
+
+def _cast(column: Column, dtype: pl.DataType) -> pl.Expr:
+    value = pl.col(column.name)
+    if dtype == pl.String and column.dtype == UTC:
+        return value.str.to_datetime(time_unit="us", time_zone="UTC", strict=False)
+    if dtype == pl.String and column.dtype == pl.Date:
+        return value.str.slice(0, 10).str.to_date("%Y-%m-%d", strict=False)
+    if isinstance(dtype, pl.Datetime) and column.dtype == UTC and dtype.time_zone is None:
+        return value.dt.replace_time_zone("UTC").dt.cast_time_unit("us")
+    if dtype in (pl.Float32, pl.Float64) and column.dtype in (pl.Int64, pl.Int32):
+        whole = value.is_finite() & (value == value.floor())
+        return pl.when(whole).then(value).cast(column.dtype, strict=False)
+    return value.cast(column.dtype, strict=False)
+
+
+def _faults(columns: Iterable[Column]) -> list[pl.Expr]:
+    faults: list[pl.Expr] = [pl.lit(None, dtype=pl.String)]
+    for c in columns:
+        value, given = pl.col(c.name), pl.col(f"raw_{c.name}")
+        lost = value.is_null() & given.is_not_null()
+        faults.append(pl.when(lost).then(pl.lit(f"{c.name} is not {_spoken(c.dtype)}")))
+        if not c.nullable:
+            faults.append(pl.when(value.is_null()).then(pl.lit(f"{c.name} is missing")))
+        if c.dtype == pl.Float64:
+            faults.append(pl.when(~value.is_finite()).then(pl.lit(f"{c.name} is not finite")))
+        if c.low is not None:
+            faults.append(pl.when(value < c.low).then(pl.lit(f"{c.name} is below {c.low:g}")))
+        if c.high is not None:
+            faults.append(pl.when(value > c.high).then(pl.lit(f"{c.name} is above {c.high:g}")))
+    return faults
+
+
+def _spoken(dtype: Dtype) -> str:
+    if dtype in (pl.Int64, pl.Int32):
+        return "a whole number"
+    if dtype == pl.Float64:
+        return "a number"
+    if dtype == UTC or dtype == pl.Date:
+        return "a date"
+    return "text" if dtype == pl.String else "true or false"
+
+
+def _check_key(frame: pl.DataFrame, table: Table) -> None:
+    repeated = frame.select(table.key).is_duplicated()
+    if repeated.any():
+        first = ", ".join(map(repr, frame.filter(repeated).select(table.key).row(0)))
+        raise TableError(
+            f"{table.name}: {', '.join(table.key)} must be unique, but {repeated.sum()} rows "
+            f"share one, the first {first}: remove the duplicates"
+        )
