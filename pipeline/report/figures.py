@@ -17,6 +17,7 @@ import numpy as np
 import polars as pl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from estimation.counts import Counts, Floats
 from estimation.tails import TailFit, tail_ccdf
@@ -94,6 +95,7 @@ def draw_ccdf(
         axes.axvline(tail.x_min, color=FIT, lw=0.8, ls=":")
         for model, sample in simulated.items():
             xs, ys = ccdf_points(sample)
+            ys = ys * (sample.n_obs / counts.n_obs)  # shares of the observed number of items
             axes.plot(xs, ys, color=MODEL_COLOURS[model], lw=1.3, label=f"{model}, simulated")
         for model, (xs, ys) in (predicted or {}).items():
             axes.plot(
@@ -152,13 +154,30 @@ def spoken(label: str) -> str:
 
 
 def _log_axes(x_label: str, y_label: str) -> tuple[Figure, Axes]:
-    figure = Figure(figsize=(5.6, 4.2), layout="constrained")
-    axes = figure.add_subplot()
-    axes.set_xscale("log")
-    axes.set_yscale("log")
+    figure = Figure(figsize=(5.6, 4.2))
+    axes = figure.add_axes((0.13, 0.13, 0.85, 0.84))
+    for scale, axis in ((axes.set_xscale, axes.xaxis), (axes.set_yscale, axes.yaxis)):
+        scale("log")
+        axis.set_major_locator(LogLocator(numticks=9))
+        axis.set_major_formatter(FuncFormatter(_tick))
+        axis.set_minor_formatter(NullFormatter())
     axes.set_xlabel(x_label)
     axes.set_ylabel(y_label)
     return figure, axes
+
+
+_SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+
+
+def _tick(value: float, _: int) -> str:
+    """Write 1, 100, 10k, 1M, 1B; small shares as powers of ten."""
+    if value < 1:
+        power = str(round(math.log10(value)))
+        return f"10{power.translate(_SUPERSCRIPT)}"
+    for unit, name in ((1e12, "T"), (1e9, "B"), (1e6, "M"), (1e3, "k")):
+        if value >= unit:
+            return f"{value / unit:g}{name}"
+    return f"{value:g}"
 
 
 def _clip(axes: Axes, counts: Counts) -> None:

@@ -88,11 +88,11 @@ def section_text(measure: Measure, fits: SizeFits) -> str:
     """Describe one size in plain words."""
     tail, held = fits.tail, fits.concentration
     ci = tail.conf_int()["zeta"]
-    zeros = f" {tail.n_zero / tail.n_obs:.1%} are zero." if tail.n_zero else ""
+    zeros = f", {tail.n_zero / tail.n_obs:.1%} of them zero" if tail.n_zero else ""
     clustered = " (author-clustered)" if tail.design_effect else ""
     trimmed = fits.tail_without_largest
     return (
-        f"{tail.n_obs:,} items;{zeros} The power law fits best from {size(tail.x_min)} "
+        f"{tail.n_obs:,} items{zeros}. The power law fits best from {size(tail.x_min)} "
         f"{measure.unit} on: {tail.n_tail:,} items ({tail.n_tail / tail.n_obs:.2%}), "
         f"zeta {tail.zeta:.3f} {interval(*ci) if ci else ''}{clustered}. The largest 1 % hold "
         f"{held.top_1pct:.1%} of the total, the single largest {held.largest_share:.1%}; without "
@@ -119,6 +119,8 @@ def slope_rows(fits: SizeFits) -> list[tuple[str, ...]]:
     """Return the rank-size regressions as cells."""
     rows: list[tuple[str, ...]] = []
     for label, line in fits.zipf.items():
+        if not fits.tail.n_zero and label.endswith("_all"):
+            continue  # the same items as `_positive`
         ci = line.conf_int()["slope"]
         rows.append(
             (
