@@ -9,6 +9,7 @@ urn can be held against it as a distribution, the Yule profile cannot.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -197,7 +198,7 @@ def fit_entry(
     if np.any(tau < 0) or np.any(tau > horizon) or not np.all(np.isfinite(tau)):
         raise DataError(f"ages must lie between 0 and the horizon, {horizon:g} years")
     n = float(w.sum())
-    mean = float(tau @ w) / n
+    mean = float(np.sum(tau * w)) / n
     if not 0 < mean < horizon:
         raise DataError("all ages are equal to a bound: entry cannot be measured")
     rate = float(
@@ -265,32 +266,43 @@ def fit_yule(
     if x.max(initial=0) == 0:
         raise DataError("all sizes are zero: no growth to measure; check the column")
 
-    def cost(theta: Floats) -> float:
+    constant = float(np.sum(special.gammaln(x + 1.0) * w))
+
+    def cost(theta: Floats) -> tuple[float, Floats]:
         gamma, a = math.exp(theta[0]), math.exp(theta[1])
         growth = gamma * tau
         logs = (
             special.gammaln(x + a)
             - special.gammaln(a)
-            - special.gammaln(x + 1.0)
             - a * growth
             + x * np.log(-np.expm1(-growth))
         )
-        return -float(logs @ w)
+        by_gamma = (x / np.expm1(growth) - a) * tau
+        by_a = special.digamma(x + a) - special.digamma(a) - growth
+        slope = np.array([gamma * np.sum(by_gamma * w), a * np.sum(by_a * w)])
+        return constant - float(np.sum(logs * w)), -slope
 
     bounds = [(math.log(1e-4), math.log(GAMMA_BOUND)), (math.log(1e-6), math.log(1e4))]
     best = min(
         (
-            optimize.minimize(cost, start, method="L-BFGS-B", bounds=bounds)
+            optimize.minimize(
+                cost,
+                start,
+                jac=True,
+                method="L-BFGS-B",
+                bounds=bounds,
+                options={"ftol": 1e-15, "gtol": 1e-8},
+            )
             for start in ([0.0, 0.0], [0.0, -3.0], [1.5, -3.0])
         ),
         key=lambda found: float(found.fun),
     )
     gamma, a = float(math.exp(best.x[0])), float(math.exp(best.x[1]))
-    covariance = _covariance(cost, best.x, np.array([gamma, a]))
+    covariance = _covariance(lambda theta: cost(theta)[1], best.x, np.array([gamma, a]))
     old = tau >= _weighted_quantile(tau, w, 0.8)
     with np.errstate(over="ignore"):
-        expected = float(a * np.expm1(gamma * tau[old]) @ w[old])
-    ratio = expected / max(float(x[old] @ w[old]), 1.0)
+        expected = float(np.sum(a * np.expm1(gamma * tau[old]) * w[old]))
+    ratio = expected / max(float(np.sum(x[old] * w[old])), 1.0)
     at_bound = gamma > 0.99 * GAMMA_BOUND
     converged = covariance is not None and not at_bound and 1 / 3 < ratio < 3
     notes = []
@@ -314,11 +326,15 @@ def fit_yule(
     )
 
 
-def _covariance(cost: object, theta: Floats, scale: Floats) -> Floats | None:
-    """Invert the numerical Hessian in log parameters and carry it to the parameters."""
-    from statsmodels.tools.numdiff import approx_hess3
+def _covariance(slope: Callable[[Floats], Floats], theta: Floats, scale: Floats) -> Floats | None:
+    """Invert the Hessian in log parameters and carry it to the parameters.
 
-    hessian = approx_hess3(theta, cost)
+    The Hessian is the central difference of the analytic slope.
+    """
+    from statsmodels.tools.numdiff import approx_fprime
+
+    hessian = approx_fprime(theta, slope, centered=True)
+    hessian = 0.5 * (hessian + hessian.T)
     if not np.all(np.isfinite(hessian)) or np.any(np.linalg.eigvalsh(hessian) <= 0):
         return None
     jacobian = np.diag(scale)

@@ -58,12 +58,12 @@ def measure_concentration(data: Counts | ArrayLike) -> Concentration:
         raise DataError("all values are zero: there is nothing to share out; check the column")
     mass = counts.values * counts.multiplicities
     before = np.concatenate([[0.0], np.cumsum(mass)[:-1]])
-    area = float(counts.multiplicities @ (before + 0.5 * mass)) / (n * total)
+    area = counts.sum(before + 0.5 * mass) / (n * total)
     return Concentration(
         gini=1.0 - 2.0 * area,
         top_1pct=_top_share(counts, 0.01),
         top_01pct=_top_share(counts, 0.001),
-        hhi=float((counts.values / total) ** 2 @ counts.multiplicities),
+        hhi=counts.sum((counts.values / total) ** 2),
         share_zero=counts.n_zero / n,
         largest_share=float(counts.values[-1]) / total,
     )
@@ -73,4 +73,4 @@ def _top_share(counts: Counts, share: float) -> float:
     k = max(1, round(counts.n_obs * share))
     above = counts.exceedances()
     taken = np.minimum(counts.multiplicities, np.maximum(k - (above - counts.multiplicities), 0))
-    return float(counts.values @ taken) / counts.total
+    return float(np.sum(counts.values * taken)) / counts.total

@@ -133,7 +133,14 @@ class Counts:
     @property
     def total(self) -> float:
         """Sum over all items."""
-        return float(self.values @ self.multiplicities)
+        return self.sum(self.values)
+
+    def sum(self, of_values: Floats) -> float:
+        """Return the sum over items of a quantity given for each distinct value.
+
+        Not a BLAS product: the same bits on any number of threads.
+        """
+        return float(np.sum(of_values * self.multiplicities))
 
     @property
     def is_integer(self) -> bool:

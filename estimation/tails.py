@@ -190,7 +190,7 @@ def _fit_at(
     design_effect: float | None,
 ) -> TailFit:
     n = tail.n_obs
-    mean_log = float(np.log(tail.values / x_min) @ tail.multiplicities) / n
+    mean_log = tail.sum(np.log(tail.values / x_min)) / n
     if mean_log <= 0:
         raise DataError(f"all {n} values from x_min = {x_min:g} on are equal: choose a lower x_min")
     notes: list[str] = []
