@@ -20,8 +20,6 @@ from estimation.errors import DataError
 from estimation.results import registered
 from estimation.tails import fit_tail
 
-ZETA_MARGIN = 0.1  # |simulated - observed| zeta that counts as equal; fixed before looking
-
 
 @registered
 @dataclass(frozen=True, kw_only=True)
@@ -91,11 +89,20 @@ def compare_replicates(
     return out
 
 
-def zeta_verdict(compared: Replicated, std_error: float, margin: float = ZETA_MARGIN) -> str:
-    """Say whether the simulated zeta equals the observed one.
+def judge_equivalence(compared: Replicated, margin: float, std_error: float = 0.0) -> str:
+    """Say whether the simulated statistic equals the observed one within a margin.
 
     "matches": closer than the margin, even at the ends of the 95 % interval of the difference;
     "misses": farther than the margin by the same measure; "cannot tell": in between.
+
+    Parameters
+    ----------
+    compared
+        Observed and simulated statistic; the spread of one simulated sample is sd.
+    margin
+        Largest difference that counts as none, fixed before looking.
+    std_error
+        Standard error of the observed statistic.
     """
     half = 1.96 * math.hypot(std_error, compared.sd or 0.0)
     gap = abs(compared.observed - compared.mean)

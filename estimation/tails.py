@@ -136,7 +136,7 @@ def fit_tail(
     tail = counts.positive()
     if discrete and not tail.is_integer:
         raise DataError(
-            "some values are not whole numbers (or exceed 2^53): fit them with discrete=False"
+            "some values are not whole numbers (or exceed 2^53): fit them as continuous sizes"
         )
     if tail.n_unique < 2:
         raise DataError(

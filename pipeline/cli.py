@@ -236,7 +236,10 @@ class _Bar:
     """A progress bar on stderr for `goodness_of_fit`, silent when not a terminal."""
 
     def __init__(self, total: int) -> None:
-        self._bar = click.progressbar(length=total, label="bootstrap", file=sys.stderr)
+        hidden = not sys.stderr.isatty()
+        self._bar = click.progressbar(
+            length=total, label="bootstrap", file=sys.stderr, hidden=hidden
+        )
 
     def __enter__(self) -> Callable[[int, int], None]:
         bar = self._bar.__enter__()

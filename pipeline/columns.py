@@ -71,7 +71,9 @@ def _delimited(path: Path) -> pl.DataFrame:
     frame = pl.read_csv(
         path, separator=separator, has_header=not headless, infer_schema=False, encoding="utf8"
     )
-    return frame.rename({"column_1": "value"}) if headless and frame.width == 1 else frame
+    if headless and frame.width == 1:
+        return frame.select(value=pl.col(frame.columns[0])).drop_nulls()  # blank lines at the end
+    return frame
 
 
 def _is_number(cell: str) -> bool:

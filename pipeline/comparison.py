@@ -6,14 +6,22 @@ import polars as pl
 
 from estimation.counts import Counts
 from estimation.demand import DemandFit
-from estimation.recovery import Replicated, compare_replicates, measure_sizes, zeta_verdict
+from estimation.recovery import (
+    Replicated,
+    compare_replicates,
+    judge_equivalence,
+    measure_sizes,
+)
 from pipeline.fits import SizeFits
 from pipeline.measures import MEASURES
 from pipeline.models import AttachmentCalibration, GrowthCalibration
 
-# Fixed before looking: differences that count as none.
-ZERO_MARGIN = 0.05
-TOP_MARGIN = 0.05
+# Fixed before looking: differences that count as none, with the statistic's name in words.
+MARGINS = {
+    "zeta": ("zeta", 0.1),
+    "share_zero": ("zeros", 0.05),
+    "top_1pct": ("top 1 %", 0.05),
+}
 
 Refits = dict[tuple[str, str], dict[str, Replicated]]
 
@@ -37,27 +45,25 @@ def refit_models(simulated: pl.DataFrame, observed: dict[str, Counts]) -> Refits
 
 def judge(refit: dict[str, Replicated], fits: SizeFits) -> tuple[str, str]:
     """Return (verdict, what it rests on) for one model of one size."""
-    tail = zeta_verdict(refit["zeta"], fits.tail.std_error_clustered)
-    checks = {
-        "zeta": tail == "matches",
-        "zeros": _close(refit["share_zero"], ZERO_MARGIN),
-        "top 1 %": _close(refit["top_1pct"], TOP_MARGIN),
+    found = {
+        words: judge_equivalence(
+            refit[name], margin, fits.tail.std_error_clustered if name == "zeta" else 0.0
+        )
+        for name, (words, margin) in MARGINS.items()
     }
-    missed = [name for name, ok in checks.items() if not ok]
-    gaps = (
-        f"zeta {refit['zeta'].observed:.3f} / {refit['zeta'].mean:.3f}, "
-        f"zeros {refit['share_zero'].observed:.3f} / {refit['share_zero'].mean:.3f}, "
-        f"top 1 % {refit['top_1pct'].observed:.3f} / {refit['top_1pct'].mean:.3f} "
-        "(observed / simulated)"
+    evidence = ", ".join(
+        f"{words} {refit[name].observed:.3f} / {refit[name].mean:.3f}"
+        for name, (words, _) in MARGINS.items()
     )
-    if tail == "cannot tell":
-        others = [name for name in missed if name != "zeta"]
-        return (f"misses {', '.join(others)}" if others else "cannot tell"), gaps
-    return (f"misses {', '.join(missed)}" if missed else "reproduces all three"), gaps
-
-
-def _close(compared: Replicated, margin: float) -> bool:
-    return abs(compared.observed - compared.mean) < margin
+    missed = [words for words, verdict in found.items() if verdict == "misses"]
+    open_ones = [words for words, verdict in found.items() if verdict == "cannot tell"]
+    if missed:
+        verdict = f"misses {', '.join(missed)}"
+    elif open_ones:
+        verdict = f"cannot tell: {', '.join(open_ones)}"
+    else:
+        verdict = "reproduces all three"
+    return verdict, f"{evidence} (observed / simulated)"
 
 
 def compare_models(

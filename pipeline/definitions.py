@@ -37,7 +37,6 @@ def build_defs(
         JOB,
         selection=dg.AssetSelection.assets(*dated),
         description="Snapshots, fits, simulations, refits, audit and report of one day.",
-        partitions_def=partitions,
         executor_def=dg.in_process_executor,
     )
     return dg.Definitions(

@@ -97,9 +97,9 @@ def _row(name: str, e: Estimate, fit: FitResult, method: str, equation: str, not
 
 
 def _clustered(effect: float | None) -> str:
-    return (
-        "items taken as independent" if effect is None else f"author-clustered, deff {effect:.3g}"
-    )
+    if effect is None:
+        return "items taken as independent"
+    return f"author-clustered, design effect {effect:.3g}"
 
 
 def _tail_rows(prefix: str, fit: SizeFits) -> Iterator[Row]:

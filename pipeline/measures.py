@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
 
@@ -9,6 +11,7 @@ import numpy as np
 import polars as pl
 
 from estimation.counts import Counts
+from estimation.errors import DataError
 from estimation.zipf import share_to_k
 
 DAYS_PER_YEAR = 365.25
@@ -32,6 +35,15 @@ class Measure:
     def prefix(self) -> str:
         """Return the part of exported names: hub_downloads, hub_likes, defi_tvl."""
         return ("hub_" if self.discrete else "defi_") + self.name
+
+
+@contextmanager
+def naming(measure: Measure) -> Iterator[None]:
+    """Put the measure's title before whatever the estimators refuse inside."""
+    try:
+        yield
+    except DataError as error:
+        raise DataError(f"{measure.title}: {error}") from error
 
 
 DOWNLOADS = Measure("downloads", "Hub downloads (30 days)", "downloads", True, "top1pct_all")

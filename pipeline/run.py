@@ -96,15 +96,15 @@ def run_graph(
         build_defs(last_day=day), dg.Definitions(loggers={"steps": _step_logger(step)})
     )
     with dg.DagsterInstance.get() as instance:
-        result = definitions.resolve_job_def(JOB).execute_in_process(
-            run_config=config,
-            partition_key=day.isoformat(),
-            instance=instance,
-            raise_on_error=True,
-            tags={"baimo/source": source},
-        )
-    if not result.success:
-        raise RunError("the run did not finish; open `baimo ui` and read the failed step")
+        try:
+            definitions.resolve_job_def(JOB).execute_in_process(
+                run_config=config,
+                partition_key=day.isoformat(),
+                instance=instance,
+                tags={"baimo/source": source},
+            )
+        except dg.Failure as failure:
+            raise RunError(failure.description or "a step failed; see `baimo ui`") from failure
     from pipeline.defs.lake_io import read_result
 
     return Finished(

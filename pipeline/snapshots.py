@@ -25,6 +25,18 @@ class Taken:
     inputs: tuple[Input, ...]
     ignored: tuple[str, ...]
 
+    def quarantine(self) -> pl.DataFrame:
+        """Return every row that did not fit its table, as JSON text, with the reason."""
+        parts = [
+            table.quarantine.select(
+                pl.lit(name).alias("table"),
+                "reason",
+                row=pl.struct(pl.exclude("reason")).struct.json_encode(),
+            )
+            for name, table in self.tables.items()
+        ]
+        return pl.concat(parts)
+
     def provenance(self) -> dict[str, Any]:
         """Return where the rows came from as plain values."""
         return {

@@ -16,7 +16,7 @@ from estimation.counts import Counts
 from estimation.tails import fit_tail
 from estimation.zipf import fit_zipf
 from pipeline.errors import SourceError
-from pipeline.measures import DOWNLOADS, EXCLUDED_CATEGORIES, LIKES, cutoffs, hub_ages
+from pipeline.measures import DOWNLOADS, EXCLUDED_CATEGORIES, LIKES, cutoffs, hub_ages, naming
 
 N_LABELS = 50
 SMALLEST_GROUP = 20
@@ -161,27 +161,28 @@ def measure_design_effects(models: pl.DataFrame, day: date) -> pl.DataFrame:
         )
 
     for measure in (DOWNLOADS, LIKES):
-        sizes = known[measure.name].to_numpy().astype(np.float64)
-        counts = Counts.from_sample(known[measure.name].to_numpy())
-        tail = fit_tail(counts)
-        add(
-            measure.name,
-            "alpha",
-            "x_min",
-            tail.n_tail,
-            tail.x_min,
-            tail_design_effect(sizes, authors, tail),
-        )
-        for label, k in cutoffs(counts).items():
-            line = fit_zipf(counts, k=k)
+        with naming(measure):
+            sizes = known[measure.name].to_numpy().astype(np.float64)
+            counts = Counts.from_sample(known[measure.name].to_numpy())
+            tail = fit_tail(counts)
             add(
                 measure.name,
-                "slope",
-                label,
-                k,
-                line.threshold,
-                zipf_design_effect(sizes, authors, line),
+                "alpha",
+                "x_min",
+                tail.n_tail,
+                tail.x_min,
+                tail_design_effect(sizes, authors, tail),
             )
+            for label, k in cutoffs(counts).items():
+                line = fit_zipf(counts, k=k)
+                add(
+                    measure.name,
+                    "slope",
+                    label,
+                    k,
+                    line.threshold,
+                    zipf_design_effect(sizes, authors, line),
+                )
     dated, _ = hub_ages(
         known.select(created_on=pl.col("created_at").dt.date(), author=pl.Series(authors)), day
     )

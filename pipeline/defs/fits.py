@@ -38,12 +38,13 @@ def tails(
 ) -> Iterator[Any]:
     """Fit the tails of downloads, likes and TVL."""
     from pipeline.fits import fit_sizes
-    from pipeline.measures import MEASURES, observed_sizes
+    from pipeline.measures import MEASURES, naming, observed_sizes
     from pipeline.report.figures import draw_ccdf, to_png
 
     for name, counts in observed_sizes(hub_frequency, defi_population).items():
         measure = MEASURES[name]
-        fits = fit_sizes(counts, measure, hub_design_effects if measure.discrete else None)
+        with naming(measure):
+            fits = fit_sizes(counts, measure, hub_design_effects if measure.discrete else None)
         metadata = numbers(
             {
                 "zeta": fits.tail.zeta,

@@ -34,6 +34,11 @@ RAW = ("hub_models", "defillama_protocols", "tvl_weekly")
     name="snapshots",
     outs={
         **{name: table_out(name, SNAPSHOTS) for name in RAW},
+        "quarantine": dg.AssetOut(
+            description="Rows that fit no table, as they came, with the reason.",
+            group_name=SNAPSHOTS,
+            kinds={"parquet"},
+        ),
         "provenance": record_out(
             "Which files went in (sha256, rows, date), what was ignored and why, and how many "
             "rows were quarantined.",
@@ -72,6 +77,8 @@ def snapshots(context: dg.AssetExecutionContext, config: SourceConfig) -> Iterat
         metadata = rows(table.good) | numbers({"quarantined": table.quarantine.height})
         metadata["notes"] = "; ".join(table.notes) or "none"
         yield dg.Output(table.good, output_name=name, metadata=metadata)
+    quarantined = taken.quarantine()
+    yield dg.Output(quarantined, output_name="quarantine", metadata=rows(quarantined))
     yield dg.Output(
         taken.provenance(),
         output_name="provenance",

@@ -8,7 +8,7 @@ from __future__ import annotations
 import io
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any
 
@@ -38,11 +38,13 @@ STYLE: Any = {
     "ytick.color": "#52606d",
     "svg.fonttype": "none",
     "svg.hashsalt": "baimo",
-    "legend.frameon": False,
+    "legend.framealpha": 0.85,
+    "legend.edgecolor": "none",
     "legend.fontsize": 9,
 }
 
 Line = tuple[Floats, Floats]
+Panel = tuple[Measure, Counts, TailFit, Mapping[str, Counts]]
 
 
 def ccdf_points(counts: Counts, points: int = POINTS) -> Line:
@@ -85,27 +87,53 @@ def draw_ccdf(
 ) -> Figure:
     """Draw the CCDF with the fitted tail, predictions (dashed) and one simulated sample each."""
     with matplotlib.rc_context(STYLE):
-        figure, axes = _log_axes(measure.unit, "share of items at least as large")
-        x, y = ccdf_points(counts)
-        axes.plot(x, y, ".", color=INK, ms=3.5, label="observed", zorder=3)
-        grid = np.geomspace(tail.x_min, counts.values[-1], 60)
-        level = tail.n_tail / counts.n_obs
-        label = f"fitted tail, ζ = {tail.zeta:.2f}"
-        axes.plot(grid, level * tail_ccdf(tail, grid), color=FIT, lw=2, label=label, zorder=4)
-        axes.axvline(tail.x_min, color=FIT, lw=0.8, ls=":")
-        for model, sample in simulated.items():
-            xs, ys = ccdf_points(sample)
-            ys = ys * (sample.n_obs / counts.n_obs)  # shares of the observed number of items
-            axes.plot(xs, ys, color=MODEL_COLOURS[model], lw=1.3, label=f"{model}, simulated")
-        for model, (xs, ys) in (predicted or {}).items():
-            axes.plot(
-                xs, ys, color=MODEL_COLOURS[model], lw=1.1, ls="--", label=f"{model}, predicted"
-            )
+        figure = Figure(figsize=(5.6, 4.2))
+        axes = figure.add_axes((0.13, 0.13, 0.85, 0.84))
+        _paint_ccdf(axes, measure, counts, tail, simulated, predicted or {})
         _mark_top(axes, f"ccdf-{measure.name}", top, lambda r: r / counts.n_obs)
-        axes.set_ylim(0.5 / counts.n_obs, 2.0)
-        _clip(axes, counts)
         axes.legend(loc="lower left")
     return figure
+
+
+def draw_overview(panels: Sequence[Panel]) -> Figure:
+    """Draw the CCDF of every size side by side: data, fitted tail, simulated models."""
+    with matplotlib.rc_context(STYLE):
+        figure = Figure(figsize=(12.6, 4.0))
+        for i, (measure, counts, tail, simulated) in enumerate(panels):
+            width = 1.0 / len(panels)
+            axes = figure.add_axes((width * i + 0.055, 0.14, width - 0.07, 0.76))
+            _paint_ccdf(axes, measure, counts, tail, simulated, {})
+            axes.set_title(f"{measure.title}, N = {counts.n_obs:,}", fontsize=11, loc="left")
+            if i:
+                axes.set_ylabel("")
+            axes.legend(loc="lower left")
+    return figure
+
+
+def _paint_ccdf(
+    axes: Axes,
+    measure: Measure,
+    counts: Counts,
+    tail: TailFit,
+    simulated: Mapping[str, Counts],
+    predicted: Mapping[str, Line],
+) -> None:
+    _log_scales(axes, measure.unit, "share of items at least as large")
+    x, y = ccdf_points(counts)
+    axes.plot(x, y, ".", color=INK, ms=3.5, label="observed", zorder=3)
+    grid = np.geomspace(tail.x_min, counts.values[-1], 60)
+    level = tail.n_tail / counts.n_obs
+    label = f"fitted tail, ζ = {tail.zeta:.2f}"
+    axes.plot(grid, level * tail_ccdf(tail, grid), color=FIT, lw=2, label=label, zorder=4)
+    axes.axvline(tail.x_min, color=FIT, lw=0.8, ls=":")
+    for model, sample in simulated.items():
+        xs, ys = ccdf_points(sample)
+        ys = ys * (sample.n_obs / counts.n_obs)  # shares of the observed number of items
+        axes.plot(xs, ys, color=MODEL_COLOURS[model], lw=1.3, label=f"{model}, simulated")
+    for model, (xs, ys) in predicted.items():
+        axes.plot(xs, ys, color=MODEL_COLOURS[model], lw=1.1, ls="--", label=f"{model}, predicted")
+    axes.set_ylim(0.5 / counts.n_obs, 2.0)
+    _clip(axes, counts)
 
 
 def draw_rank_size(
@@ -117,7 +145,9 @@ def draw_rank_size(
 ) -> Figure:
     """Draw log rank against log size with the regression at each cut-off and Zipf's slope."""
     with matplotlib.rc_context(STYLE):
-        figure, axes = _log_axes(measure.unit, "rank")
+        figure = Figure(figsize=(5.6, 4.2))
+        axes = figure.add_axes((0.13, 0.13, 0.85, 0.84))
+        _log_scales(axes, measure.unit, "rank")
         size, rank = rank_size_points(counts)
         axes.plot(size, rank, ".", color=INK, ms=3.5, label="observed", zorder=3)
         largest = float(counts.values[-1])
@@ -153,9 +183,7 @@ def spoken(label: str) -> str:
     return f"top {words}" + (" of positive" if of == "positive" else "")
 
 
-def _log_axes(x_label: str, y_label: str) -> tuple[Figure, Axes]:
-    figure = Figure(figsize=(5.6, 4.2))
-    axes = figure.add_axes((0.13, 0.13, 0.85, 0.84))
+def _log_scales(axes: Axes, x_label: str, y_label: str) -> None:
     for scale, axis in ((axes.set_xscale, axes.xaxis), (axes.set_yscale, axes.yaxis)):
         scale("log")
         axis.set_major_locator(LogLocator(numticks=9))
@@ -163,7 +191,6 @@ def _log_axes(x_label: str, y_label: str) -> tuple[Figure, Axes]:
         axis.set_minor_formatter(NullFormatter())
     axes.set_xlabel(x_label)
     axes.set_ylabel(y_label)
-    return figure, axes
 
 
 _SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")

@@ -43,8 +43,13 @@ class Findings:
 
 
 def render_report(out: Path, findings: Findings) -> Path:
-    """Write report.html and tables/*.parquet under `out` and return the page's path."""
+    """Write report.html, overview.svg and tables/*.parquet; return the page's path."""
     observed = observed_sizes(findings.frequency, findings.population)
+    panels = [
+        (MEASURES[name], c, findings.fits[name].tail, first_replicates(findings.simulated, name))
+        for name, c in observed.items()
+    ]
+    overview = figures.to_svg(figures.draw_overview(panels), "overview", {})
     sections = [_section(MEASURES[name], counts, findings) for name, counts in observed.items()]
     environment = Environment(
         loader=PackageLoader("pipeline.report", "."),
@@ -57,6 +62,7 @@ def render_report(out: Path, findings: Findings) -> Path:
         day=findings.day,
         version=version("baimo"),
         provenance=findings.provenance,
+        overview=Markup(overview),
         lead=words.lead(findings.claims),
         header=words.TABLE_HEADER,
         rows=words.table_rows(findings.comparison),
@@ -66,6 +72,7 @@ def render_report(out: Path, findings: Findings) -> Path:
         totals=words.totals_rows(findings.totals),
         distrust=words.distrust(findings.fits, findings.growth, findings.provenance),
     )
+    write_text(out / "overview.svg", overview)
     for name, table in _tables(observed, findings).items():
         write_parquet(out / "tables" / f"{name}.parquet", table)
     path = out / "report.html"

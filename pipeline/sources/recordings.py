@@ -199,6 +199,11 @@ def _recognise(path: Path, name: str) -> Found | str:
         and (names & {"tvl", "tvl_usd", "tvl_musd"})
     ):
         return _history(path, name, read())
+    if {"downloads", "likes"} & names and names & {"hub_id", "_id", "model_id", "id", "modelId"}:
+        wanted = {"downloads", "likes"} - names
+        if not names & {"created_at", "createdAt"}:
+            wanted.add("created_at")
+        return f"no full model listing: {', '.join(sorted(wanted))} missing"
     return "columns not recognised"
 
 
@@ -278,7 +283,9 @@ def _renamed(frame: pl.DataFrame, names: dict[str, str]) -> pl.DataFrame:
     return frame
 
 
-def _models(path: Path, name: str, frame: pl.DataFrame) -> Found:
+def _models(path: Path, name: str, frame: pl.DataFrame) -> Found | str:
+    if frame.height == 0:
+        return "a model listing without rows"
     frame = _renamed(frame, MODEL_NAMES)
     if "hub_id" not in frame.columns:
         frame = frame.with_columns(hub_id="model_id")

@@ -1,0 +1,190 @@
+"""The compiled loops against mpmath and against plain loops."""
+
+import math
+
+import mpmath as mp
+import numpy as np
+import pytest
+
+from estimation import kernels
+
+DIGITS = 60
+
+
+def scaled_hurwitz(a: float, q: float, x: float) -> tuple[mp.mpf, mp.mpf, mp.mpf]:
+    """Return sum ((q + k)/x)^-a with its two derivatives in a, to many digits."""
+    # Many more digits than are compared: zeta(a, q) is of the order of x^-a.
+    with mp.workdps(DIGITS + min(400, int(a * math.log10(x)) + 1)):
+        A, Q, X = mp.mpf(a), mp.mpf(q), mp.mpf(x)
+        z, d1, d2 = (mp.zeta(A, Q, k) for k in range(3))
+        log, scale = mp.log(X), X**A
+        return (
+            scale * z,
+            scale * (log * z + d1),
+            scale * (log * log * z + 2 * log * d1 + d2),
+        )
+
+
+def relative(got: float, exact: mp.mpf) -> float:
+    with mp.workdps(DIGITS):
+        return float(abs(mp.mpf(got) / exact - 1))
+
+
+ALPHAS = (1.05, 1.2, 1.5, 2.0, 2.5, 3.5, 5.0, 8.0, 12.0, 20.0)
+STARTS = (1.0, 2.0, 7.0, 11.0, 12.0, 13.0, 20.0, 40.0, 1e3, 1e6, 1e9)
+
+
+@pytest.mark.parametrize("x_min", STARTS, ids=lambda v: f"x_min={v:g}")
+@pytest.mark.parametrize("alpha", ALPHAS, ids=lambda v: f"alpha={v:g}")
+def test_hurwitz_at_x_min(alpha: float, x_min: float) -> None:
+    exact = scaled_hurwitz(alpha, x_min, x_min)
+    got = kernels.hurwitz(alpha, x_min, x_min)
+    assert [relative(g, e) < 1e-12 for g, e in zip(got, exact, strict=True)] == [True] * 3
+    assert relative(kernels.hurwitz_value(alpha, x_min, x_min), exact[0]) < 1e-12
+
+
+@pytest.mark.parametrize(
+    ("alpha", "q", "x"),
+    [
+        (1.05, 1e9, 1.0),
+        (1.5, 17.0, 3.0),
+        (2.0, 1.0, 1.0),
+        (2.5, 1e5, 50.0),
+        (3.0, 1e9, 1e6),
+        (7.0, 30.0, 12.0),
+        (20.0, 1e4, 1.0),
+        (20.0, 25.0, 20.0),
+    ],
+    ids=str,
+)
+def test_hurwitz_above_x_min(alpha: float, q: float, x: float) -> None:
+    exact = scaled_hurwitz(alpha, q, x)
+    got = kernels.hurwitz(alpha, q, x)
+    assert [relative(g, e) < 1e-12 for g, e in zip(got, exact, strict=True)] == [True] * 3
+    assert relative(kernels.hurwitz_value(alpha, q, x), exact[0]) < 1e-12
+
+
+def test_hurwitz_closed_forms() -> None:
+    # zeta(2) = pi^2/6, zeta(4) = pi^4/90, and H(a, 2, 1) = H(a, 1, 1) - 1.
+    assert kernels.hurwitz_value(2.0, 1.0, 1.0) == pytest.approx(math.pi**2 / 6, rel=1e-15)
+    assert kernels.hurwitz_value(4.0, 1.0, 1.0) == pytest.approx(math.pi**4 / 90, rel=1e-15)
+    assert kernels.hurwitz_value(3.3, 2.0, 1.0) == pytest.approx(
+        kernels.hurwitz_value(3.3, 1.0, 1.0) - 1.0, rel=1e-14
+    )
+
+
+@pytest.mark.parametrize("x_min", [1.0, 3.0, 15.0, 60.0, 1e4, 1e9], ids=lambda v: f"x_min={v:g}")
+@pytest.mark.parametrize("alpha", [1.0001, 1.01, 50.0, 300.0, 999.0], ids=lambda v: f"alpha={v:g}")
+def test_hurwitz_at_extremes_is_finite_and_right(alpha: float, x_min: float) -> None:
+    # The likelihood search accepts alpha up to 1000, so that far the sum has to hold.
+    z, d1, d2 = kernels.hurwitz(alpha, x_min, x_min)
+    assert all(map(math.isfinite, (z, d1, d2)))
+    assert z >= 1.0
+    assert d1 <= 0.0 <= d2
+    exact, _, _ = scaled_hurwitz(alpha, x_min, x_min)
+    assert relative(z, exact) < 1e-12
+    assert relative(kernels.hurwitz_value(alpha, x_min, x_min), exact) < 1e-12
+
+
+def solve_alpha(mean_log: float, x_min: float, guess: float) -> float:
+    """Return the root of d/da log H + mean_log = 0 by mpmath."""
+    with mp.workdps(40):
+        X, L = mp.mpf(x_min), mp.mpf(mean_log)
+        return float(
+            mp.findroot(
+                lambda a: mp.zeta(a, X, 1) / mp.zeta(a, X) + mp.log(X) + L,
+                (mp.mpf(guess) * 0.98 + 0.02, mp.mpf(guess) * 1.02),
+                solver="secant",
+                tol=1e-30,
+            )
+        )
+
+
+@pytest.mark.parametrize("x_min", [1.0, 2.0, 7.0, 12.0, 100.0, 1e5], ids=lambda v: f"x_min={v:g}")
+@pytest.mark.parametrize(
+    "alpha", [1.1, 1.5, 2.0, 2.5, 3.5, 6.0, 15.0], ids=lambda v: f"alpha={v:g}"
+)
+def test_discrete_mle_solves_the_likelihood_equation(alpha: float, x_min: float) -> None:
+    z, d1, d2 = scaled_hurwitz(alpha, x_min, x_min)
+    mean_log = float(-d1 / z)
+    start = kernels.discrete_start(mean_log, x_min)
+    found, information, steps = kernels.discrete_mle(mean_log, x_min, start)
+    assert 0 < steps < 50
+    assert found == pytest.approx(solve_alpha(mean_log, x_min, alpha), rel=1e-11)
+    assert information == pytest.approx(float(d2 / z - (d1 / z) ** 2), rel=1e-8)
+
+
+@pytest.mark.parametrize("start", [1.0 + 1e-9, 1.3, 2.0, 9.0, 400.0], ids=lambda v: f"start={v:g}")
+@pytest.mark.parametrize("mean_log", [1e-3, 0.1, 0.8, 5.0, 50.0], ids=lambda v: f"mean={v:g}")
+def test_discrete_mle_does_not_depend_on_the_start(mean_log: float, start: float) -> None:
+    x_min = 1.0
+    usual = kernels.discrete_mle(mean_log, x_min, kernels.discrete_start(mean_log, x_min))[0]
+    assert kernels.discrete_mle(mean_log, x_min, start)[0] == pytest.approx(usual, rel=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("x_min", "up", "above", "at"),
+    [(1, 2, 1, 10_000), (12, 13, 1, 100), (20, 21, 1, 1000), (50, 51, 1, 1000), (400, 401, 2, 9)],
+    ids=lambda v: str(v),
+)
+def test_discrete_mle_of_a_very_steep_tail(x_min: int, up: int, above: int, at: int) -> None:
+    # `at` items at x_min and `above` one step higher: alpha lies between 10 and 1000.
+    mean_log = above * math.log(up / x_min) / (at + above)
+    with mp.workdps(40):
+        guess = math.log(at / above) / math.log(up / x_min)
+        exact = solve_alpha(mean_log, float(x_min), guess)
+    assert 10 < exact < 1000
+    start = kernels.discrete_start(mean_log, float(x_min))
+    found, _, steps = kernels.discrete_mle(mean_log, float(x_min), start)
+    assert steps > 0
+    assert found == pytest.approx(exact, rel=1e-10)
+
+
+def test_discrete_mle_reports_alpha_beyond_a_thousand() -> None:
+    # One item in ten thousand at 1001, the others at 1000: (1001/1000)^-alpha is about 1e-4,
+    # alpha about 9,200.
+    x_min = 1000.0
+    mean_log = math.log(1.001) / 10_000
+    start = kernels.discrete_start(mean_log, x_min)
+    assert kernels.discrete_mle(mean_log, x_min, start)[2] == -1
+
+
+def brute_ks(
+    values: np.ndarray, times: np.ndarray, x_min: float, alpha: float, discrete: bool
+) -> float:
+    sample = np.repeat(values, times)
+    sample = np.sort(sample[sample >= x_min])
+    n = sample.size
+    if discrete:
+        with mp.workdps(30):
+            total = mp.zeta(alpha, int(x_min))
+            gaps = [
+                abs(float(1 - mp.zeta(alpha, int(v) + 1) / total) - np.mean(sample <= v))
+                for v in np.unique(sample)
+            ]
+        return max(gaps)
+    cdf = 1 - (sample / x_min) ** (1 - alpha)
+    return float(np.max(np.abs(cdf - np.arange(n) / n)))
+
+
+@pytest.mark.parametrize("discrete", [True, False], ids=["discrete", "continuous"])
+@pytest.mark.parametrize("alpha", [1.4, 2.5, 5.0], ids=lambda v: f"alpha={v:g}")
+def test_ks_conventions(alpha: float, discrete: bool) -> None:
+    rng = np.random.default_rng(11)
+    for _ in range(10):
+        values = np.unique(rng.integers(2, 60, size=12)).astype(float)
+        times = rng.integers(1, 9, size=values.size)
+        above = np.cumsum(times[::-1])[::-1].astype(np.int64)
+        ks = kernels.discrete_ks if discrete else kernels.continuous_ks
+        for start in range(values.size):
+            expected = brute_ks(values, times, values[start], alpha, discrete)
+            assert ks(values, above, start, alpha, math.inf) == pytest.approx(expected, abs=1e-13)
+
+
+def test_abandoned_ks_is_above_its_limit() -> None:
+    values = np.array([1.0, 2.0, 3.0, 50.0])
+    above = np.array([100, 60, 50, 40], dtype=np.int64)
+    for ks in (kernels.discrete_ks, kernels.continuous_ks):
+        full = ks(values, above, 0, 2.5, math.inf)
+        assert 0.05 < ks(values, above, 0, 2.5, 0.05) <= full
+        assert ks(values, above, 0, 2.5, full) == full

@@ -1,0 +1,265 @@
+"""Results: there and back through real JSON, intervals, and what a summary says first."""
+
+import dataclasses
+import json
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from estimation import results
+from estimation.alternatives import Comparison, compare_tail
+from estimation.attachment import EntryFit, SimonFit, YuleFit, fit_entry, fit_simon, fit_yule
+from estimation.concentration import Concentration, measure_concentration
+from estimation.demand import DemandFit, fit_demand
+from estimation.errors import DataError
+from estimation.growth import (
+    PanelGrowthFit,
+    PopulationGrowthFit,
+    fit_panel_growth,
+    fit_population_growth,
+)
+from estimation.recovery import Replicated
+from estimation.results import Estimate, FitResult, decode, encode, from_dict, to_dict
+from estimation.tails import GoodnessOfFit, TailFit, fit_tail, goodness_of_fit
+from estimation.zipf import ZipfFit, fit_zipf
+from simulation.attachment import YuleParams, simulate_yule
+
+SAMPLE = [0, 1, 1, 1, 1, 2, 2, 3, 3, 5, 8, 13, 40]
+
+
+def yule() -> YuleFit:
+    rng = np.random.default_rng(3)
+    ages = rng.exponential(1.0, 2000)
+    ages = ages[ages < 4]
+    sizes = simulate_yule(YuleParams(entry_plus_exit=1.0, gamma=1.0, a=0.5), ages, rng)
+    return fit_yule(ages, sizes, entry=fit_entry(ages, horizon=4.0))
+
+
+def panel() -> PanelGrowthFit:
+    rng = np.random.default_rng(5)
+    items, weeks = np.meshgrid(np.arange(4), np.arange(60), indexing="ij")
+    return fit_panel_growth(items.ravel(), weeks.ravel(), rng.normal(size=240))
+
+
+def population() -> PopulationGrowthFit:
+    rng = np.random.default_rng(6)
+    before = np.exp(rng.normal(12, 1, 60))
+    after = before * np.exp(rng.normal(0, 1, 60))
+    after[:3] = np.nan
+    return fit_population_growth(before, after, years=2.0)
+
+
+MAKERS: dict[type, Callable[[], Any]] = {
+    TailFit: lambda: fit_tail(SAMPLE),
+    GoodnessOfFit: lambda: goodness_of_fit(SAMPLE, fit_tail(SAMPLE), n_replications=5),
+    ZipfFit: lambda: fit_zipf(SAMPLE, k=6, design_effect=2.0),
+    Comparison: lambda: compare_tail(SAMPLE, fit_tail(SAMPLE), ("truncated_power_law",))[0],
+    SimonFit: lambda: fit_simon(SAMPLE),
+    EntryFit: lambda: fit_entry([0.1, 0.5, 1.0], horizon=2.0),
+    YuleFit: yule,
+    DemandFit: lambda: fit_demand(fit_tail(SAMPLE)),
+    PanelGrowthFit: panel,
+    PopulationGrowthFit: population,
+    Concentration: lambda: measure_concentration(SAMPLE),
+    Replicated: lambda: Replicated(observed=1.0, mean=2.0, sd=None, z=None, n_replications=1),
+    Estimate: lambda: Estimate(value=1.0, interval=(0.5, 2.5), unit="1/yr"),
+}
+
+
+def same(a: Any, b: Any) -> bool:
+    """Compare field by field: records that hold arrays have no equality of their own."""
+    if isinstance(a, np.ndarray):
+        return (
+            isinstance(b, np.ndarray)
+            and a.dtype == b.dtype
+            and a.shape == b.shape
+            and np.array_equal(a, b, equal_nan=a.dtype.kind == "f")
+        )
+    if dataclasses.is_dataclass(a):
+        return type(a) is type(b) and all(
+            same(getattr(a, f.name), getattr(b, f.name)) for f in dataclasses.fields(a)
+        )
+    if isinstance(a, dict):
+        return list(a) == list(b) and all(same(a[k], b[k]) for k in a)
+    if isinstance(a, tuple):
+        return isinstance(b, tuple) and len(a) == len(b) and all(map(same, a, b))
+    if isinstance(a, float) and math.isnan(a):
+        return isinstance(b, float) and math.isnan(b)
+    return type(a) is type(b) and a == b
+
+
+def through_json(value: Any) -> Any:
+    return json.loads(json.dumps(value, allow_nan=False))
+
+
+def test_every_registered_result_is_tried() -> None:
+    ours = {c for c in results._REGISTRY.values() if c.__module__.startswith("estimation")}
+    assert ours == set(MAKERS)
+
+
+@pytest.mark.parametrize("cls", list(MAKERS), ids=lambda c: c.__name__)
+def test_there_and_back(cls: type) -> None:
+    result = MAKERS[cls]()
+    assert type(result) is cls
+    payload = to_dict(result)
+    assert payload["type"] == cls.__name__
+    assert payload["schema_version"] == results.SCHEMA_VERSION
+    restored = from_dict(through_json(payload))
+    # numpy scalars become plain numbers; on the second trip nothing changes any more
+    assert same(restored, from_dict(through_json(to_dict(restored))))
+    for field in dataclasses.fields(cls):
+        before, after = getattr(result, field.name), getattr(restored, field.name)
+        plain = before.item() if isinstance(before, np.generic) else before
+        assert same(plain, after), field.name
+
+
+@pytest.mark.parametrize("cls", [c for c in MAKERS if issubclass(c, FitResult)])
+def test_restored_fits_print_alike(cls: type[FitResult]) -> None:
+    result = MAKERS[cls]()
+    restored = cls.from_dict(through_json(result.to_dict()))
+    assert restored.summary() == result.summary()
+    assert restored.conf_int() == result.conf_int()
+    assert list(restored.estimates()) == list(result.estimates())
+
+
+@pytest.mark.parametrize("cls", [c for c in MAKERS if issubclass(c, FitResult)])
+def test_results_carry_no_numpy_scalars_in_their_record(cls: type[FitResult]) -> None:
+    json.dumps(to_dict(MAKERS[cls]()), allow_nan=False)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        None,
+        True,
+        3,
+        0.1,
+        "text",
+        math.inf,
+        -math.inf,
+        math.nan,
+        (),
+        (1, (2.5, None), "x"),
+        {"a": 1, "b": (1, 2)},
+        {(1, "x"): 2.0, (2, "y"): math.inf},
+        {1: {"nested": np.array([1.5, math.nan, math.inf])}},
+        {},
+        np.arange(6).reshape(2, 3),
+        np.array([[1.0, math.inf], [math.nan, -0.0]]),
+        np.array([], dtype=np.int64),
+        np.array([True, False]),
+        np.array([1.5], dtype=np.float32),
+        (Estimate(value=None), Estimate(value=math.inf, std_error=0.5)),
+        {"map": 1, "array": 2, "float": 3, "type": 4},
+    ],
+    ids=lambda v: repr(v)[:30],
+)
+def test_encode_and_decode(value: Any) -> None:
+    assert same(decode(through_json(encode(value))), value)
+
+
+def test_numpy_scalars_become_plain() -> None:
+    assert encode(np.float64(1.5)) == 1.5
+    assert type(encode(np.int64(3))) is int
+    assert type(encode(np.bool_(True))) is bool
+    assert encode(np.float64(math.inf)) == {"float": "inf"}
+
+
+def test_lists_come_back_as_tuples() -> None:
+    assert decode(encode([1, [2]])) == (1, (2,))
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        {"type": "NoSuchFit", "schema_version": 1},
+        {"type": "Estimate", "schema_version": 999, "value": 1.0},
+        {"type": "Estimate", "value": 1.0},
+        {"schema_version": 1},
+        {},
+    ],
+    ids=["type", "schema", "no-schema", "no-type", "empty"],
+)
+def test_unreadable_records(payload: dict) -> None:
+    with pytest.raises(DataError, match="cannot read"):
+        from_dict(payload)
+
+
+def test_a_record_of_another_kind_is_refused() -> None:
+    payload = fit_tail(SAMPLE).to_dict()
+    with pytest.raises(DataError, match="holds a TailFit, not a ZipfFit"):
+        ZipfFit.from_dict(payload)
+
+
+def test_unknown_fields_are_ignored() -> None:
+    payload = to_dict(Estimate(value=1.0)) | {"added_later": 5}
+    assert from_dict(payload) == Estimate(value=1.0)
+
+
+# --- intervals and summaries -------------------------------------------------------------
+
+
+@pytest.mark.parametrize("level", [0.5, 0.9, 0.95, 0.99])
+def test_normal_interval(level: float) -> None:
+    low, high = Estimate(value=2.0, std_error=0.3).conf_int(level) or (0.0, 0.0)
+    assert (low, high) == pytest.approx(stats.norm(2.0, 0.3).interval(level), rel=1e-12)
+
+
+def test_given_interval_holds_at_95_percent_only() -> None:
+    both = Estimate(value=2.0, std_error=0.5, interval=(1.0, 4.0))
+    assert both.conf_int() == (1.0, 4.0)
+    assert both.conf_int(0.9) == pytest.approx(stats.norm(2.0, 0.5).interval(0.9))
+    assert Estimate(value=2.0, interval=(1.0, 4.0)).conf_int(0.9) is None
+
+
+@pytest.mark.parametrize(
+    "estimate", [Estimate(value=None), Estimate(value=1.0), Estimate(value=None, std_error=1.0)]
+)
+def test_unknown_errors_give_no_interval(estimate: Estimate) -> None:
+    assert estimate.conf_int() is None
+
+
+@results.registered
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Toy(FitResult):
+    """A result with one known, one unknown estimate."""
+
+    def estimates(self) -> dict[str, Estimate]:
+        return {
+            "slope": Estimate(value=1.25, std_error=0.5),
+            "level": Estimate(value=None),
+        }
+
+
+def test_summary_says_first_that_it_did_not_converge() -> None:
+    doubtful = Toy(n_obs=12_345, n_used=10, converged=False, notes=("mind the gap",))
+    lines = doubtful.summary().splitlines()
+    assert lines[0] == "Fit: DID NOT CONVERGE"
+    assert lines[-1] == "note: mind the gap"
+    assert "12,345" in lines[1]
+    assert Toy(n_obs=2, n_used=2).summary().splitlines()[0] == "Fit"
+
+
+def test_summary_rows() -> None:
+    lines = Toy(n_obs=2, n_used=2).summary().splitlines()
+    assert [line.split()[0] for line in lines[4:]] == ["slope", "level"]
+    low, high = stats.norm(1.25, 0.5).interval(0.95)
+    assert lines[4].split(None, 1)[1].split() == ["1.25", "0.5", f"[{low:.5g},", f"{high:.5g}]"]
+    assert lines[5].split()[1:] == ["-", "-", "-"]
+    assert len({len(line) for line in lines[3:6]}) == 1
+
+
+def test_conf_int_of_a_fit_has_every_parameter() -> None:
+    found = Toy(n_obs=2, n_used=2).conf_int(0.9)
+    assert found["slope"] == pytest.approx(stats.norm(1.25, 0.5).interval(0.9))
+    assert found["level"] is None
+
+
+def test_results_are_frozen() -> None:
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        fit_tail(SAMPLE).alpha = 3.0  # type: ignore[misc]

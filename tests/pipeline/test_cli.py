@@ -1,0 +1,180 @@
+"""The command line: answers a stranger can read, errors in one line with exit code 2."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+from click.testing import CliRunner, Result
+
+from pipeline.cli import main
+
+
+def baimo(*arguments: object) -> Result:
+    return CliRunner().invoke(main, [str(a) for a in arguments])
+
+
+def refused(result: Result) -> str:
+    """Return the one line of a refusal."""
+    assert result.exit_code == 2, result.output
+    assert result.stdout == ""
+    lines = result.stderr.splitlines()
+    assert len(lines) == 1, result.stderr
+    assert lines[0].startswith("baimo: ")
+    return lines[0]
+
+
+# Clauset, Shalizi & Newman (2009), Table 6.1, and the maintainers' fits of the plfit samples.
+@pytest.mark.parametrize(
+    ("name", "options", "x_min", "alpha", "n_tail"),
+    [
+        ("words", (), 7, 1.95, 2958),
+        ("terrorism", (), 12, 2.4, 547),
+        ("cities", ("--continuous",), 52_457, 2.37, 580),
+        ("discrete_data", (), 2, 2.58330, 5457),
+        ("continuous_data", (), 1.43628, 2.53282, 5844),
+    ],
+)
+def test_classic_samples(
+    recording: Callable[[str], Path],
+    name: str,
+    options: tuple[str, ...],
+    x_min: float,
+    alpha: float,
+    n_tail: int,
+) -> None:
+    result = baimo("fit", "tail", recording(f"tails/{name}.txt"), "--json", *options)
+    assert result.exit_code == 0, result.output
+    answer = json.loads(result.stdout)
+    assert answer["x_min"] == pytest.approx(x_min, abs=5e-6)
+    digits = len(str(alpha).split(".")[1])
+    assert round(answer["alpha"], digits) == pytest.approx(alpha)
+    assert answer["n_tail"] == n_tail
+
+
+class TestFormats:
+    VALUES = np.array([1, 1, 1, 2, 2, 3, 4, 5, 7, 9, 12, 20, 33, 70])
+
+    @pytest.mark.parametrize("suffix", ["txt", "csv", "tsv", "parquet", "json", "jsonl"])
+    def test_every_format_gives_the_same_fit(self, tmp_path: Path, suffix: str) -> None:
+        frame = pl.DataFrame({"n": self.VALUES, "label": ["x"] * self.VALUES.size})
+        path = tmp_path / f"sample.{suffix}"
+        if suffix == "txt":
+            path.write_text("\n".join(map(str, self.VALUES)) + "\n\n")
+        elif suffix == "csv":
+            frame.write_csv(path)
+        elif suffix == "tsv":
+            frame.write_csv(path, separator="\t")
+        elif suffix == "parquet":
+            frame.write_parquet(path)
+        elif suffix == "json":
+            path.write_text(json.dumps(self.VALUES.tolist()))
+        else:
+            frame.write_ndjson(path)
+        answer = json.loads(baimo("fit", "tail", path, "--json").stdout)
+        from estimation.tails import fit_tail
+
+        fit = fit_tail(self.VALUES)
+        assert answer["alpha"] == fit.alpha
+        assert answer["x_min"] == fit.x_min
+        assert answer["discrete"] is True
+
+    def test_the_p_value_is_printed_with_its_error(self, tmp_path: Path) -> None:
+        path = tmp_path / "sample.txt"
+        path.write_text("\n".join(map(str, self.VALUES)))
+        first = baimo("fit", "tail", path, "--p-value", 50)
+        assert first.exit_code == 0
+        assert "p_value " in first.stdout
+        assert "p_value_mc_error" in first.stdout
+        assert baimo("fit", "tail", path, "--p-value", 50).stdout == first.stdout
+
+    def test_zipf_prints_the_slope(self, tmp_path: Path) -> None:
+        path = tmp_path / "sample.txt"
+        path.write_text("\n".join(map(str, self.VALUES)))
+        answer = json.loads(baimo("fit", "zipf", path, "--top", 8, "--json").stdout)
+        x = np.log(np.sort(self.VALUES)[::-1][:8])
+        y = np.log(np.arange(1, 9) - 0.5)
+        assert answer["slope"] == pytest.approx(np.polyfit(x, y, 1)[0])
+        assert answer["std_error"] == pytest.approx(-answer["slope"] * (2 / 8) ** 0.5)
+
+
+class TestRefusals:
+    @pytest.mark.parametrize(
+        ("content", "message"),
+        [
+            ("", "is empty"),
+            ("0\n0\n0\n", "all values are zero"),
+            ("5\n", "two distinct values"),
+            ("5\n5\n5\n", "all 3 positive values equal 5"),
+            ("1\n-2\n3\n", "1 of 3 values are negative, the smallest -2"),
+            ("1\nnan\n3\n", "1 of 3 values are NaN or infinite"),
+            ("1\ninf\n3\n", "NaN or infinite"),
+            ("v\n1\nfoo\n3\n", "first other value is 'foo' in row 2"),
+            ("v\n1\n\n3\n", "1 of 3 values of 'v' are missing"),
+            ("x,y\n1,2\n3,4\n", "choose one with --column: x, y"),
+        ],
+        ids=["empty", "zeros", "one", "equal", "negative", "nan", "inf", "text", "gap", "two"],
+    )
+    def test_bad_numbers(self, tmp_path: Path, content: str, message: str) -> None:
+        path = tmp_path / "sample.csv"
+        path.write_text(content)
+        assert message in refused(baimo("fit", "tail", path))
+
+    def test_missing_file_and_column(self, tmp_path: Path) -> None:
+        assert "no such file" in refused(baimo("fit", "tail", tmp_path / "none.csv"))
+        path = tmp_path / "sample.csv"
+        path.write_text("a,b\n1,2\n3,4\n")
+        line = refused(baimo("fit", "zipf", path, "--column", "c", "--top", 2))
+        assert "no column 'c'; it has a, b" in line
+
+    @pytest.mark.parametrize("name", ["x.parquet", "x.json", "x.jsonl"])
+    def test_rubbish_files(self, tmp_path: Path, name: str) -> None:
+        (tmp_path / name).write_bytes(b"\x00\xff rubbish {")
+        assert "cannot be read" in refused(baimo("fit", "tail", tmp_path / name))
+
+    def test_fractions_given_as_counts(self, tmp_path: Path) -> None:
+        (tmp_path / "x.txt").write_text("1.5\n2\n3\n")
+        line = refused(baimo("fit", "tail", tmp_path / "x.txt", "--discrete"))
+        assert "continuous" in line
+
+    def test_a_source_that_is_not_there(self, own_home: Path) -> None:
+        assert "no such file or folder" in refused(baimo("run", "--source", own_home / "nowhere"))
+
+    def test_an_output_folder_that_cannot_be_written(self, own_home: Path) -> None:
+        (own_home / "file").write_text("mine")
+        line = refused(baimo("run", "--out", own_home / "file"))
+        assert "choose another folder" in line
+        assert (own_home / "file").read_text() == "mine"
+        assert not (own_home / "lake").exists()
+
+    def test_a_run_that_fails_publishes_nothing(self, own_home: Path) -> None:
+        rows = {
+            "hub_id": [f"i{k}" for k in range(100)],
+            "model_id": [f"a/{k}" for k in range(100)],
+            "downloads": [-1] * 50 + list(range(50)),
+            "likes": [1] * 100,
+            "created_at": ["2024-07-11T00:00:00Z"] * 100,
+        }
+        pl.DataFrame(rows).write_parquet(own_home / "models.parquet")
+        out = own_home / "out"
+        result = baimo("run", "--source", own_home / "models.parquet", "--out", out)
+        assert result.exit_code == 2
+        assert "50 of 100 rows of hub_models are not valid; nothing was published" in result.stderr
+        assert list(out.iterdir()) == []
+        assert not list((own_home / "lake").rglob("*.parquet"))
+
+    def test_tabulate_needs_authors_and_two_dates(self, own_home: Path) -> None:
+        pl.DataFrame(
+            {"hub_id": ["a"], "downloads": [1], "likes": [1], "created_at": ["2024-07-11"]}
+        ).write_csv(own_home / "models.csv")
+        line = refused(baimo("tabulate", own_home / "models.csv", "--out", own_home / "t"))
+        assert "cannot tabulate" in line
+        assert not (own_home / "t").exists()
+
+
+def test_help_names_every_command() -> None:
+    text = baimo("--help").stdout
+    for command in ("run", "ui", "tabulate", "fit"):
+        assert f"\n  {command} " in text

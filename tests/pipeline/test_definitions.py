@@ -1,0 +1,113 @@
+"""The graph: loads without a server, reads left to right, merges, stops at a failed check."""
+
+from datetime import date
+from pathlib import Path
+
+import dagster as dg
+import polars as pl
+import pytest
+
+from pipeline.definitions import JOB, build_defs
+from pipeline.defs.lake_io import LakeIOManager
+from pipeline.defs.shared import checked
+from pipeline.tables import TABLES
+
+DAY = "2024-07-11"
+
+
+@pytest.fixture(scope="module")
+def specs() -> dict[str, dg.AssetSpec]:
+    found = build_defs(date(2024, 7, 11)).resolve_all_asset_specs()
+    return {spec.key.path[-1]: spec for spec in found}
+
+
+def test_every_asset_is_described_grouped_and_partitioned_by_day(
+    specs: dict[str, dg.AssetSpec],
+) -> None:
+    assert len(specs) > 25
+    for name, spec in specs.items():
+        assert spec.description, name
+        assert spec.group_name not in (None, "default")
+        assert isinstance(spec.partitions_def, dg.DailyPartitionsDefinition)
+
+
+@pytest.mark.parametrize("name", sorted(TABLES))
+def test_tables_show_their_columns_with_meaning(specs: dict[str, dg.AssetSpec], name: str) -> None:
+    schema = specs[name].metadata["dagster/column_schema"]
+    columns = getattr(schema, "value", schema).columns
+    assert [c.name for c in columns] == list(TABLES[name].names)
+    assert all(c.description for c in columns)
+
+
+def test_groups_follow_one_another_like_the_sentence(specs: dict[str, dg.AssetSpec]) -> None:
+    for name, spec in specs.items():
+        for dep in spec.deps:
+            parent = specs[dep.asset_key.path[-1]]
+            assert (parent.group_name or "") <= (spec.group_name or ""), (parent.key, name)
+
+
+def test_about_fifteen_steps_hold_the_graph() -> None:
+    defs = build_defs(date(2024, 7, 11))
+    assert 10 <= len(defs.resolve_job_def(JOB).graph.node_defs) <= 16
+
+
+def test_the_calendar_ends_with_the_newest_snapshot(
+    own_home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def days() -> list[str]:
+        calendar = build_defs().resolve_all_asset_specs()[0].partitions_def
+        assert calendar is not None
+        return list(calendar.get_partition_keys())
+
+    assert days() == [DAY]
+    (own_home / "lake" / "hub_models" / "date=2024-07-13").mkdir(parents=True)
+    assert days() == [DAY, "2024-07-12", "2024-07-13"]
+
+
+def test_it_merges_into_another_code_location() -> None:
+    @dg.asset(deps=["comparison"])
+    def my_own_table() -> None: ...
+
+    merged = dg.Definitions.merge(build_defs(), dg.Definitions(assets=[my_own_table]))
+    keys = {spec.key.path[-1] for spec in merged.resolve_all_asset_specs()}
+    assert {"my_own_table", "comparison", "hub_models"} <= keys
+
+
+def test_a_resource_can_be_replaced(tmp_path: Path) -> None:
+    defs = build_defs(resource_overrides={"io_manager": LakeIOManager(root=str(tmp_path))})
+    result = defs.resolve_implicit_global_asset_job_def().execute_in_process(
+        partition_key=DAY,
+        asset_selection=[dg.AssetKey(n) for n in ("hub_models", "defillama_protocols",
+                                                  "tvl_weekly", "quarantine", "provenance")],
+        run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
+    )  # fmt: skip
+    assert result.success
+    written = pl.read_parquet(tmp_path / "hub_models" / f"date={DAY}" / "hub_models.parquet")
+    assert written.height == 760_000
+    checks = result.get_asset_check_evaluations()
+    assert {c.check_name for c in checks} == {"rows_fit_the_table"}
+    assert all(c.passed for c in checks)
+
+
+def test_a_failed_check_is_recorded_and_stops_before_anything_is_written() -> None:
+    steps = checked("c", "a", passed=False, why="7 rows are bad", rows=7)
+    report = next(steps)
+    assert not report.passed
+    assert report.metadata["verdict"].value == "7 rows are bad"
+    with pytest.raises(dg.Failure, match="7 rows are bad; nothing was published"):
+        next(steps)
+
+
+def test_a_source_of_another_day_fails_with_the_remedy(
+    own_home: Path,
+) -> None:
+    defs = build_defs(date(2024, 7, 12))
+    with pytest.raises(Exception, match="choose the partition 2024-07-11"):
+        defs.resolve_implicit_global_asset_job_def().execute_in_process(
+            partition_key="2024-07-12",
+            asset_selection=[dg.AssetKey("hub_models"), dg.AssetKey("defillama_protocols"),
+                             dg.AssetKey("tvl_weekly"), dg.AssetKey("quarantine"),
+                             dg.AssetKey("provenance")],
+            run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
+        )  # fmt: skip
+    assert not list((own_home / "lake").rglob("*.parquet"))
