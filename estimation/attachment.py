@@ -36,10 +36,13 @@ class SimonFit(FitResult):
         Items with at least one over the sum of all, the share of events that founded an item.
     std_error
         Of p, binomial.
+    total
+        Sum over all items: the number of events.
     """
 
     p: float
     std_error: float
+    total: int
 
     title: ClassVar[str] = "Simon's urn (one cross-section)"
 
@@ -165,6 +168,7 @@ def fit_simon(data: Counts | ArrayLike) -> SimonFit:
         n_used=positive.n_obs,
         p=p,
         std_error=math.sqrt(p * (1.0 - p) / positive.total),
+        total=int(positive.total),
     )
 
 

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from estimation.errors import DataError
+from estimation.results import registered
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -23,6 +24,7 @@ LARGEST_EXACT = 2.0**53
 _DENSE = 1 << 16
 
 
+@registered
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Counts:
     """A sample in compressed form.

@@ -9,6 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
+from numpy.typing import ArrayLike
+
+from estimation.counts import Counts, as_counts
 from estimation.errors import DataError
 from estimation.results import Estimate, FitResult, registered
 from estimation.tails import TailFit
@@ -28,11 +31,14 @@ class DemandFit(FitResult):
         CCDF exponent of demand and its (clustered) standard error.
     rho_band
         Values of rho, each in (0, 1), the middle one the central case.
+    total
+        Sum of demand over all items, for simulations of the observed size.
     """
 
     zeta: float
     std_error: float
     rho_band: tuple[float, ...]
+    total: int
 
     title: ClassVar[str] = "CES demand with Pareto tastes"
 
@@ -55,13 +61,17 @@ class DemandFit(FitResult):
         return out
 
 
-def fit_demand(tail: TailFit, *, rho_band: tuple[float, ...] = RHO_BAND) -> DemandFit:
+def fit_demand(
+    data: Counts | ArrayLike, tail: TailFit, *, rho_band: tuple[float, ...] = RHO_BAND
+) -> DemandFit:
     """Turn a tail fit of demand into taste exponents alpha = zeta rho/(1 - rho).
 
     Parameters
     ----------
+    data
+        Downloads or likes of every item.
     tail
-        Fit of downloads or likes.
+        Their tail fit.
     rho_band
         Values of rho, ascending, each in (0, 1).
     """
@@ -74,4 +84,5 @@ def fit_demand(tail: TailFit, *, rho_band: tuple[float, ...] = RHO_BAND) -> Dema
         zeta=tail.zeta,
         std_error=tail.std_error_clustered,
         rho_band=tuple(rho_band),
+        total=int(as_counts(data).total),
     )

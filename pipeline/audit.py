@@ -10,11 +10,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date
 
-import polars as pl
-
 from estimation.results import registered
 from pipeline.fits import SizeFits
-from pipeline.models import PrintedEquation
+from pipeline.measures import DAYS_PER_YEAR
+from pipeline.models import AttachmentCalibration, PrintedEquation
 
 HOLDS, PART, FAILS, UNTOLD = "holds", "holds in part", "fails", "cannot be told"
 SLOPE_MARGIN = 0.1
@@ -43,7 +42,7 @@ class Evidence:
     """What the tests may look at."""
 
     fits: dict[str, SizeFits]
-    created: pl.DataFrame
+    attachment: AttachmentCalibration
     day: date
     printed: PrintedEquation
 
@@ -130,8 +129,10 @@ def _likes_fatter(e: Evidence) -> tuple[str, str]:
 
 
 def _number_of_models(e: Evidence) -> tuple[str, str]:
-    total = int(e.created["n_models"].sum())
-    then = int(e.created.filter(pl.col("created_on") <= PAPER_DATE)["n_models"].sum())
+    total = e.attachment.simon_likes.n_obs
+    age_then = (e.day - PAPER_DATE).days / DAYS_PER_YEAR
+    younger = int(e.attachment.n_models[e.attachment.ages < age_then].sum())
+    then = total - younger
     shown = (
         f"{total:,} models on {e.day}, of which {then:,} were created by {PAPER_DATE}, the "
         "paper's date (deleted ones unseen)"

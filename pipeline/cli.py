@@ -119,7 +119,9 @@ def ui(port: int) -> None:
     from pipeline.run import prepare_instance
 
     home = prepare_instance()
+    os.environ.setdefault("PYTHONWARNINGS", "ignore:Function `dev_command` is superseded")
     click.echo(f"Dagster UI on http://localhost:{port} (stop with Ctrl-C; state in {home})")
+    click.echo("Run everything: Assets, Materialize all, Latest, Launch 1 run")
     os.execv(
         sys.executable,
         [

@@ -15,6 +15,7 @@ from estimation.recovery import (
 from pipeline.fits import SizeFits
 from pipeline.measures import MEASURES
 from pipeline.models import AttachmentCalibration, GrowthCalibration
+from pipeline.tables import COMPARISON
 
 # Fixed before looking: differences that count as none, with the statistic's name in words.
 MARGINS = {
@@ -23,36 +24,34 @@ MARGINS = {
     "top_1pct": ("top 1 %", 0.05),
 }
 
-Refits = dict[tuple[str, str], dict[str, Replicated]]
+Refits = dict[tuple[str, str], tuple[dict[str, float], ...]]
+"""By (model, measure): the statistics of every simulated sample."""
 
 
-def refit_models(simulated: pl.DataFrame, observed: dict[str, Counts]) -> Refits:
-    """Send every simulated sample through the fits of the data and compare."""
+def refit_models(simulated: pl.DataFrame) -> Refits:
+    """Send every simulated sample through the fits of the data."""
     out: Refits = {}
     for (model, measure), rows in simulated.group_by("model", "measure", maintain_order=True):
-        discrete = MEASURES[str(measure)].discrete
-        drawn = [
+        out[str(model), str(measure)] = tuple(
             measure_sizes(
                 Counts(values=r["value"].to_numpy(), multiplicities=r["n_items"].to_numpy()),
-                discrete=discrete,
+                discrete=MEASURES[str(measure)].discrete,
             )
             for _, r in rows.group_by("replicate", maintain_order=True)
-        ]
-        seen = measure_sizes(observed[str(measure)], discrete=discrete)
-        out[str(model), str(measure)] = compare_replicates(seen, drawn)
+        )
     return out
 
 
-def judge(refit: dict[str, Replicated], fits: SizeFits) -> tuple[str, str]:
+def judge(compared: dict[str, Replicated], fits: SizeFits) -> tuple[str, str]:
     """Return (verdict, what it rests on) for one model of one size."""
     found = {
         words: judge_equivalence(
-            refit[name], margin, fits.tail.std_error_clustered if name == "zeta" else 0.0
+            compared[name], margin, fits.tail.std_error_clustered if name == "zeta" else 0.0
         )
         for name, (words, margin) in MARGINS.items()
     }
     evidence = ", ".join(
-        f"{words} {refit[name].observed:.3f} / {refit[name].mean:.3f}"
+        f"{words} {compared[name].observed:.3f} / {compared[name].mean:.3f}"
         for name, (words, _) in MARGINS.items()
     )
     missed = [words for words, verdict in found.items() if verdict == "misses"]
@@ -78,7 +77,7 @@ def compare_models(
     fits
         By measure.
     refits
-        By (model, measure).
+        By (model, measure): statistics of the simulated samples.
     predicted
         By (model, measure): the closed-form zeta, or None with the reason why there is none.
     """
@@ -88,8 +87,10 @@ def compare_models(
         line = fit.zipf.get(MEASURES[measure].headline_cutoff)
         interval = fit.tail.conf_int()["zeta"] or (None, None)
         slope = (line.conf_int()["slope"] if line else None) or (None, None)
-        refit = refits.get((model, measure))
-        verdict, evidence = judge(refit, fit) if refit else ("no prediction", remark)
+        drawn = refits.get((model, measure))
+        seen = measure_sizes(fit.counts, discrete=fit.tail.discrete)
+        compared = compare_replicates(seen, drawn) if drawn else None
+        verdict, evidence = judge(compared, fit) if compared else ("no prediction", remark)
         rows.append(
             {
                 "measure": measure,
@@ -105,13 +106,13 @@ def compare_models(
                 "slope_high": slope[1],
                 "model": model,
                 "predicted_zeta": zeta,
-                "simulated_zeta": refit["zeta"].mean if refit else None,
-                "simulated_sd": refit["zeta"].sd if refit else None,
+                "simulated_zeta": compared["zeta"].mean if compared else None,
+                "simulated_sd": compared["zeta"].sd if compared else None,
                 "verdict": verdict,
                 "evidence": evidence,
             }
         )
-    return pl.DataFrame(rows, infer_schema_length=None)
+    return pl.DataFrame(rows, schema=COMPARISON.schema)
 
 
 def predicted_zetas(

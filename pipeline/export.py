@@ -16,24 +16,11 @@ from pipeline.fits import SizeFits
 from pipeline.lake import write_atomically, write_text
 from pipeline.measures import MEASURES, SHARES
 from pipeline.models import AttachmentCalibration, GrowthCalibration
+from pipeline.tables import PARAMETERS
 
 SCHEMA_VERSION = 1
 DIGITS = 10  # what every machine and thread count agrees on
 
-COLUMNS: dict[str, type[pl.DataType]] = {
-    "name": pl.String,
-    "value": pl.Float64,
-    "std_error": pl.Float64,
-    "ci_low": pl.Float64,
-    "ci_high": pl.Float64,
-    "unit": pl.String,
-    "method": pl.String,
-    "equation": pl.String,
-    "n_obs": pl.Int64,
-    "n_used": pl.Int64,
-    "converged": pl.Boolean,
-    "notes": pl.String,
-}
 Row = dict[str, Any]
 
 
@@ -52,7 +39,7 @@ def collect_parameters(
     for name, demand_fit in demand.items():
         rows += _demand_rows(name, demand_fit)
     rows += _growth_rows(growth)
-    return pl.DataFrame(rows, schema=COLUMNS).with_columns(
+    return pl.DataFrame(rows, schema=PARAMETERS.schema).with_columns(
         pl.col(pl.Float64).round_sig_figs(DIGITS)
     )
 

@@ -22,6 +22,8 @@ class SizeFits:
 
     Parameters
     ----------
+    counts
+        The sample itself, compressed.
     tail, tail_without_largest
         CSN fit of the sample, and of the sample without its largest item.
     zipf
@@ -31,6 +33,7 @@ class SizeFits:
     """
 
     measure: str
+    counts: Counts
     tail: TailFit
     tail_without_largest: TailFit
     zipf: dict[str, ZipfFit]
@@ -47,6 +50,7 @@ def fit_sizes(counts: Counts, measure: Measure, effects: pl.DataFrame | None) ->
     trimmed = counts.without_largest()
     return SizeFits(
         measure=measure.name,
+        counts=counts,
         tail=tail,
         tail_without_largest=fit_tail(trimmed, discrete=measure.discrete),
         zipf={

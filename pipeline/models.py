@@ -16,7 +16,7 @@ import numpy as np
 import polars as pl
 
 from estimation.attachment import EntryFit, SimonFit, YuleFit, fit_entry, fit_simon, fit_yule
-from estimation.counts import Counts, Floats
+from estimation.counts import Counts, Floats, Ints
 from estimation.demand import DemandFit
 from estimation.growth import (
     PanelGrowthFit,
@@ -51,12 +51,20 @@ QUARTER_MIDDLE_DAYS = 45
 @registered
 @dataclass(frozen=True, eq=False, kw_only=True)
 class AttachmentCalibration:
-    """PA on the Hub: entry from the ages, Yule from likes over ages, Simon from each total."""
+    """PA on the Hub: entry from the ages, Yule from likes over ages, Simon from each total.
+
+    Parameters
+    ----------
+    ages, n_models : (a,)
+        Age in years of the dated models, and how many have it: what a Yule simulation needs.
+    """
 
     entry: EntryFit
     yule_likes: YuleFit
     simon_downloads: SimonFit
     simon_likes: SimonFit
+    ages: Floats
+    n_models: Ints
 
 
 @registered
@@ -120,6 +128,7 @@ def calibrate_attachment(
         design_effect=float(effect["design_effect"][0]) if effect.height else None,
     )
     profile = dated.group_by("age", "likes").agg(pl.col("n_models").sum()).sort("age", "likes")
+    by_age = dated.group_by("age").agg(pl.col("n_models").sum()).sort("age")
     yule = fit_yule(
         profile["age"].to_numpy(),
         profile["likes"].to_numpy(),
@@ -131,6 +140,8 @@ def calibrate_attachment(
         yule_likes=yule,
         simon_downloads=fit_simon(downloads),
         simon_likes=fit_simon(likes),
+        ages=by_age["age"].to_numpy(),
+        n_models=by_age["n_models"].to_numpy(),
     )
 
 
@@ -179,39 +190,30 @@ def _entry_growth(listings: pl.DataFrame, until: date) -> Estimate:
     return fit_entry_growth(per_quarter, step_years=0.25)
 
 
-def draw_attachment(
-    calibration: AttachmentCalibration, frequency: pl.DataFrame, totals: dict[str, int], day: date
-) -> dict[tuple[str, str], Draw]:
+def draw_attachment(calibration: AttachmentCalibration) -> dict[tuple[str, str], Draw]:
     """Return the PA models to simulate: (model, measure) -> draw."""
-    draws: dict[tuple[str, str], Draw] = {}
-    for measure, fit in (
-        ("downloads", calibration.simon_downloads),
-        ("likes", calibration.simon_likes),
-    ):
-        draws["Simon", measure] = _simon(fit, totals[measure])
+    draws = {
+        ("Simon", "downloads"): _simon(calibration.simon_downloads),
+        ("Simon", "likes"): _simon(calibration.simon_likes),
+    }
     yule = calibration.yule_likes.params
     if yule is not None:
-        dated, _ = hub_ages(frequency, day)
-        ages = expand(dated.select("age", "n_models"), "n_models")["age"].to_numpy()
+        ages = np.repeat(calibration.ages, calibration.n_models)
         draws["Yule", "likes"] = lambda rng: Counts.from_sample(simulate_yule(yule, ages, rng))
     return draws
 
 
-def _simon(fit: SimonFit, total: int) -> Draw:
-    return lambda rng: Counts.from_sample(simulate_simon(fit.params, total, rng))
+def _simon(fit: SimonFit) -> Draw:
+    return lambda rng: Counts.from_sample(simulate_simon(fit.params, fit.total, rng))
 
 
-def draw_demand(
-    fits: dict[str, DemandFit], n_items: int, totals: dict[str, int]
-) -> dict[tuple[str, str], Draw]:
+def draw_demand(fits: dict[str, DemandFit]) -> dict[tuple[str, str], Draw]:
     """Return the CES models to simulate."""
-    return {
-        ("CES", measure): _demand(fit, n_items, totals[measure]) for measure, fit in fits.items()
-    }
+    return {("CES", measure): _demand(fit) for measure, fit in fits.items()}
 
 
-def _demand(fit: DemandFit, n_items: int, total: int) -> Draw:
-    return lambda rng: Counts.from_sample(simulate_demand(fit.params(), n_items, total, rng))
+def _demand(fit: DemandFit) -> Draw:
+    return lambda rng: Counts.from_sample(simulate_demand(fit.params(), fit.n_obs, fit.total, rng))
 
 
 def draw_growth(calibration: GrowthCalibration) -> dict[tuple[str, str], Draw]:
@@ -270,8 +272,8 @@ class PrintedEquation:
     share_negative: float
 
 
-def simulate_printed_equation(likes: Counts, days: float, seed: int) -> PrintedEquation:
-    """Run eq 19 as printed at the observed number of items and total, and measure the result.
+def simulate_printed_equation(calibration: AttachmentCalibration, seed: int) -> PrintedEquation:
+    """Run eq 19 as printed at the Hub's number of models and total likes; measure the result.
 
     Half of the observed total is there at the start, in equal parts, so that every inequality
     comes from the equation; sigma makes the noise half as large as the start.
@@ -280,16 +282,18 @@ def simulate_printed_equation(likes: Counts, days: float, seed: int) -> PrintedE
 
     from estimation.tails import fit_tail
 
-    start = np.full(likes.n_obs, 0.5 * likes.total / likes.n_obs)
+    n, total = calibration.simon_likes.n_obs, calibration.simon_likes.total
+    days = calibration.entry.horizon * DAYS_PER_YEAR
+    start = np.full(n, 0.5 * total / n)
     params = PrintedAttachmentParams(
-        eta=0.5 * likes.total / days, sigma=0.5 * float(start[0]) / math.sqrt(days)
+        eta=0.5 * total / days, sigma=0.5 * float(start[0]) / math.sqrt(days)
     )
     rng = np.random.default_rng([seed, 19])
     sizes = simulate_printed(params, start, days, rng)
     upper = sizes[sizes > np.quantile(sizes, 0.99)]
     tail = fit_tail(upper, discrete=False, x_min=float(upper.min()))
     return PrintedEquation(
-        n_items=likes.n_obs,
+        n_items=n,
         days=days,
         zeta=tail.zeta,
         skewness=float(stats.skew(sizes)),

@@ -13,6 +13,7 @@ from pipeline.defs.shared import (
     day_of,
     numbers,
     picture,
+    reads,
     record_out,
 )
 
@@ -31,6 +32,11 @@ from pipeline.defs.shared import (
             ("tvl", "DeFi TVL on the earlier date"),
         )
     },
+    internal_asset_deps=reads(
+        downloads_tail="hub_frequency hub_design_effects",
+        likes_tail="hub_frequency hub_design_effects",
+        tvl_tail="defi_population",
+    ),
     partitions_def=PARTITIONS,
 )
 def tails(
@@ -86,15 +92,16 @@ def attachment_fit(
         hub_design_effects,
         day_of(context),
     )
+    yule = fit.yule_likes
     metadata = numbers(
         {
             "entry_growth_plus_exit_per_year": fit.entry.rate,
-            "yule_gamma_per_year": fit.yule_likes.gamma,
             "simon_p_downloads": fit.simon_downloads.p,
             "simon_p_likes": fit.simon_likes.p,
+            "yule_gamma_per_year": yule.gamma if yule.converged else None,
         }
     )
-    metadata["yule_converged"] = dg.MetadataValue.bool(fit.yule_likes.converged)
+    metadata["yule"] = "converged" if yule.converged else "; ".join(yule.notes)
     yield dg.Output(fit, output_name="attachment_fit", metadata=metadata)
 
 
@@ -113,7 +120,10 @@ def demand_fit(downloads_tail: Any, likes_tail: Any) -> Iterator[Any]:
     """Calibrate CES demand."""
     from estimation.demand import fit_demand
 
-    fits = {"downloads": fit_demand(downloads_tail.tail), "likes": fit_demand(likes_tail.tail)}
+    fits = {
+        name: fit_demand(measured.counts, measured.tail)
+        for name, measured in (("downloads", downloads_tail), ("likes", likes_tail))
+    }
     alphas = {f"alpha_{name}": fit.params().alpha for name, fit in fits.items()}
     yield dg.Output(fits, output_name="demand_fit", metadata=numbers(alphas))
 

@@ -7,19 +7,32 @@ from typing import Any
 import dagster as dg
 import polars as pl
 
-from pipeline.defs.shared import CONCLUSIONS, PARTITIONS, day_of, numbers, record_out, rows
+from pipeline.defs.shared import (
+    CONCLUSIONS,
+    PARTITIONS,
+    day_of,
+    numbers,
+    picture,
+    reads,
+    record_out,
+    rows,
+    table_out,
+)
+
+TAILS = "downloads_tail likes_tail tvl_tail"
+FITS = "attachment_fit demand_fit growth_fit"
 
 
 @dg.multi_asset(
     name="conclusions",
     outs={
-        "comparison": dg.AssetOut(
-            description="The headline table: observed zeta and slope against each model.",
-            group_name=CONCLUSIONS,
-            kinds={"parquet"},
-        ),
+        "comparison": table_out("comparison", CONCLUSIONS),
         "audit": record_out("The papers' claims with test, evidence and verdict.", CONCLUSIONS),
     },
+    internal_asset_deps=reads(
+        comparison=f"{TAILS} {FITS} attachment_refit demand_refit growth_refit",
+        audit=f"{TAILS} attachment_fit printed_equation",
+    ),
     partitions_def=PARTITIONS,
 )
 def conclusions(
@@ -34,7 +47,6 @@ def conclusions(
     demand_refit: Any,
     growth_refit: Any,
     printed_equation: Any,
-    hub_frequency: pl.DataFrame,
 ) -> Iterator[Any]:
     """Hold the models against the data and the claims against both."""
     from pipeline.audit import Evidence, audit_claims
@@ -46,13 +58,13 @@ def conclusions(
         {**attachment_refit, **demand_refit, **growth_refit},
         predicted_zetas(attachment_fit, demand_fit, growth_fit),
     )
-    shown = compared.select("measure", "model", "predicted_zeta", "simulated_zeta", "verdict")
+    shown = compared.select(
+        "measure", "zeta", "slope", "model", "predicted_zeta", "simulated_zeta", "verdict"
+    )
     metadata = rows(compared) | {"verdicts": dg.MetadataValue.md(_markdown(shown))}
     yield dg.Output(compared, output_name="comparison", metadata=metadata)
-    claims = audit_claims(Evidence(fits, hub_frequency, day_of(context), printed_equation))
-    verdicts = pl.DataFrame(
-        {"claim": [c.name for c in claims], "verdict": [c.verdict for c in claims]}
-    )
+    claims = audit_claims(Evidence(fits, attachment_fit, day_of(context), printed_equation))
+    verdicts = pl.DataFrame([{"claim": c.text, "verdict": c.verdict} for c in claims])
     yield dg.Output(
         claims,
         output_name="audit",
@@ -70,14 +82,14 @@ class OutputConfig(dg.Config):
 @dg.multi_asset(
     name="published",
     outs={
-        "parameters": dg.AssetOut(
-            description="Every estimate with error, interval, unit, method and equation: "
-            "parameters.json and .csv.",
-            group_name=CONCLUSIONS,
-            kinds={"json", "csv"},
-        ),
+        "parameters": table_out("parameters", CONCLUSIONS),
         "report": record_out("report.html, one file; tables behind every figure.", CONCLUSIONS),
     },
+    internal_asset_deps=reads(
+        parameters=f"{TAILS} {FITS} provenance",
+        report=f"{TAILS} attachment_fit growth_fit attachment_simulation demand_simulation "
+        "growth_simulation comparison audit provenance hub_totals hub_top",
+    ),
     partitions_def=PARTITIONS,
 )
 def published(
@@ -95,48 +107,45 @@ def published(
     attachment_simulation: pl.DataFrame,
     demand_simulation: pl.DataFrame,
     growth_simulation: pl.DataFrame,
-    hub_frequency: pl.DataFrame,
     hub_totals: pl.DataFrame,
     hub_top: pl.DataFrame,
-    defi_population: pl.DataFrame,
 ) -> Iterator[Any]:
     """Write the parameters and the report."""
     from pipeline.export import collect_parameters, export_parameters
-    from pipeline.report.page import Findings, render_report
+    from pipeline.report.figures import to_png
+    from pipeline.report.page import Findings, overview, render_report
     from pipeline.settings import out_dir
 
     day = day_of(context)
     out = Path(config.out).expanduser() if config.out else out_dir(day)
     fits = {"downloads": downloads_tail, "likes": likes_tail, "tvl": tvl_tail}
     parameters = collect_parameters(fits, attachment_fit, demand_fit, growth_fit)
-    files = export_parameters(out, parameters, provenance)
-    yield dg.Output(
-        parameters,
-        output_name="parameters",
-        metadata=rows(parameters)
-        | {"files": dg.MetadataValue.md("\n".join(f"- {f}" for f in files))},
+    as_json, as_csv = export_parameters(out, parameters, provenance)
+    metadata = rows(parameters) | {
+        "json": dg.MetadataValue.path(str(as_json)),
+        "csv": dg.MetadataValue.path(str(as_csv)),
+    }
+    yield dg.Output(parameters, output_name="parameters", metadata=metadata)
+    findings = Findings(
+        day=day,
+        provenance=provenance,
+        comparison=comparison,
+        claims=audit,
+        fits=fits,
+        attachment=attachment_fit,
+        growth=growth_fit,
+        simulated=pl.concat([attachment_simulation, demand_simulation, growth_simulation]),
+        totals=hub_totals,
+        top=hub_top,
     )
-    page = render_report(
-        out,
-        Findings(
-            day=day,
-            provenance=provenance,
-            comparison=comparison,
-            claims=audit,
-            fits=fits,
-            attachment=attachment_fit,
-            growth=growth_fit,
-            simulated=pl.concat([attachment_simulation, demand_simulation, growth_simulation]),
-            frequency=hub_frequency,
-            population=defi_population,
-            totals=hub_totals,
-            top=hub_top,
-        ),
-    )
+    page = render_report(out, findings)
     yield dg.Output(
         {"path": str(page)},
         output_name="report",
-        metadata={"report": dg.MetadataValue.path(str(page))},
+        metadata={
+            "report": dg.MetadataValue.path(str(page)),
+            "overview": picture(to_png(overview(findings))),
+        },
     )
 
 

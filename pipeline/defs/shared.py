@@ -56,6 +56,22 @@ def checked(
         raise dg.Failure(f"{why}; nothing was published, correct the source", allow_retries=False)
 
 
+def blocking(check: str, asset: str, description: str) -> dg.AssetCheckSpec:
+    """Declare a check that stops what is downstream when it fails."""
+    return dg.AssetCheckSpec(
+        check,
+        asset=asset,
+        blocking=True,
+        description=description,
+        partitions_def=PARTITIONS,
+    )
+
+
+def reads(**inputs: str) -> dict[str, set[dg.AssetKey]]:
+    """Say which assets each output of a step is made from: output="a b c"."""
+    return {out: {dg.AssetKey(name) for name in names.split()} for out, names in inputs.items()}
+
+
 def day_of(context: dg.AssetExecutionContext) -> date:
     """Return the day that the run is filed under."""
     return date.fromisoformat(context.partition_key)
@@ -105,7 +121,7 @@ def numbers(values: Mapping[str, float | int | None]) -> dict[str, Any]:
     return {
         key: dg.MetadataValue.int(value)
         if isinstance(value, int)
-        else dg.MetadataValue.float(float(value))
+        else dg.MetadataValue.float(float(f"{value:.6g}"))
         for key, value in values.items()
         if value is not None
     }

@@ -10,8 +10,8 @@ from pipeline.defs.shared import (
     PARTITIONS,
     REFIT,
     SIMULATION,
-    day_of,
     numbers,
+    reads,
     record_out,
     rows,
 )
@@ -43,30 +43,15 @@ def _histograms(description: str) -> dg.AssetOut:
     },
     partitions_def=PARTITIONS,
 )
-def attachment_simulation(
-    context: dg.AssetExecutionContext,
-    config: SimulationConfig,
-    attachment_fit: Any,
-    hub_frequency: pl.DataFrame,
-) -> Iterator[Any]:
+def attachment_simulation(config: SimulationConfig, attachment_fit: Any) -> Iterator[Any]:
     """Simulate preferential attachment."""
-    from pipeline.measures import DOWNLOADS, LIKES, hub_ages, hub_counts
     from pipeline.models import draw_attachment, simulate_models, simulate_printed_equation
 
-    day = day_of(context)
-    likes = hub_counts(hub_frequency, LIKES)
-    totals = {
-        "downloads": int(hub_counts(hub_frequency, DOWNLOADS).total),
-        "likes": int(likes.total),
-    }
     drawn = simulate_models(
-        draw_attachment(attachment_fit, hub_frequency, totals, day),
-        n_replications=config.n_replications,
-        seed=config.seed,
+        draw_attachment(attachment_fit), n_replications=config.n_replications, seed=config.seed
     )
     yield dg.Output(drawn, output_name="attachment_simulation", metadata=rows(drawn))
-    _, years = hub_ages(hub_frequency, day)
-    printed = simulate_printed_equation(likes, years * 365.25, config.seed)
+    printed = simulate_printed_equation(attachment_fit, config.seed)
     metadata = numbers({"zeta": printed.zeta, "excess_kurtosis": printed.excess_kurtosis})
     yield dg.Output(printed, output_name="printed_equation", metadata=metadata)
 
@@ -80,22 +65,12 @@ def attachment_simulation(
     },
     partitions_def=PARTITIONS,
 )
-def demand_simulation(
-    config: SimulationConfig, demand_fit: Any, hub_frequency: pl.DataFrame
-) -> Iterator[Any]:
+def demand_simulation(config: SimulationConfig, demand_fit: Any) -> Iterator[Any]:
     """Simulate CES demand."""
-    from pipeline.measures import DOWNLOADS, LIKES, hub_counts
     from pipeline.models import draw_demand, simulate_models
 
-    counts = {m.name: hub_counts(hub_frequency, m) for m in (DOWNLOADS, LIKES)}
     drawn = simulate_models(
-        draw_demand(
-            demand_fit,
-            counts["downloads"].n_obs,
-            {name: int(c.total) for name, c in counts.items()},
-        ),
-        n_replications=config.n_replications,
-        seed=config.seed,
+        draw_demand(demand_fit), n_replications=config.n_replications, seed=config.seed
     )
     yield dg.Output(drawn, output_name="demand_simulation", metadata=rows(drawn))
 
@@ -119,43 +94,42 @@ def growth_simulation(config: SimulationConfig, growth_fit: Any) -> Iterator[Any
     yield dg.Output(drawn, output_name="growth_simulation", metadata=rows(drawn))
 
 
+MODELS = {
+    "attachment": "preferential attachment",
+    "demand": "CES demand",
+    "growth": "GBM growth",
+}
+
+
 @dg.multi_asset(
     name="refits",
     outs={
         f"{name}_refit": record_out(
-            f"The fits of the data, run on the simulated {what}: observed against simulated.",
-            REFIT,
+            f"The fits of the data, run on every simulated sample of {what}.", REFIT
         )
-        for name, what in (
-            ("attachment", "preferential attachment"),
-            ("demand", "CES demand"),
-            ("growth", "GBM growth"),
-        )
+        for name, what in MODELS.items()
     },
+    internal_asset_deps=reads(**{f"{name}_refit": f"{name}_simulation" for name in MODELS}),
     partitions_def=PARTITIONS,
 )
 def refits(
     attachment_simulation: pl.DataFrame,
     demand_simulation: pl.DataFrame,
     growth_simulation: pl.DataFrame,
-    hub_frequency: pl.DataFrame,
-    defi_population: pl.DataFrame,
 ) -> Iterator[Any]:
     """Refit every simulated sample with the code that fitted the data."""
     from pipeline.comparison import refit_models
-    from pipeline.measures import observed_sizes
 
-    observed = observed_sizes(hub_frequency, defi_population)
     for name, simulated in (
         ("attachment", attachment_simulation),
         ("demand", demand_simulation),
         ("growth", growth_simulation),
     ):
-        refitted = refit_models(simulated, observed)
+        refitted = refit_models(simulated)
         metadata = numbers(
             {
-                f"{model}_{measure}_simulated_zeta": compared["zeta"].mean
-                for (model, measure), compared in refitted.items()
+                f"{model}_{measure}_mean_zeta": sum(s["zeta"] for s in drawn) / len(drawn)
+                for (model, measure), drawn in refitted.items()
             }
         )
         yield dg.Output(refitted, output_name=f"{name}_refit", metadata=metadata)

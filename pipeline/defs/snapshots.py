@@ -10,6 +10,7 @@ from pipeline.defs.shared import (
     PARTITIONS,
     SNAPSHOTS,
     TABULATED,
+    blocking,
     checked,
     day_of,
     numbers,
@@ -46,11 +47,10 @@ RAW = ("hub_models", "defillama_protocols", "tvl_weekly")
         ),
     },
     check_specs=[
-        dg.AssetCheckSpec(
+        blocking(
             "rows_fit_the_table",
-            asset=name,
-            blocking=True,
-            description=f"Types, bounds and key hold; under {MAX_QUARANTINE:.0%} in quarantine.",
+            name,
+            f"Types, bounds and key hold; at most {MAX_QUARANTINE:.0%} in quarantine.",
         )
         for name in RAW
     ],
@@ -104,11 +104,10 @@ HUB = (
     name="hub_tables",
     outs={name: table_out(name, TABULATED) for name in HUB},
     check_specs=[
-        dg.AssetCheckSpec(
+        blocking(
             "every_model_is_counted",
-            asset="hub_frequency",
-            blocking=True,
-            description="The frequency table stands for exactly the models of the snapshot.",
+            "hub_frequency",
+            "The frequency table stands for exactly the models of the snapshot.",
         )
     ],
     partitions_def=PARTITIONS,
@@ -134,11 +133,10 @@ def hub_tables(context: dg.AssetExecutionContext, hub_models: pl.DataFrame) -> I
     name="defi_tables",
     outs={"defi_population": table_out("defi_population", TABULATED)},
     check_specs=[
-        dg.AssetCheckSpec(
+        blocking(
             "enough_matched",
-            asset="defi_population",
-            blocking=True,
-            description="At least 50 protocols are positive on both dates.",
+            "defi_population",
+            "At least 50 protocols are positive on both dates.",
         )
     ],
     partitions_def=PARTITIONS,

@@ -13,12 +13,13 @@ import numpy as np
 import polars as pl
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 from markupsafe import Markup
+from matplotlib.figure import Figure
 
 from estimation.counts import Counts
 from pipeline.audit import Claim
 from pipeline.fits import SizeFits
 from pipeline.lake import write_parquet, write_text
-from pipeline.measures import MEASURES, Measure, observed_sizes
+from pipeline.measures import MEASURES, Measure
 from pipeline.models import AttachmentCalibration, GrowthCalibration
 from pipeline.report import figures, words
 from simulation.growth import mixture_ccdf
@@ -36,21 +37,14 @@ class Findings:
     attachment: AttachmentCalibration
     growth: GrowthCalibration
     simulated: pl.DataFrame
-    frequency: pl.DataFrame
-    population: pl.DataFrame
     totals: pl.DataFrame
     top: pl.DataFrame
 
 
 def render_report(out: Path, findings: Findings) -> Path:
     """Write report.html, overview.svg and tables/*.parquet; return the page's path."""
-    observed = observed_sizes(findings.frequency, findings.population)
-    panels = [
-        (MEASURES[name], c, findings.fits[name].tail, first_replicates(findings.simulated, name))
-        for name, c in observed.items()
-    ]
-    overview = figures.to_svg(figures.draw_overview(panels), "overview", {})
-    sections = [_section(MEASURES[name], counts, findings) for name, counts in observed.items()]
+    picture = figures.to_svg(overview(findings), "overview", {})
+    sections = [_section(MEASURES[name], findings) for name in findings.fits]
     environment = Environment(
         loader=PackageLoader("pipeline.report", "."),
         autoescape=select_autoescape(["html"]),
@@ -62,7 +56,7 @@ def render_report(out: Path, findings: Findings) -> Path:
         day=findings.day,
         version=version("baimo"),
         provenance=findings.provenance,
-        overview=Markup(overview),
+        overview=Markup(picture),
         lead=words.lead(findings.claims),
         header=words.TABLE_HEADER,
         rows=words.table_rows(findings.comparison),
@@ -72,21 +66,37 @@ def render_report(out: Path, findings: Findings) -> Path:
         totals=words.totals_rows(findings.totals),
         distrust=words.distrust(findings.fits, findings.growth, findings.provenance),
     )
-    write_text(out / "overview.svg", overview)
-    for name, table in _tables(observed, findings).items():
+    write_text(out / "overview.svg", picture)
+    for name, table in _tables(findings).items():
         write_parquet(out / "tables" / f"{name}.parquet", table)
     path = out / "report.html"
     write_text(path, page)
     return path
 
 
-def _section(measure: Measure, counts: Counts, findings: Findings) -> dict[str, Any]:
+def overview(findings: Findings) -> Figure:
+    """Draw the three sizes side by side."""
+    return figures.draw_overview(
+        [
+            (
+                MEASURES[name],
+                fits.counts,
+                fits.tail,
+                first_replicates(findings.simulated, name),
+            )
+            for name, fits in findings.fits.items()
+        ]
+    )
+
+
+def _section(measure: Measure, findings: Findings) -> dict[str, Any]:
     fits = findings.fits[measure.name]
+    counts = fits.counts
     simulated = first_replicates(findings.simulated, measure.name)
     top = findings.top.filter(pl.col("measure") == measure.name)
     labels = top if top.height else None
     ccdf = figures.draw_ccdf(
-        measure, counts, fits.tail, simulated, labels, _predicted(measure, counts, findings)
+        measure, counts, fits.tail, simulated, labels, _predicted(measure, findings)
     )
     rank = figures.draw_rank_size(measure, counts, fits.zipf, simulated, labels)
     return {
@@ -121,7 +131,8 @@ def first_replicates(simulated: pl.DataFrame, measure: str) -> dict[str, Counts]
     }
 
 
-def _predicted(measure: Measure, counts: Counts, findings: Findings) -> dict[str, figures.Line]:
+def _predicted(measure: Measure, findings: Findings) -> dict[str, figures.Line]:
+    counts = findings.fits[measure.name].counts
     largest = float(counts.values[-1])
     if measure.name == "tvl":
         x = np.geomspace(largest * 1e-10, largest, 60)
@@ -132,13 +143,14 @@ def _predicted(measure: Measure, counts: Counts, findings: Findings) -> dict[str
     return {"Simon": figures.yule_simon_ccdf(simon.params.zeta, share, largest)}
 
 
-def _tables(observed: dict[str, Counts], findings: Findings) -> dict[str, pl.DataFrame]:
+def _tables(findings: Findings) -> dict[str, pl.DataFrame]:
     tables = {"comparison": findings.comparison, "simulated": findings.simulated}
-    for name, counts in observed.items():
+    for name, fits in findings.fits.items():
+        counts = fits.counts
         tables[f"{name}_frequency"] = pl.DataFrame(
             {"value": counts.values, "n_items": counts.multiplicities}
         )
-        for model, (x, y) in _predicted(MEASURES[name], counts, findings).items():
+        for model, (x, y) in _predicted(MEASURES[name], findings).items():
             tables[f"{name}_predicted_{model.lower()}"] = pl.DataFrame({"value": x, "ccdf": y})
     tables["zipf"] = pl.DataFrame(
         [

@@ -1,0 +1,303 @@
+"""Simon's urn, the Yule process and eq 19 as printed, against exact laws and brute force."""
+
+import math
+from collections import Counter
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from scipy import integrate, special, stats
+
+from estimation import kernels
+from estimation.tails import fit_tail
+from simulation.attachment import (
+    PrintedAttachmentParams,
+    SimonParams,
+    YuleParams,
+    simulate_printed,
+    simulate_simon,
+    simulate_yule,
+)
+from simulation.errors import ParameterError
+
+
+def simon_law(p: float, n_events: int) -> dict[tuple[int, ...], float]:
+    """Return the exact law of the sizes in order of birth, event by event."""
+    law = {(1,): 1.0}
+    for total in range(1, n_events):
+        after: Counter[tuple[int, ...]] = Counter()
+        for sizes, mass in law.items():
+            after[(*sizes, 1)] += mass * p
+            for i, size in enumerate(sizes):
+                grown = (*sizes[:i], size + 1, *sizes[i + 1 :])
+                after[grown] += mass * (1 - p) * size / total
+        law = dict(after)
+    return law
+
+
+@pytest.mark.parametrize(("p", "n_events"), [(0.3, 5), (0.15, 8), (0.7, 6)])
+def test_simon_against_the_exact_law_of_small_urns(p: float, n_events: int) -> None:
+    law = simon_law(p, n_events)
+    assert sum(law.values()) == pytest.approx(1, rel=1e-12)
+    runs = 20_000
+    rng = np.random.default_rng(8)
+    params = SimonParams(p=p)
+    seen = Counter(tuple(simulate_simon(params, n_events, rng).tolist()) for _ in range(runs))
+    assert set(seen) <= set(law)
+    common = [s for s, mass in law.items() if runs * mass >= 5]
+    expected = [runs * law[s] for s in common]
+    observed = [seen[s] for s in common]
+    if len(common) < len(law):
+        expected.append(runs - sum(expected))
+        observed.append(runs - sum(observed))
+    assert stats.chisquare(observed, expected).pvalue > 1e-3
+
+
+@pytest.mark.parametrize("n_events", [1, 2, 3, 1000, 10**9])
+def test_simon_spends_every_event(n_events: int) -> None:
+    params = SimonParams(p=0.4 if n_events < 10**6 else 1e-6)
+    sizes = simulate_simon(params, n_events, np.random.default_rng(1))
+    assert sizes.dtype == np.int64
+    assert sizes.sum() == n_events
+    assert sizes.min() >= 1
+
+
+def test_simon_founds_binomially_many_items() -> None:
+    # The first event founds an item for sure, every later one with probability p.
+    n, p, runs = 500, 0.2, 2000
+    rng = np.random.default_rng(2)
+    items = np.array([simulate_simon(SimonParams(p=p), n, rng).size for _ in range(runs)])
+    law = stats.binom(n - 1, p)
+    assert abs(items.mean() - 1 - law.mean()) < 4 * law.std() / math.sqrt(runs)
+    assert abs(items.var() / law.var() - 1) < 4 * math.sqrt(2 / runs)
+
+
+@pytest.mark.parametrize("p", [0.1, 0.5])
+def test_simon_approaches_the_yule_simon_law(p: float) -> None:
+    # pmf rho B(k, rho + 1), rho = 1/(1 - p); averaged over 20 urns, |error| < 1e-3 (the
+    # Monte Carlo error of the average is below 4e-4 for these sizes).
+    n, runs = 1_000_000, 20
+    rho = 1 / (1 - p)
+    assert SimonParams(p=p).zeta == pytest.approx(rho, rel=1e-15)
+    rng = np.random.default_rng(3)
+    k = np.arange(1, 13)
+    shares = np.zeros(k.size)
+    for _ in range(runs):
+        sizes = simulate_simon(SimonParams(p=p), n, rng)
+        shares += np.bincount(sizes, minlength=13)[1:13] / sizes.size / runs
+    assert np.max(np.abs(shares - rho * special.beta(k, rho + 1))) < 1e-3
+
+
+def test_simon_large_urn_has_the_tail_of_its_zeta() -> None:
+    # zeta = 1/(1 - p) = 1.25 from x_min = 30 on, where the Yule-Simon law is a power law up to
+    # relative corrections of order rho/x_min; z pooled over independent urns.
+    rng = np.random.default_rng(12)
+    params = SimonParams(p=0.2)
+    fits = [fit_tail(simulate_simon(params, 2_000_000, rng), x_min=30) for _ in range(20)]
+    zeta = np.array([f.zeta for f in fits])
+    error = max(zeta.std(ddof=1), fits[0].std_error) / math.sqrt(20)
+    # exact exponent of the Yule-Simon law at x_min: maximise its expected log-likelihood
+    k = np.arange(30, 3_000_000, dtype=float)
+    mass = special.beta(k, 2.25)
+    mean_log = float(np.sum(np.log(k / 30) * mass) / mass.sum())
+    target = kernels.discrete_mle(mean_log, 30.0, kernels.discrete_start(mean_log, 30.0))[0] - 1
+    assert target == pytest.approx(1.25, abs=0.02)
+    assert abs(zeta.mean() - target) < 4 * error
+
+
+def test_simon_is_determined_by_its_generator() -> None:
+    a = simulate_simon(SimonParams(p=0.3), 10_000, np.random.default_rng(5))
+    b = simulate_simon(SimonParams(p=0.3), 10_000, np.random.default_rng(5))
+    assert a.tobytes() == b.tobytes()
+
+
+@pytest.mark.parametrize("p", [0.0, 1.0, -0.2, 1.4, math.nan])
+def test_simon_refuses_p(p: float) -> None:
+    with pytest.raises(ParameterError, match="p = "):
+        SimonParams(p=p)
+
+
+def test_simon_needs_an_event() -> None:
+    with pytest.raises(ParameterError, match="n_events"):
+        simulate_simon(SimonParams(p=0.5), 0, np.random.default_rng(0))
+
+
+# --- Yule --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("gamma", "a", "age"), [(1.0, 1.0, 1.0), (2.0, 0.3, 1.5), (0.5, 4.0, 3.0), (3.0, 0.05, 0.2)]
+)
+def test_yule_sizes_are_negative_binomial(gamma: float, a: float, age: float) -> None:
+    n = 100_000
+    params = YuleParams(entry_plus_exit=1.0, gamma=gamma, a=a)
+    sizes = simulate_yule(params, np.full(n, age), np.random.default_rng(4))
+    law = stats.nbinom(a, math.exp(-gamma * age))
+    mean = a * math.expm1(gamma * age)
+    variance = mean * math.exp(gamma * age)
+    assert law.mean() == pytest.approx(mean)
+    assert law.var() == pytest.approx(variance)
+    assert abs(sizes.mean() - mean) < 4 * math.sqrt(variance / n)
+    kurtosis = float(law.stats("k"))
+    assert abs(sizes.var() / variance - 1) < 4 * math.sqrt((kurtosis + 2) / n)
+    top = int(law.ppf(1 - 20 / n))
+    expected = n * np.append(law.pmf(np.arange(top)), law.sf(top - 1))
+    observed = np.bincount(np.minimum(sizes, top), minlength=top + 1)
+    kept = expected >= 5
+    expected, observed = (
+        np.append(v[kept], v[~kept].sum()) if not kept.all() else v for v in (expected, observed)
+    )
+    positive = expected > 0
+    assert stats.chisquare(observed[positive], expected[positive]).pvalue > 1e-3
+
+
+def test_yule_is_the_birth_process() -> None:
+    # Brute force: births at rate gamma (size + a), from zero, by exponential waiting times.
+    gamma, a, age, n = 1.2, 0.7, 1.1, 20_000
+    rng = np.random.default_rng(6)
+    size, clock = np.zeros(n), np.zeros(n)
+    alive = np.ones(n, dtype=bool)
+    while alive.any():
+        clock[alive] += rng.exponential(1 / (gamma * (size[alive] + a)))
+        alive &= clock < age
+        size[alive] += 1
+    exact = simulate_yule(YuleParams(entry_plus_exit=1.0, gamma=gamma, a=a), np.full(n, age), rng)
+    top = 8
+    table = [np.bincount(np.minimum(v, top).astype(int), minlength=top + 1) for v in (size, exact)]
+    assert stats.chi2_contingency(table).pvalue > 1e-3
+
+
+def test_yule_at_age_zero_is_zero() -> None:
+    params = YuleParams(entry_plus_exit=1.0, gamma=1.0)
+    assert simulate_yule(params, [0.0, 0.0], np.random.default_rng(0)).tolist() == [0, 0]
+
+
+def test_yule_with_exponential_ages_has_its_zeta() -> None:
+    # Ages exponential at rate n + delta: with a = 1 the size is geometric given age, and
+    # P(L >= k) = Int r e^(-r t) (1 - e^(-gamma t))^k dt = zeta B(zeta, k + 1).
+    params = YuleParams(entry_plus_exit=1.5, gamma=1.2, a=1.0)
+    n = 400_000
+    rng = np.random.default_rng(7)
+    sizes = simulate_yule(params, rng.exponential(1 / 1.5, n), rng)
+    for k in (1, 5, 50, 500):
+        p = params.zeta * special.beta(params.zeta, k + 1)
+        assert abs(np.mean(sizes >= k) - p) < 4 * math.sqrt(p * (1 - p) / n)
+    assert params.zeta == 1.25
+
+
+@pytest.mark.parametrize("bad", [{"gamma": 0.0}, {"entry_plus_exit": -1.0}, {"a": math.inf}])
+def test_yule_refuses_parameters(bad: dict[str, float]) -> None:
+    with pytest.raises(ParameterError, match=next(iter(bad))):
+        YuleParams(**{"entry_plus_exit": 1.0, "gamma": 1.0, "a": 1.0, **bad})
+
+
+@pytest.mark.parametrize("ages", [[-0.1], [math.nan], [math.inf]])
+def test_yule_refuses_ages(ages: list[float]) -> None:
+    with pytest.raises(ParameterError, match="ages"):
+        simulate_yule(YuleParams(entry_plus_exit=1.0, gamma=1.0), ages, np.random.default_rng(0))
+
+
+# --- eq 19 as printed --------------------------------------------------------------------
+
+
+def euler_maruyama(
+    start: NDArray[np.float64],
+    eta: float,
+    sigma: float,
+    days: float,
+    steps: int,
+    rng: np.random.Generator,
+) -> NDArray[np.float64]:
+    """Integrate dd_i = eta d_i/D dt + sigma dW_i with D the running sum."""
+    d, dt = start.copy(), days / steps
+    for _ in range(steps):
+        d += eta * d / d.sum() * dt + sigma * math.sqrt(dt) * rng.standard_normal(d.size)
+    return d
+
+
+def four_errors(x: NDArray[np.float64], mean: float, variance: float) -> None:
+    """Check the four moments of a Gaussian sample, each within four of its standard errors."""
+    n = x.size
+    assert abs(x.mean() - mean) < 4 * math.sqrt(variance / n)
+    assert abs(x.var() / variance - 1) < 4 * math.sqrt(2 / n)
+    assert abs(stats.skew(x)) < 4 * math.sqrt(6 / n)
+    assert abs(stats.kurtosis(x)) < 4 * math.sqrt(24 / n)
+
+
+def test_printed_equation_is_gaussian() -> None:
+    # THEORY: E = d0 (1 + eta t/D0), Var = sigma^2 t (1 + eta t/D0), no skew, no kurtosis.
+    n, eta_share, sigma, days = 50_000, 0.2, 0.05, 10.0
+    start = np.ones(n)
+    growth = 1 + eta_share * days
+    params = PrintedAttachmentParams(eta=eta_share * n, sigma=sigma)
+    drawn = simulate_printed(params, start, days, np.random.default_rng(9))
+    four_errors(drawn, growth, sigma**2 * days * growth)
+
+
+def test_printed_equation_by_brute_force() -> None:
+    # 300 Euler steps: discretisation moves mean and variance by less than .4 %, a third of the
+    # standard error of the variance at 16,000 items.
+    n, eta_share, sigma, days = 16_000, 0.2, 0.05, 10.0
+    growth = 1 + eta_share * days
+    d = euler_maruyama(np.ones(n), eta_share * n, sigma, days, 300, np.random.default_rng(10))
+    four_errors(d, growth, sigma**2 * days * growth)
+    exact = simulate_printed(
+        PrintedAttachmentParams(eta=eta_share * n, sigma=sigma),
+        np.ones(n),
+        days,
+        np.random.default_rng(11),
+    )
+    assert stats.ks_2samp(d, exact).pvalue > 1e-3
+
+
+def test_printed_equation_inherits_the_start() -> None:
+    # Each item keeps its share: standardised by its own mean the draw is standard normal.
+    start = np.random.default_rng(1).pareto(1.5, 20_000) + 1
+    params = PrintedAttachmentParams(eta=3.0 * start.sum(), sigma=0.1)
+    drawn = simulate_printed(params, start, 2.0, np.random.default_rng(2))
+    z = (drawn - 7.0 * start) / (0.1 * math.sqrt(2.0 * 7.0))
+    assert stats.kstest(z, "norm").pvalue > 1e-3
+
+
+def test_without_noise_the_printed_equation_is_proportional_growth() -> None:
+    start = np.array([1.0, 2.0, 5.0])
+    params = PrintedAttachmentParams(eta=4.0, sigma=0.0)
+    grown = simulate_printed(params, start, 6.0, np.random.default_rng(0))
+    assert grown == pytest.approx(start * (1 + 4.0 * 6.0 / 8.0), rel=1e-15)
+
+
+def test_printed_equation_makes_no_heavy_tail() -> None:
+    # The top 1 % of a Gaussian with mean 3 and sd .27: 1/E[log(X/q)] above the 99 % quantile,
+    # by numerical integration, is an exponent near 40, not near 1.
+    n, growth, sigma, days = 50_000, 3.0, 0.05, 10.0
+    sd = sigma * math.sqrt(days * growth)
+    params = PrintedAttachmentParams(eta=0.2 * n, sigma=sigma)
+    drawn = simulate_printed(params, np.ones(n), days, np.random.default_rng(13))
+    law = stats.norm(growth, sd)
+    q = law.ppf(0.99)
+    mean_log = integrate.quad(lambda x: math.log(x / q) * law.pdf(x), q, growth + 12 * sd)[0] / 0.01
+    fit = fit_tail(drawn, discrete=False, x_min=float(q))
+    second = integrate.quad(lambda x: math.log(x / q) ** 2 * law.pdf(x), q, growth + 12 * sd)[0]
+    error = math.sqrt((second / 0.01 - mean_log**2) / fit.n_tail) / mean_log**2
+    assert abs(fit.zeta - 1 / mean_log) < 4 * error
+    assert fit.zeta > 15
+
+
+def test_printed_sizes_may_turn_negative() -> None:
+    # P(d < 0) = Phi(-d0 growth/sd): no floor is built into the printed equation.
+    n, sigma, days = 50_000, 1.0, 4.0
+    params = PrintedAttachmentParams(eta=0.1 * n, sigma=sigma)
+    drawn = simulate_printed(params, np.ones(n), days, np.random.default_rng(14))
+    p = stats.norm.cdf(-1.4 / (sigma * math.sqrt(days * 1.4)))
+    assert abs(np.mean(drawn < 0) - p) < 4 * math.sqrt(p * (1 - p) / n)
+
+
+def test_printed_equation_refuses_parameters() -> None:
+    with pytest.raises(ParameterError, match="eta"):
+        PrintedAttachmentParams(eta=0.0, sigma=1.0)
+    with pytest.raises(ParameterError, match="sigma"):
+        PrintedAttachmentParams(eta=1.0, sigma=-1.0)
+    with pytest.raises(ParameterError, match="start"):
+        simulate_printed(
+            PrintedAttachmentParams(eta=1.0, sigma=1.0), [1.0, 0.0], 1.0, np.random.default_rng(0)
+        )
