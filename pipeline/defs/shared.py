@@ -58,13 +58,7 @@ def checked(
 
 def blocking(check: str, asset: str, description: str) -> dg.AssetCheckSpec:
     """Declare a check that stops what is downstream when it fails."""
-    return dg.AssetCheckSpec(
-        check,
-        asset=asset,
-        blocking=True,
-        description=description,
-        partitions_def=PARTITIONS,
-    )
+    return dg.AssetCheckSpec(check, asset=asset, blocking=True, description=description)
 
 
 def reads(**inputs: str) -> dict[str, set[dg.AssetKey]]:

@@ -15,6 +15,7 @@ from estimation import results
 from estimation.alternatives import Comparison, compare_tail
 from estimation.attachment import EntryFit, SimonFit, YuleFit, fit_entry, fit_simon, fit_yule
 from estimation.concentration import Concentration, measure_concentration
+from estimation.counts import Counts
 from estimation.demand import DemandFit, fit_demand
 from estimation.errors import DataError
 from estimation.growth import (
@@ -62,11 +63,12 @@ MAKERS: dict[type, Callable[[], Any]] = {
     SimonFit: lambda: fit_simon(SAMPLE),
     EntryFit: lambda: fit_entry([0.1, 0.5, 1.0], horizon=2.0),
     YuleFit: yule,
-    DemandFit: lambda: fit_demand(fit_tail(SAMPLE)),
+    DemandFit: lambda: fit_demand(SAMPLE, fit_tail(SAMPLE)),
     PanelGrowthFit: panel,
     PopulationGrowthFit: population,
     Concentration: lambda: measure_concentration(SAMPLE),
     Replicated: lambda: Replicated(observed=1.0, mean=2.0, sd=None, z=None, n_replications=1),
+    Counts: lambda: Counts.from_sample(SAMPLE),
     Estimate: lambda: Estimate(value=1.0, interval=(0.5, 2.5), unit="1/yr"),
 }
 

@@ -1,0 +1,251 @@
+"""CES demand against a numerical optimiser, and its Pareto tail against exact limits."""
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+from scipy import optimize, stats
+
+from simulation.demand import DemandParams, ces_demand, printed_tail_index, simulate_demand
+from simulation.errors import ParameterError
+
+Floats = NDArray[np.float64]
+
+
+def utility(c: Floats, tastes: Floats, rho: float) -> float:
+    """Eq 20 for finitely many goods."""
+    return float(np.sum((tastes * c) ** rho) ** (1 / rho))
+
+
+def optimal_shares(tastes: Floats, prices: Floats, income: float, rho: float) -> Floats:
+    """Maximise log utility over budget shares, written as a softmax, with its gradient."""
+
+    def cost(x: Floats) -> tuple[float, Floats]:
+        share = np.exp(x - x.max())
+        share /= share.sum()
+        terms = (tastes * income * share / prices) ** rho
+        return -math.log(terms.sum()) / rho, share - terms / terms.sum()
+
+    start = np.zeros(tastes.size)
+    found = optimize.minimize(cost, start, jac=True, method="BFGS", options={"gtol": 1e-11})
+    share = np.exp(found.x - found.x.max())
+    return share / share.sum()
+
+
+@pytest.mark.parametrize("seed", range(12))
+@pytest.mark.parametrize("rho", [0.2, 0.5, 0.8])
+def test_demand_is_the_optimum(rho: float, seed: int) -> None:
+    # THEORY A: demand against an optimiser to 1e-6.
+    rng = np.random.default_rng(seed)
+    n = int(rng.integers(2, 7))
+    tastes, prices = np.exp(rng.normal(0, 0.6, n)), np.exp(rng.normal(0, 0.6, n))
+    income = float(rng.uniform(0.5, 20))
+    demand, reached = ces_demand(tastes, prices, income, rho)
+    shares = demand * prices / income
+    assert shares == pytest.approx(optimal_shares(tastes, prices, income, rho), abs=1e-6)
+    assert reached == pytest.approx(utility(demand, tastes, rho), rel=1e-10)
+
+
+problems = st.tuples(
+    st.integers(0, 10**6), st.integers(1, 8), st.floats(0.05, 0.9), st.floats(0.1, 100)
+)
+
+
+def problem(seed: int, n: int) -> tuple[Floats, Floats]:
+    rng = np.random.default_rng(seed)
+    return np.exp(rng.normal(size=n)), np.exp(rng.normal(size=n))
+
+
+@given(problems)
+@settings(deadline=None, derandomize=True)
+def test_budget_and_indirect_utility(drawn: tuple[int, int, float, float]) -> None:
+    seed, n, rho, income = drawn
+    tastes, prices = problem(seed, n)
+    demand, reached = ces_demand(tastes, prices, income, rho)
+    assert float(prices @ demand) == pytest.approx(income, rel=1e-10)
+    kappa = rho / (1 - rho)
+    index = float(np.sum((prices / tastes) ** -kappa)) ** (-1 / kappa)
+    assert reached == pytest.approx(income / index, rel=1e-10)
+    assert reached == pytest.approx(utility(demand, tastes, rho), rel=1e-9)
+
+
+@given(problems, st.floats(0.01, 100))
+@settings(deadline=None, derandomize=True)
+def test_homogeneity(drawn: tuple[int, int, float, float], factor: float) -> None:
+    seed, n, rho, income = drawn
+    tastes, prices = problem(seed, n)
+    demand, reached = ces_demand(tastes, prices, income, rho)
+    # degree 0 in prices and income
+    inflated, same = ces_demand(tastes, factor * prices, factor * income, rho)
+    assert inflated == pytest.approx(demand, rel=1e-9)
+    assert same == pytest.approx(reached, rel=1e-9)
+    # degree 1 in income
+    richer, more = ces_demand(tastes, prices, factor * income, rho)
+    assert richer == pytest.approx(factor * demand, rel=1e-9)
+    assert more == pytest.approx(factor * reached, rel=1e-9)
+    # the unit of taste moves utility only
+    keener, happier = ces_demand(factor * tastes, prices, income, rho)
+    assert keener == pytest.approx(demand, rel=1e-8)
+    assert happier == pytest.approx(factor * reached, rel=1e-8)
+
+
+@pytest.mark.parametrize("rho", [0.3, 0.6, 0.9, 0.99])
+def test_the_unit_of_taste_does_not_matter_at_high_substitutability(rho: float) -> None:
+    # kappa = 99 at rho = .99: tastes of ten thousand must not overflow.
+    tastes, prices = np.array([1.0, 1.1, 0.9]), np.array([1.0, 2.0, 1.5])
+    demand, reached = ces_demand(tastes, prices, 5.0, rho)
+    scaled, happier = ces_demand(1e4 * tastes, prices, 5.0, rho)
+    assert scaled == pytest.approx(demand, rel=1e-8)
+    assert happier == pytest.approx(1e4 * reached, rel=1e-8)
+
+
+def test_elasticity_of_substitution_rises_with_rho() -> None:
+    # d log(c1/c2) / d log(p1/p2) = -sigma = -1/(1 - rho): closer substitutes as rho rises.
+    tastes, h = np.array([1.0, 1.3]), 1e-5
+    sigmas = []
+    for rho in (0.1, 0.3, 0.5, 0.7, 0.9):
+        up, _ = ces_demand(tastes, [1.0 + h, 1.0], 1.0, rho)
+        down, _ = ces_demand(tastes, [1.0 - h, 1.0], 1.0, rho)
+        slope = math.log(up[0] / up[1]) - math.log(down[0] / down[1])
+        sigmas.append(-slope / (math.log1p(h) - math.log1p(-h)))
+        assert sigmas[-1] == pytest.approx(1 / (1 - rho), rel=1e-6)
+        assert DemandParams(alpha=1.0, rho=rho).sigma == pytest.approx(sigmas[-1], rel=1e-6)
+    assert sigmas == sorted(sigmas)
+
+
+def test_demand_rises_with_the_kappa_of_taste() -> None:
+    # c1/c2 = (beta1/beta2)^kappa at equal prices, kappa = rho/(1 - rho).
+    for rho in (0.25, 0.5, 0.8):
+        demand, _ = ces_demand([3.0, 1.0], [2.0, 2.0], 1.0, rho)
+        assert demand[0] / demand[1] == pytest.approx(3.0 ** (rho / (1 - rho)), rel=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("alpha", "rho", "zeta"), [(1.0, 0.5, 1.0), (2.0, 0.5, 2.0), (1.5, 0.6, 1.0), (3.0, 0.75, 1.0)]
+)
+def test_zeta_by_hand(alpha: float, rho: float, zeta: float) -> None:
+    params = DemandParams(alpha=alpha, rho=rho)
+    assert params.zeta == pytest.approx(zeta, rel=1e-14)
+    assert params.zeta == pytest.approx(alpha * (1 - rho) / rho, rel=1e-14)
+
+
+@pytest.mark.parametrize(("alpha", "rho"), [(3.0, 0.5), (5.0, 0.7), (1.5, 0.3), (1.0, 0.5)])
+def test_the_printed_index_is_another_number(alpha: float, rho: float) -> None:
+    # THEORY A: what section 8.3 prints equals alpha - sigma, no tail of demand.
+    printed = printed_tail_index(alpha, rho)
+    params = DemandParams(alpha=alpha, rho=rho)
+    assert printed == pytest.approx(alpha - params.sigma, rel=1e-12)
+    assert abs(printed - params.zeta) > 0.1
+
+
+@pytest.mark.parametrize(("alpha", "rho"), [(0.8, 0.5), (3.0, 0.6667), (1.0, 0.3)])
+def test_tail_of_simulated_demand(alpha: float, rho: float) -> None:
+    # THEORY A: Hill with n = 4e5, k = 2e4 within 3 zeta/sqrt(k); so many purchases that the
+    # multinomial noise of the items counted is below a thousandth of their size.
+    n, k = 400_000, 20_000
+    params = DemandParams(alpha=alpha, rho=rho)
+    demand = simulate_demand(params, n, 10**16, np.random.default_rng(33))
+    top = np.sort(demand)[::-1][: k + 1].astype(float)
+    assert top[-1] > 1e6
+    hill = 1 / np.mean(np.log(top[:k] / top[k]))
+    assert abs(hill - params.zeta) < 3 * params.zeta / math.sqrt(k)
+    # the printed index would be rejected by the same rule
+    printed = printed_tail_index(alpha, rho)
+    assert abs(hill - printed) > 3 * params.zeta / math.sqrt(k)
+
+
+@pytest.mark.parametrize("zeta", [0.3, 0.5, 0.7])
+def test_concentration_below_zeta_one(zeta: float) -> None:
+    # Normalised Pareto weights with zeta < 1 tend to the Poisson-Dirichlet law: E[HHI] = 1 - zeta
+    # (THEORY A, N = 2e4, within 3 Monte Carlo errors).
+    runs, n = 250, 20_000
+    params = DemandParams(alpha=zeta, rho=0.5)
+    rng = np.random.default_rng(34)
+    hhi = np.array(
+        [np.sum((simulate_demand(params, n, 10**12, rng) / 1e12) ** 2) for _ in range(runs)]
+    )
+    assert abs(hhi.mean() - (1 - zeta)) < 3 * hhi.std(ddof=1) / math.sqrt(runs)
+
+
+@pytest.mark.parametrize("n_purchases", [0, 1, 1000, 10**12])
+def test_every_purchase_falls_on_an_item(n_purchases: int) -> None:
+    params = DemandParams(alpha=1.2, rho=0.4)
+    demand = simulate_demand(params, 50, n_purchases, np.random.default_rng(1))
+    assert demand.shape == (50,)
+    assert demand.sum() == n_purchases
+    assert demand.min() >= 0
+
+
+def test_items_are_exchangeable() -> None:
+    # Which item comes out on top is uniform: chi-square over five items.
+    params = DemandParams(alpha=1.0, rho=0.5)
+    rng = np.random.default_rng(35)
+    winners = [int(np.argmax(simulate_demand(params, 5, 10**6, rng))) for _ in range(5000)]
+    assert stats.chisquare(np.bincount(winners, minlength=5)).pvalue > 1e-3
+
+
+def test_many_purchases_show_the_tastes() -> None:
+    # With N -> infinity the ratio of two items is (q1/q2)^kappa, whose log is a difference of two
+    # exponentials over zeta: Laplace with scale 1/zeta.
+    params = DemandParams(alpha=1.8, rho=0.6)
+    rng = np.random.default_rng(36)
+    logs = []
+    for _ in range(4000):
+        a, b = simulate_demand(params, 2, 10**15, rng)
+        logs.append(math.log(a / b))
+    assert stats.kstest(logs, stats.laplace(scale=1 / params.zeta).cdf).pvalue > 1e-3
+
+
+def test_extreme_concentration_stays_finite() -> None:
+    params = DemandParams(alpha=0.01, rho=0.99)
+    demand = simulate_demand(params, 1000, 10**9, np.random.default_rng(2))
+    assert demand.sum() == 10**9
+
+
+@pytest.mark.parametrize(
+    ("fields", "says"),
+    [
+        ({"alpha": 0.0, "rho": 0.5}, "alpha"),
+        ({"alpha": -1.0, "rho": 0.5}, "alpha"),
+        ({"alpha": math.inf, "rho": 0.5}, "alpha"),
+        ({"alpha": math.nan, "rho": 0.5}, "alpha"),
+        ({"alpha": 1.0, "rho": 0.0}, "rho"),
+        ({"alpha": 1.0, "rho": 1.0}, "rho"),
+        ({"alpha": 1.0, "rho": -0.5}, "rho"),
+        ({"alpha": 1.0, "rho": math.nan}, "rho"),
+    ],
+    ids=str,
+)
+def test_parameters_outside_their_domain(fields: dict[str, float], says: str) -> None:
+    with pytest.raises(ParameterError, match=says):
+        DemandParams(**fields)
+
+
+@pytest.mark.parametrize(
+    ("tastes", "prices", "income", "rho"),
+    [
+        ([1.0, 0.0], [1.0, 1.0], 1.0, 0.5),
+        ([1.0, 1.0], [1.0, 0.0], 1.0, 0.5),
+        ([1.0, 1.0], [1.0, -1.0], 1.0, 0.5),
+        ([1.0, 1.0], [1.0, 1.0], 0.0, 0.5),
+        ([1.0, 1.0], [1.0, 1.0], 1.0, 1.0),
+        ([1.0, 1.0], [1.0, 1.0], 1.0, 0.0),
+    ],
+    ids=["taste", "free", "negative-price", "income", "rho-1", "rho-0"],
+)
+def test_demand_outside_its_domain(
+    tastes: list[float], prices: list[float], income: float, rho: float
+) -> None:
+    with pytest.raises(ParameterError):
+        ces_demand(tastes, prices, income, rho)
+
+
+@pytest.mark.parametrize(("n_items", "n_purchases"), [(0, 10), (-1, 10), (5, -1)])
+def test_simulation_outside_its_domain(n_items: int, n_purchases: int) -> None:
+    with pytest.raises(ParameterError, match="n_items"):
+        simulate_demand(
+            DemandParams(alpha=1.0, rho=0.5), n_items, n_purchases, np.random.default_rng(0)
+        )
