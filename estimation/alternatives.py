@@ -1,17 +1,15 @@
 """Rivals of the power law on the same tail, and Vuong's test between them.
 
 Counts: exact likelihoods of the discretised rivals, P(X = x) = S(x - 1/2) - S(x + 1/2), and the
-truncated power law with its exact normaliser; continuous sizes: the distributions of the
-`powerlaw` package at the same x_min. Vuong (1989, Econometrica 57, 307-333): the normalised
-log-likelihood ratio is standard normal when two non-nested models fit equally well. The power
-law lies on the boundary of the truncated one, so that pair also gets the p of the half
-chi-square mixture.
+truncated power law with its exact normaliser; continuous sizes: exact densities. Vuong (1989,
+Econometrica 57, 307-333): the normalised log-likelihood ratio is standard normal when two
+non-nested models fit equally well. The power law lies on the boundary of the truncated one, so
+that pair also gets the p of the half chi-square mixture.
 """
 
 from __future__ import annotations
 
 import math
-import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -26,7 +24,7 @@ from estimation.results import registered
 from estimation.tails import TailFit
 
 ALTERNATIVES = ("lognormal", "exponential", "stretched_exponential", "truncated_power_law")
-_DEEPEST = 50.0  # how far below log(x_min) the lognormal's mu may lie before it is a boundary
+_DEEPEST = 150.0  # how far below log(x_min) the lognormal's mu may lie before it is a boundary
 
 
 @registered
@@ -92,8 +90,7 @@ def compare_tail(
         raise DataError(f"unknown alternative {sorted(unknown)}; choose from {ALTERNATIVES}")
     tail = as_counts(data).at_least(fit.x_min)
     ours = _power_law_logpdf(tail, fit)
-    rival = _fit_count_rival if fit.discrete else _fit_continuous_rival
-    return tuple(_compare(tail, ours, name, *rival(name, tail, fit)) for name in alternatives)
+    return tuple(_compare(tail, ours, name, *_fit_rival(name, tail, fit)) for name in alternatives)
 
 
 def _power_law_logpdf(tail: Counts, fit: TailFit) -> Floats:
@@ -135,9 +132,9 @@ def _compare(
     )
 
 
-# --- counts: exact -------------------------------------------------------------------------
+# --- likelihoods, x in units of x_min for sizes -----------------------------------------------
 
-LogPmf = Callable[[Floats, Floats, float], Floats]
+LogPdf = Callable[[Floats, Floats, float], Floats]
 
 
 def _log_difference(upper: Floats, lower: Floats) -> Floats:
@@ -153,34 +150,71 @@ def _discretised(log_survival: Callable[[Floats], Floats], x: Floats, x_min: flo
     return logs
 
 
-def _lognormal(theta: Floats, x: Floats, x_min: float) -> Floats:
-    mu, sigma = theta[0], math.exp(theta[1])
+def _lognormal_counts(theta: Floats, x: Floats, x_min: float) -> Floats:
+    mu, sigma = theta[0] + math.log(x_min), math.exp(theta[1])
     return _discretised(lambda q: special.log_ndtr(-(np.log(q) - mu) / sigma), x, x_min)
 
 
-def _exponential(theta: Floats, x: Floats, x_min: float) -> Floats:
-    rate = math.exp(theta[0])
+def _lognormal_sizes(theta: Floats, y: Floats, _: float) -> Floats:
+    mu, sigma = theta[0], math.exp(theta[1])
+    logs = np.log(y)
+    constant = -theta[1] - 0.5 * math.log(2.0 * math.pi) - float(special.log_ndtr(mu / sigma))
+    out: Floats = constant - logs - 0.5 * ((logs - mu) / sigma) ** 2
+    return out
+
+
+def _exponential_counts(theta: Floats, x: Floats, x_min: float) -> Floats:
+    rate = math.exp(theta[0]) / x_min
     logs: Floats = math.log(-math.expm1(-rate)) - rate * (x - x_min)
     return logs
 
 
-def _stretched(theta: Floats, x: Floats, x_min: float) -> Floats:
-    # S(q) = exp(-(q/x_min)^beta * b): scaled so that b and beta are of order one.
+def _exponential_sizes(theta: Floats, y: Floats, _: float) -> Floats:
+    logs: Floats = theta[0] - math.exp(theta[0]) * (y - 1.0)
+    return logs
+
+
+def _stretched_counts(theta: Floats, x: Floats, x_min: float) -> Floats:
     b, beta = math.exp(theta[0]), math.exp(theta[1])
     return _discretised(lambda q: -b * (q / x_min) ** beta, x, x_min)
 
 
-def _truncated(theta: Floats, x: Floats, x_min: float) -> Floats:
-    alpha, rate = theta[0], math.exp(theta[1])
-    constant = -math.log(_truncated_normaliser(alpha, rate, x_min))
+def _stretched_sizes(theta: Floats, y: Floats, _: float) -> Floats:
+    b, beta = math.exp(theta[0]), math.exp(theta[1])
+    logs = np.log(y)
+    out: Floats = theta[0] + theta[1] + (beta - 1.0) * logs - b * np.expm1(beta * logs)
+    return out
+
+
+def _truncated_counts(theta: Floats, x: Floats, x_min: float) -> Floats:
+    alpha, rate = theta[0], math.exp(theta[1]) / x_min
+    constant = -math.log(_truncated_sum(alpha, rate, x_min))
     logs: Floats = constant - alpha * np.log(x / x_min) - rate * (x - x_min)
+    return logs
+
+
+def _truncated_sizes(theta: Floats, y: Floats, _: float) -> Floats:
+    alpha, rate = theta[0], math.exp(theta[1])
+    logs: Floats = (
+        -math.log(_truncated_integral(alpha, rate)) - alpha * np.log(y) - rate * (y - 1.0)
+    )
     return logs
 
 
 _NODES, _WEIGHTS = np.polynomial.legendre.leggauss(240)
 
 
-def _truncated_normaliser(alpha: float, rate: float, x_min: float) -> float:
+def _truncated_integral(alpha: float, rate: float) -> float:
+    """Return Int_1^inf y^-alpha exp(-rate (y - 1)) dy, over log y to where nothing is left."""
+    reach = math.log1p(750.0 / rate)
+    if alpha > 1.0:
+        reach = min(reach, 40.0 / (alpha - 1.0))
+    u = 0.5 * reach * (_NODES + 1.0)
+    inner = np.exp((1.0 - alpha) * u - rate * np.expm1(u))
+    return 0.5 * reach * float(np.sum(_WEIGHTS * inner))
+
+
+def _truncated_sum(alpha: float, rate: float, x_min: float) -> float:
     """Return sum_{x >= x_min} (x/x_min)^-alpha exp(-rate (x - x_min)).
 
     Two hundred terms one by one, the rest by Euler-Maclaurin with the integral over log x.
@@ -191,124 +225,101 @@ def _truncated_normaliser(alpha: float, rate: float, x_min: float) -> float:
     first = math.exp(-alpha * math.log(start / x_min) - rate * (start - x_min))
     if first < 1e-300:
         return total
-    reach = math.log1p(750.0 / (rate * start))
-    if alpha > 1.0:
-        reach = min(reach, 40.0 / (alpha - 1.0))
-    u = 0.5 * reach * (_NODES + 1.0)
-    inner = np.exp((1.0 - alpha) * u - rate * start * np.expm1(u))
-    integral = first * start * 0.5 * reach * float(_WEIGHTS @ inner)
     slope = alpha / start + rate
-    return float(total + integral + first * (0.5 + slope / 12.0))
+    integral = start * _truncated_integral(alpha, rate * start)
+    return float(total + first * (integral + 0.5 + slope / 12.0))
+
+
+# --- maximum likelihood -------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
 class _Rival:
-    logpmf: LogPmf
-    starts: Callable[[Counts, TailFit], list[list[float]]]
-    bounds: Callable[[float], list[tuple[float, float]]]
-    names: tuple[str, ...]
-    report: Callable[[Floats, float], tuple[float, ...]]
+    """Likelihoods and search of one rival; theta is in units of x_min, scales as logs."""
+
+    counts: LogPdf
+    sizes: LogPdf
+    starts: Callable[[TailFit, float], list[list[float]]]
+    bounds: list[tuple[float, float]]
+    report: Callable[[Floats, float], dict[str, float]]
 
 
-def _mean_excess(tail: Counts, fit: TailFit) -> float:
-    return max(tail.total / tail.n_obs - fit.x_min, 1e-3)
-
-
+# Starts take the fit and the mean of x/x_min - 1.
 _RIVALS = {
     "lognormal": _Rival(
-        _lognormal,
-        lambda t, f: [
-            [math.log(f.x_min), 0.5],
-            [math.log(f.x_min) - 8.0, 0.5 * math.log(8.0 / f.zeta + 1.0)],
-            [math.log(f.x_min) - 25.0, 0.5 * math.log(25.0 / f.zeta)],
+        _lognormal_counts,
+        _lognormal_sizes,
+        lambda f, mean: [
+            [0.0, 0.5],
+            [-8.0, 0.5 * math.log(8.0 / f.zeta + 1.0)],
+            [-25.0, 0.5 * math.log(25.0 / f.zeta)],
+            [-80.0, 0.5 * math.log(80.0 / f.zeta)],
         ],
-        lambda x_min: [(math.log(x_min) - _DEEPEST, math.log(x_min) + 50.0), (-5.0, 3.5)],
-        ("mu", "sigma"),
-        lambda th, x_min: (th[0], math.exp(th[1])),
+        [(-_DEEPEST, 50.0), (-5.0, 3.5)],
+        lambda th, x_min: {"mu": th[0] + math.log(x_min), "sigma": math.exp(th[1])},
     ),
     "exponential": _Rival(
-        _exponential,
-        lambda t, f: [[math.log(math.log1p(1.0 / _mean_excess(t, f)))]],
-        lambda x_min: [(-60.0, 5.0)],
-        ("rate",),
-        lambda th, x_min: (math.exp(th[0]),),
+        _exponential_counts,
+        _exponential_sizes,
+        lambda f, mean: [[-math.log(mean)]],
+        [(-60.0, 30.0)],
+        lambda th, x_min: {"rate": math.exp(th[0]) / x_min},
     ),
     "stretched_exponential": _Rival(
-        _stretched,
-        lambda t, f: [[0.0, math.log(0.5)], [math.log(5.0), math.log(0.15)]],
-        lambda x_min: [(-12.0, 12.0), (-6.0, 3.0)],
-        ("rate", "beta"),
-        lambda th, x_min: (math.exp(th[0] - math.exp(th[1]) * math.log(x_min)), math.exp(th[1])),
+        _stretched_counts,
+        _stretched_sizes,
+        lambda f, mean: [[0.0, -0.7], [1.6, -1.9], [math.log(f.zeta) + 4.0, -4.0]],
+        [(-20.0, 20.0), (-9.0, 3.0)],
+        lambda th, x_min: {
+            "rate": math.exp(th[0] - math.exp(th[1]) * math.log(x_min)),
+            "beta": math.exp(th[1]),
+        },
     ),
     "truncated_power_law": _Rival(
-        _truncated,
-        lambda t, f: [
-            [f.alpha, math.log(0.01 / t.values[-1])],
-            [max(0.1, f.alpha - 0.3), math.log(1.0 / t.values[-1])],
-            [max(0.1, f.alpha - 1.0), -math.log(_mean_excess(t, f))],
+        _truncated_counts,
+        _truncated_sizes,
+        lambda f, mean: [
+            [f.alpha, -50.0],
+            [f.alpha, -math.log(mean) - 4.0],
+            [max(0.1, f.alpha - 0.3), -math.log(mean) - 2.0],
+            [max(0.1, f.alpha - 1.0), -math.log(mean)],
         ],
-        lambda x_min: [(0.0, 50.0), (-60.0, 3.0)],
-        ("alpha", "rate"),
-        lambda th, x_min: (th[0], math.exp(th[1])),
+        [(0.0, 1000.0), (-60.0, 10.0)],
+        lambda th, x_min: {"alpha": th[0], "rate": math.exp(th[1]) / x_min},
     ),
 }
 
 
-def _fit_count_rival(
-    name: str, tail: Counts, fit: TailFit
-) -> tuple[dict[str, float], Floats, bool]:
+def _fit_rival(name: str, tail: Counts, fit: TailFit) -> tuple[dict[str, float], Floats, bool]:
+    """Maximise the likelihood of one rival; return parameters, log density, boundary."""
     rival = _RIVALS[name]
-    bounds = rival.bounds(fit.x_min)
-    low, high = np.array(bounds).T
+    x = tail.values if fit.discrete else tail.values / fit.x_min
+    logpdf = rival.counts if fit.discrete else rival.sizes
+    low, high = np.array(rival.bounds).T
 
     def cost(theta: Floats) -> float:
-        logs = rival.logpmf(theta, tail.values, fit.x_min)
-        value = -tail.sum(logs)
+        with np.errstate(over="ignore", invalid="ignore"):
+            value = -tail.sum(logpdf(theta, x, fit.x_min))
         return value if math.isfinite(value) else 1e300
 
-    best = None
-    for start in rival.starts(tail, fit):
-        found = optimize.minimize(
-            cost,
-            np.clip(start, low, high),
-            method="Nelder-Mead",
-            bounds=bounds,
-            options={"xatol": 1e-9, "fatol": 1e-9, "maxiter": 4000, "maxfev": 4000},
-        )
-        if best is None or found.fun < best.fun:
-            best = found
-    assert best is not None
-    theta = best.x
-    at_boundary = name == "lognormal" and bool(theta[0] < low[0] + 1e-3)
-    values = dict(zip(rival.names, map(float, rival.report(theta, fit.x_min)), strict=True))
-    return values, rival.logpmf(theta, tail.values, fit.x_min), at_boundary
-
-
-# --- continuous: the powerlaw package --------------------------------------------------------
-
-_POWERLAW_NAMES = {
-    "lognormal": ("mu", "sigma"),
-    "exponential": ("Lambda",),
-    "stretched_exponential": ("Lambda", "beta"),
-    "truncated_power_law": ("alpha", "Lambda"),
-}
-
-
-def _fit_continuous_rival(
-    name: str, tail: Counts, fit: TailFit
-) -> tuple[dict[str, float], Floats, bool]:
-    import powerlaw
-
-    # The package works in the data's own units, which its optimiser likes only near one.
-    scaled = np.repeat(tail.values / fit.x_min, tail.multiplicities)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        rival = getattr(powerlaw.Fit(scaled, xmin=1.0, discrete=False, verbose=0), name)
-        logs = np.asarray(rival.loglikelihoods(tail.values / fit.x_min)) - math.log(fit.x_min)
-    found = {key.lower(): float(getattr(rival, key)) for key in _POWERLAW_NAMES[name]}
-    if name == "lognormal":
-        found["mu"] += math.log(fit.x_min)
-    elif name == "stretched_exponential" or "lambda" in found:
-        found["lambda"] /= fit.x_min
-    at_boundary = name == "lognormal" and found["mu"] < math.log(fit.x_min) - _DEEPEST
-    return found, logs, at_boundary
+    mean = max(tail.total / tail.n_obs / fit.x_min - 1.0, 1e-12)
+    best = min(
+        (
+            optimize.minimize(
+                cost,
+                np.clip(start, low, high),
+                method="Nelder-Mead",
+                bounds=rival.bounds,
+                options={"xatol": 1e-9, "fatol": 1e-9, "maxiter": 4000, "maxfev": 4000},
+            )
+            for start in rival.starts(fit, mean)
+        ),
+        key=lambda found: float(found.fun),
+    )
+    theta: Floats = best.x
+    at_boundary = name == "lognormal" and bool(theta[0] < -_DEEPEST + 1e-3)
+    logs = logpdf(theta, x, fit.x_min)
+    if not fit.discrete:
+        logs = logs - math.log(fit.x_min)
+    parameters = {key: float(value) for key, value in rival.report(theta, fit.x_min).items()}
+    return parameters, logs, at_boundary

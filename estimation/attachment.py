@@ -197,6 +197,8 @@ def fit_entry(
     """
     tau = np.asarray(ages, dtype=np.float64)
     w = np.ones(tau.size) if weights is None else np.asarray(weights, dtype=np.float64)
+    if tau.size != w.size:
+        raise DataError(f"{tau.size} ages but {w.size} weights; give one for each")
     if tau.size == 0 or w.sum() < 2:
         raise DataError("fewer than two ages: entry cannot be measured")
     if np.any(tau < 0) or np.any(tau > horizon) or not np.all(np.isfinite(tau)):
@@ -205,10 +207,10 @@ def fit_entry(
     mean = float(np.sum(tau * w)) / n
     if not 0 < mean < horizon:
         raise DataError("all ages are equal to a bound: entry cannot be measured")
+    # Beyond a few horizons the truncation is not felt: there the rate is one over the mean.
+    low, high = -2.0 / (horizon - mean) - 500.0 / horizon, 2.0 / mean + 500.0 / horizon
     rate = float(
-        optimize.brentq(
-            lambda r: _mean_age(r, horizon) - mean, -500.0 / horizon, 500.0 / horizon, xtol=1e-13
-        )
+        optimize.brentq(lambda r: _mean_age(r, horizon) - mean, low, high, xtol=1e-13, rtol=1e-14)
     )
     return EntryFit(
         n_obs=int(n),
@@ -225,6 +227,8 @@ def _mean_age(rate: float, horizon: float) -> float:
     x = rate * horizon
     if abs(x) < 1e-3:
         return horizon * (0.5 - x / 12.0 + x**3 / 720.0)
+    if abs(x) > 500.0:
+        return 1.0 / rate + (horizon if rate < 0 else 0.0)
     return 1.0 / rate - horizon / math.expm1(x)
 
 
@@ -232,6 +236,8 @@ def _age_variance(rate: float, horizon: float) -> float:
     x = rate * horizon
     if abs(x) < 1e-3:
         return horizon**2 * (1.0 / 12.0 - x**2 / 240.0)
+    if abs(x) > 500.0:
+        return 1.0 / rate**2
     return 1.0 / rate**2 - (horizon / (2.0 * math.sinh(0.5 * x))) ** 2
 
 

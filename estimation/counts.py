@@ -20,7 +20,7 @@ from estimation.results import registered
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
-LARGEST_EXACT = 2.0**53
+LARGEST_EXACT = 2**53
 _DENSE = 1 << 16
 
 
@@ -78,10 +78,7 @@ class Counts:
     @classmethod
     def _from_integers(cls, x: NDArray[Any]) -> Counts:
         # Most counts are small: tally those, sort only the few that are large.
-        if x.max() > LARGEST_EXACT:
-            raise DataError(
-                f"a count of {x.max()} is beyond 2^53 and would lose digits; rescale the data"
-            )
+        _refuse_inexact(x)
         small = x < _DENSE
         tally = np.bincount(x[small], minlength=1)
         low = np.flatnonzero(tally)
@@ -102,10 +99,14 @@ class Counts:
         multiplicities : (m,) array of integers
             How often each value occurs, at least 1.
         """
-        v = _checked(values).astype(np.float64)
+        given = _checked(values)
+        _refuse_inexact(given)
+        v = given.astype(np.float64)
         m = np.asarray(multiplicities)
         if m.shape != v.shape:
             raise DataError(f"{v.size} values but {m.size} multiplicities; give one for each")
+        if not np.issubdtype(m.dtype, np.number) or np.iscomplexobj(m):
+            raise DataError(f"multiplicities must be whole numbers, not {m.dtype}")
         if not np.issubdtype(m.dtype, np.integer):
             if not np.all(np.isfinite(m)) or np.any(m != np.floor(m)):
                 raise DataError("multiplicities must be whole numbers; round or rescale them")
@@ -213,6 +214,13 @@ def merge(parts: Iterable[Counts]) -> Counts:
 def as_counts(data: Counts | ArrayLike) -> Counts:
     """Return `data` if it is Counts already, else compress it."""
     return data if isinstance(data, Counts) else Counts.from_sample(data)
+
+
+def _refuse_inexact(x: NDArray[Any]) -> None:
+    if np.issubdtype(x.dtype, np.integer) and int(x.max()) > LARGEST_EXACT:
+        raise DataError(
+            f"a count of {x.max()} is beyond 2^53 and would lose digits; rescale the data"
+        )
 
 
 def _checked(sample: ArrayLike) -> NDArray[Any]:

@@ -42,6 +42,8 @@ class PopulationGrowthFit(FitResult):
         The same from the interquartile range.
     mu, mu_std_error
         m + sigma^2/2.
+    covariance : (2, 2)
+        Of (m, sigma^2), heavy tails and skewness allowed for.
     size_slope, size_slope_std_error
         Slope of annual log growth on log size (heteroskedasticity-robust): 0 is Gibrat's law.
     exit_rate, exit_std_error, exit_share
@@ -57,6 +59,7 @@ class PopulationGrowthFit(FitResult):
     sigma_robust: float
     mu: float
     mu_std_error: float
+    covariance: Floats
     size_slope: float
     size_slope_std_error: float
     exit_rate: float
@@ -184,8 +187,15 @@ def fit_population_growth(
     sigma2 = float(growth.var(ddof=1)) / years
     m = float(growth.mean()) / years
     kurtosis = float(stats.kurtosis(growth, fisher=False))
-    var_m = sigma2 / (n * years)
-    var_sigma2 = (kurtosis - 1.0) * sigma2**2 / n
+    third = float(stats.moment(growth, 3))
+    # Of (m, sigma^2): skewed growth makes mean and variance move together.
+    covariance = np.array(
+        [
+            [sigma2 / (n * years), third / (n * years**2)],
+            [third / (n * years**2), (kurtosis - 1.0) * sigma2**2 / n],
+        ]
+    )
+    to_mu = np.array([1.0, 0.5])
     sigma = math.sqrt(sigma2)
     quartiles = np.quantile(growth, [0.25, 0.75])
     slope = OLS(growth / years, add_constant(np.log(start[both]))).fit(cov_type="HC1")
@@ -200,13 +210,14 @@ def fit_population_growth(
         ),
         years=years,
         m=m,
-        m_std_error=math.sqrt(var_m),
+        m_std_error=math.sqrt(covariance[0, 0]),
         m_median=float(np.median(growth)) / years,
         sigma=sigma,
-        sigma_std_error=math.sqrt(var_sigma2) / (2.0 * sigma),
+        sigma_std_error=math.sqrt(covariance[1, 1]) / (2.0 * sigma),
         sigma_robust=float(quartiles[1] - quartiles[0]) / 1.3489795 / math.sqrt(years),
         mu=m + 0.5 * sigma2,
-        mu_std_error=math.sqrt(var_m + 0.25 * var_sigma2),
+        mu_std_error=math.sqrt(float(to_mu @ covariance @ to_mu)),
+        covariance=covariance,
         size_slope=float(slope.params[1]),
         size_slope_std_error=float(slope.bse[1]),
         exit_rate=rate,
@@ -331,6 +342,8 @@ def fit_entry_growth(entries: ArrayLike, *, step_years: float) -> Estimate:
     y = np.asarray(entries, dtype=np.float64)
     if y.size < 4:
         raise DataError(f"{y.size} periods of entry are too few for a trend; at least 4 needed")
+    if not np.all(np.isfinite(y)) or np.any(y < 0) or not np.any(y > 0):
+        raise DataError("entries must be counts, not negative, and not all zero")
     time = np.arange(y.size) * step_years
     fitted = GLM(y, add_constant(time), family=Poisson()).fit(scale="X2")
     return Estimate(value=float(fitted.params[1]), std_error=float(fitted.bse[1]), unit="1/yr")

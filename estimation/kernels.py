@@ -5,7 +5,7 @@ The Hurwitz zeta is used in the scaled form
     H(a, q, x) = sum_{k>=0} ((q + k) / x)^-a,
 
 which neither over- nor underflows for the alpha and x_min of data (q >= x > 0), computed by
-Euler-Maclaurin summation from the first term q + k >= 12 on.
+Euler-Maclaurin summation from the first term q + k >= 12 + a on.
 """
 
 from __future__ import annotations
@@ -38,13 +38,16 @@ def hurwitz(a: float, q: float, x: float) -> tuple[float, float, float]:
     z = 0.0
     d1 = 0.0
     d2 = 0.0
-    while q < 12.0:
+    enough = 12.0 + a
+    while q < enough:
         log_r = math.log(q / x)
         term = math.exp(-a * log_r)
         z += term
         d1 -= log_r * term
         d2 += log_r * log_r * term
         q += 1.0
+        if term * (q + a) * (1.0 + log_r) ** 2 < 1e-18 * z * (a - 1.0):
+            return z, d1, d2
     log_r = math.log(q / x)
     power = math.exp(-a * log_r)
     # integral term q (q/x)^-a / (a - 1)
@@ -69,7 +72,7 @@ def hurwitz(a: float, q: float, x: float) -> tuple[float, float, float]:
         z += term
         d1 += slope * term
         d2 += (slope * slope - sum2) * term
-        if abs(term) < 1e-17 * z:
+        if abs(term) < 1e-18 * z:
             break
         r1 = a + 2 * j + 1
         r2 = r1 + 1.0
@@ -83,16 +86,20 @@ def hurwitz(a: float, q: float, x: float) -> tuple[float, float, float]:
 def hurwitz_value(a: float, q: float, x: float) -> float:
     """Return H(a, q, x) alone."""
     z = 0.0
-    while q < 12.0:
-        z += math.exp(-a * math.log(q / x))
+    enough = 12.0 + a
+    while q < enough:
+        term = math.exp(-a * math.log(q / x))
+        z += term
         q += 1.0
+        if term * (q + a) < 1e-18 * z * (a - 1.0):
+            return z
     power = math.exp(-a * math.log(q / x))
     z += power * (q / (a - 1.0) + 0.5)
     factor = a / q
     for j in range(_EM.size):
         term = _EM[j] * factor * power
         z += term
-        if abs(term) < 1e-17 * z:
+        if abs(term) < 1e-18 * z:
             break
         r1 = a + 2 * j + 1
         factor *= r1 * (r1 + 1.0) / (q * q)
@@ -101,26 +108,31 @@ def hurwitz_value(a: float, q: float, x: float) -> float:
 
 @jit
 def discrete_mle(mean_log: float, x_min: float, start: float) -> tuple[float, float, int]:
-    """Solve the discrete power-law likelihood equation by a guarded Newton iteration.
+    """Solve the discrete power-law likelihood equation by Newton steps inside a bracket.
 
     Minimises log H(a, x_min, x_min) + a mean_log, convex in a, over a > 1; mean_log > 0 is
     the mean of log(x / x_min). Returns (alpha, information per item, iterations); iterations
     is -1 where the solution lies beyond alpha = 1000.
     """
-    a = start
+    a = min(max(start, 1.0 + 1e-9), 1000.0)
+    low = 1.0
+    high = np.inf
     info = 0.0
     for iteration in range(200):
         z, d1, d2 = hurwitz(a, x_min, x_min)
         grad = d1 / z + mean_log
         info = d2 / z - (d1 / z) ** 2
-        new = a - grad / info
-        if new <= 1.0:
-            new = 1.0 + 0.5 * (a - 1.0)
-        elif new > 2.0 * a:
-            new = 2.0 * a
-        if new > 1000.0:
-            return new, info, -1
-        if abs(new - a) <= 1e-14 * new:
+        if grad > 0.0:
+            high = a
+        else:
+            low = a
+            if a >= 1000.0:
+                return a, info, -1
+        new = a - grad / info if info > 0.0 else 2.0 * a
+        if not low < new < high:
+            new = 0.5 * (low + high) if high < np.inf else 2.0 * a
+        new = min(new, 1000.0)
+        if abs(new - a) <= 1e-13 * a or high - low <= 1e-13 * a:
             return new, info, iteration + 1
         a = new
     return a, info, 200
@@ -137,11 +149,11 @@ def discrete_ks(
     values: NDArray[np.float64],
     above: NDArray[np.int64],
     start: int,
+    x_min: float,
     alpha: float,
     limit: float,
 ) -> float:
     """Return max |F(x) - ECDF(x)| over the distinct values from `start`, or stop above limit."""
-    x_min = values[start]
     total = hurwitz_value(alpha, x_min, x_min)
     n = above[start]
     worst: float = 0.0
@@ -161,11 +173,11 @@ def continuous_ks(
     values: NDArray[np.float64],
     above: NDArray[np.int64],
     start: int,
+    x_min: float,
     alpha: float,
     limit: float,
 ) -> float:
     """Return CSN's max |F(x_i) - i/n|, i from 0 over items (ties not collapsed)."""
-    x_min = values[start]
     n = above[start]
     worst: float = 0.0
     for i in range(start, values.size):
@@ -214,10 +226,10 @@ def scan_x_min(
             if steps < 0:
                 alpha = 0.0
                 continue
-            ks = discrete_ks(values, above, i, alpha, best_ks)
+            ks = discrete_ks(values, above, i, x_min, alpha, best_ks)
         else:
             alpha = 1.0 + 1.0 / mean_log
-            ks = continuous_ks(values, above, i, alpha, best_ks)
+            ks = continuous_ks(values, above, i, x_min, alpha, best_ks)
         if ks < best_ks:
             best, best_alpha, best_ks = i, alpha, ks
     return best, best_alpha, best_ks

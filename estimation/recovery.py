@@ -84,7 +84,8 @@ def compare_replicates(
             raise DataError(f"no replicate gave a value of {name!r}: nothing to compare")
         sd = float(drawn.std(ddof=1)) if drawn.size > 1 else None
         mean = float(drawn.mean())
-        z = (value - mean) / sd if sd else None
+        spread = sd is not None and sd > 1e-12 * abs(mean)
+        z = (value - mean) / sd if spread and sd else None
         out[name] = Replicated(observed=value, mean=mean, sd=sd, z=z, n_replications=drawn.size)
     return out
 

@@ -232,13 +232,8 @@ def _fit_at(
 
 
 def _ks_at(tail: Counts, x_min: float, alpha: float, discrete: bool) -> float:
-    # A given x_min need not occur in the data: put it first with no items of its own.
-    values, above = tail.values, tail.exceedances()
-    if values[0] > x_min:
-        values = np.concatenate([[x_min], values])
-        above = np.concatenate([above[:1], above])
     ks = kernels.discrete_ks if discrete else kernels.continuous_ks
-    return float(ks(values, above, 0, alpha, math.inf))
+    return float(ks(tail.values, tail.exceedances(), 0, x_min, alpha, math.inf))
 
 
 def tail_ccdf(fit: TailFit, x: ArrayLike) -> Floats:
@@ -259,7 +254,7 @@ def draw_tail(fit: TailFit, size: int, rng: np.random.Generator) -> Floats:
     whose acceptance is largest at x_min, so that no table and no truncation is needed.
     """
     if not fit.discrete:
-        draws: Floats = fit.x_min * rng.random(size) ** (-1.0 / fit.zeta)
+        draws: Floats = fit.x_min * (1.0 - rng.random(size)) ** (-1.0 / fit.zeta)
         return draws
     out = np.empty(size)
     filled = 0

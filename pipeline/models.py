@@ -104,14 +104,9 @@ class GrowthCalibration:
             return Estimate(value=None)
         zeta, s2 = p.zeta, p.sigma**2
         slope = s2 * zeta + p.m
-        # Derivatives in (m, sigma^2) rather than (mu, sigma^2): m and sigma^2 are uncorrelated.
-        d_m, d_s2, d_rate = -zeta / slope, -(zeta**2) / (2.0 * slope), 1.0 / slope
-        pop = self.population
-        variance = (
-            (d_m * pop.m_std_error) ** 2
-            + (d_s2 * 2.0 * p.sigma * pop.sigma_std_error) ** 2
-            + d_rate**2 * (pop.exit_std_error**2 + (self.entry_growth.std_error or 0.0) ** 2)
-        )
+        gradient = np.array([-zeta, -(zeta**2) / 2.0]) / slope  # in (m, sigma^2)
+        turnover = self.population.exit_std_error**2 + (self.entry_growth.std_error or 0.0) ** 2
+        variance = float(gradient @ self.population.covariance @ gradient) + turnover / slope**2
         return Estimate(value=zeta, std_error=math.sqrt(variance))
 
 

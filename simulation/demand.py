@@ -87,9 +87,14 @@ def ces_demand(
     if np.any(beta <= 0) or np.any(p <= 0) or income <= 0:
         raise ParameterError("tastes, prices and income must be positive; demand at p = 0 is not")
     kappa = rho / (1.0 - rho)
-    index = float(np.sum((p / beta) ** -kappa)) ** (-1.0 / kappa)
-    demand: Floats = income * beta**kappa * p ** -(kappa + 1.0) * index**kappa
-    return demand, income / index
+    # Spending shares (p/beta)^-kappa, scaled by the largest: the unit of taste is free.
+    log_ratio = np.log(beta / p)
+    top = float(log_ratio.max())
+    weight = np.exp(kappa * (log_ratio - top))
+    total = float(weight.sum())
+    demand: Floats = income * (weight / total) / p
+    utility = income * math.exp(top + math.log(total) / kappa)
+    return demand, utility
 
 
 def printed_tail_index(alpha: float, rho: float) -> float:

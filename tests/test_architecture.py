@@ -14,7 +14,7 @@ PACKAGES = ("pipeline", "estimation", "simulation")
 SOURCES = sorted(path for name in PACKAGES for path in (ROOT / name).rglob("*.py"))
 MAY_IMPORT = {
     "simulation": {"simulation", "numpy", "scipy", "numba"},
-    "estimation": {"estimation", "simulation", "numpy", "scipy", "statsmodels", "powerlaw"},
+    "estimation": {"estimation", "simulation", "numpy", "scipy", "statsmodels"},
 }
 TOP = {
     "pyproject.toml", "README.md", "LICENSE", "constraints.txt",

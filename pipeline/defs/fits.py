@@ -37,12 +37,21 @@ from pipeline.defs.shared import (
         likes_tail="hub_frequency hub_design_effects",
         tvl_tail="defi_population",
     ),
+    check_specs=[
+        dg.AssetCheckSpec(
+            "agrees_with_powerlaw",
+            asset=f"{name}_tail",
+            description="The powerlaw package finds the same alpha at the same x_min.",
+        )
+        for name in ("downloads", "likes", "tvl")
+    ],
     partitions_def=PARTITIONS,
 )
 def tails(
     hub_frequency: pl.DataFrame, hub_design_effects: pl.DataFrame, defi_population: pl.DataFrame
 ) -> Iterator[Any]:
     """Fit the tails of downloads, likes and TVL."""
+    from pipeline.cross_check import TOLERANCE, alpha_by_powerlaw
     from pipeline.fits import fit_sizes
     from pipeline.measures import MEASURES, naming, observed_sizes
     from pipeline.report.figures import draw_ccdf, to_png
@@ -63,6 +72,14 @@ def tails(
         )
         metadata["ccdf"] = picture(to_png(draw_ccdf(measure, counts, fits.tail, {}, None)))
         yield dg.Output(fits, output_name=f"{name}_tail", metadata=metadata)
+        other = alpha_by_powerlaw(counts, fits.tail)
+        yield dg.AssetCheckResult(
+            passed=abs(other - fits.tail.alpha) < TOLERANCE,
+            asset_key=f"{name}_tail",
+            check_name="agrees_with_powerlaw",
+            severity=dg.AssetCheckSeverity.WARN,
+            metadata=numbers({"alpha": fits.tail.alpha, "alpha_powerlaw": other}),
+        )
 
 
 @dg.multi_asset(

@@ -178,13 +178,15 @@ def test_ks_conventions(alpha: float, discrete: bool) -> None:
         ks = kernels.discrete_ks if discrete else kernels.continuous_ks
         for start in range(values.size):
             expected = brute_ks(values, times, values[start], alpha, discrete)
-            assert ks(values, above, start, alpha, math.inf) == pytest.approx(expected, abs=1e-13)
+            assert ks(values, above, start, values[start], alpha, math.inf) == pytest.approx(
+                expected, abs=1e-13
+            )
 
 
 def test_abandoned_ks_is_above_its_limit() -> None:
     values = np.array([1.0, 2.0, 3.0, 50.0])
     above = np.array([100, 60, 50, 40], dtype=np.int64)
     for ks in (kernels.discrete_ks, kernels.continuous_ks):
-        full = ks(values, above, 0, 2.5, math.inf)
-        assert 0.05 < ks(values, above, 0, 2.5, 0.05) <= full
-        assert ks(values, above, 0, 2.5, full) == full
+        full = ks(values, above, 0, 1.0, 2.5, math.inf)
+        assert 0.05 < ks(values, above, 0, 1.0, 2.5, 0.05) <= full
+        assert ks(values, above, 0, 1.0, 2.5, full) == full

@@ -161,13 +161,13 @@ def test_x_min_that_does_not_occur_in_the_data(x_min: float, discrete: bool) -> 
 
 
 def test_ks_of_a_perfect_sample_at_an_x_min_that_does_not_occur() -> None:
-    # Pareto quantiles at (i + 1/4)/n: every |F(x_i) - i/n| is 1/(4n) up to the error of alpha,
-    # and no observation gives more.
+    # Pareto quantiles at (i + 1/2)/n: every |F(x_i) - i/n| is 1/(2n) up to the error of alpha,
+    # about .13/n; a spurious point at x_min itself would give 1/n.
     n = 4000
-    sample = (1 - (np.arange(n) + 0.25) / n) ** (-1 / 1.5)
+    sample = (1 - (np.arange(n) + 0.5) / n) ** (-1 / 1.5)
     fit = fit_tail(sample, discrete=False, x_min=1.0)
     expected = brute_ks(sample, 1.0, fit.alpha, False)
-    assert expected < 0.6 / n
+    assert expected < 0.7 / n
     assert fit.ks == pytest.approx(expected, abs=1e-9)
 
 

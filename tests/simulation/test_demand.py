@@ -152,6 +152,9 @@ def test_tail_of_simulated_demand(alpha: float, rho: float) -> None:
     assert top[-1] > 1e6
     hill = 1 / np.mean(np.log(top[:k] / top[k]))
     assert abs(hill - params.zeta) < 3 * params.zeta / math.sqrt(k)
+    # all items, relative to the smallest: an exact Pareto sample, error zeta/sqrt(n)
+    whole = 1 / np.mean(np.log(demand / demand.min()))
+    assert abs(whole - params.zeta) < 4 * params.zeta / math.sqrt(n)
     # the printed index would be rejected by the same rule
     printed = printed_tail_index(alpha, rho)
     assert abs(hill - printed) > 3 * params.zeta / math.sqrt(k)
