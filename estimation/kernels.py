@@ -129,11 +129,11 @@ def discrete_mle(mean_log: float, x_min: float, start: float) -> tuple[float, fl
             if a >= 1000.0:
                 return a, info, -1
         new = a - grad / info if info > 0.0 else 2.0 * a
+        if abs(new - a) <= 1e-13 * a or high - low <= 1e-13 * a:
+            return new, info, iteration + 1
         if not low < new < high:
             new = 0.5 * (low + high) if high < np.inf else 2.0 * a
         new = min(new, 1000.0)
-        if abs(new - a) <= 1e-13 * a or high - low <= 1e-13 * a:
-            return new, info, iteration + 1
         a = new
     return a, info, 200
 

@@ -159,6 +159,13 @@ def test_population_parameters_feed_the_simulator() -> None:
     assert params.m == pytest.approx(fit.m, rel=1e-12)
 
 
+def test_population_of_one_size_has_no_size_slope_to_measure() -> None:
+    # All start alike: the regression on log size has no slope; this must be said, not crash.
+    after = 1e6 * np.exp(np.linspace(-1, 1, 20))
+    with pytest.raises(DataError):
+        fit_population_growth(np.full(20, 1e6), after, years=1.0)
+
+
 @pytest.mark.parametrize(
     ("change", "says"),
     [

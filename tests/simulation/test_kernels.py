@@ -2,14 +2,15 @@
 
 import math
 
+import numba
 import numpy as np
 import pytest
 from scipy import stats
 
-from simulation.kernels import jit, split_urn
+from simulation.kernels import split_urn
 
 
-@jit
+@numba.njit
 def many_binomials(rng: np.random.Generator, n: int, p: float, size: int) -> np.ndarray:
     out = np.empty(size, dtype=np.int64)
     for i in range(size):

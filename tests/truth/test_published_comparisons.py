@@ -122,12 +122,19 @@ def test_printed_signs(
     assert (found.p_value < 0.05) is decided
 
 
-@pytest.mark.parametrize(("name", "discrete"), [("words", True), ("cities", False)])
-def test_lognormal_of_a_nearly_exact_power_law_sits_at_its_boundary(
-    name: str, discrete: bool, recording: Recording
-) -> None:
-    found = compared(recording(f"tails/{name}.txt"), discrete)["lognormal"]
+def test_lognormal_of_words_sits_at_its_boundary(recording: Recording) -> None:
+    # The likelihood rises as mu falls without end: the lognormal becomes the power law there, and
+    # the printed ratio (.395) depends on where the search stops.
+    found = compared(recording("tails/words.txt"), True)["lognormal"]
     assert found.at_boundary
+    assert found.verdict == "cannot tell"
+
+
+def test_lognormal_of_cities(recording: Recording) -> None:
+    # Printed -.090 (.93), from the rounded x_min.
+    found = compared(recording("tails/cities.txt"), False)["lognormal"]
+    assert found.vuong == pytest.approx(-0.090, abs=0.005)
+    assert found.p_value == pytest.approx(0.93, abs=5e-3)
     assert found.verdict == "cannot tell"
 
 
