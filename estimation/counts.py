@@ -198,6 +198,8 @@ class Counts:
 
     def quantile(self, p: float) -> float:
         """Return the smallest value with at least a share p of the items at or below it."""
+        if not 0 <= p <= 1:
+            raise DataError(f"p = {p:g} must lie between 0 and 1")
         cumulative = np.cumsum(self.multiplicities)
         return float(self.values[int(np.searchsorted(cumulative, p * cumulative[-1]))])
 

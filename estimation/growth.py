@@ -47,7 +47,8 @@ class PopulationGrowthFit(FitResult):
     size_slope, size_slope_std_error
         Slope of annual log growth on log size (heteroskedasticity-robust): 0 is Gibrat's law.
     exit_rate, exit_std_error, exit_share
-        Hazard (1/yr) and share of those above `exit_threshold` that fell below it or vanished.
+        Hazard (1/yr) and share of those above `exit_threshold` that fell below it or vanished;
+        the error is None where nobody did.
     """
 
     years: float
@@ -63,7 +64,7 @@ class PopulationGrowthFit(FitResult):
     size_slope: float
     size_slope_std_error: float
     exit_rate: float
-    exit_std_error: float
+    exit_std_error: float | None
     exit_share: float
     exit_threshold: float
     n_at_risk: int
@@ -198,9 +199,11 @@ def fit_population_growth(
     to_mu = np.array([1.0, 0.5])
     sigma = math.sqrt(sigma2)
     quartiles = np.quantile(growth, [0.25, 0.75])
-    slope = OLS(growth / years, add_constant(np.log(start[both]))).fit(cov_type="HC1")
     at_risk = start > exit_threshold
     share, rate, rate_error = _exit(end[at_risk], exit_threshold, years)
+    if np.ptp(start[both]) == 0:
+        raise DataError("all sizes before are equal: growth cannot depend on size; check the data")
+    slope = OLS(growth / years, add_constant(np.log(start[both]))).fit(cov_type="HC1")
     return PopulationGrowthFit(
         n_obs=start.size,
         n_used=n,
@@ -228,13 +231,13 @@ def fit_population_growth(
     )
 
 
-def _exit(end: Floats, threshold: float, years: float) -> tuple[float, float, float]:
+def _exit(end: Floats, threshold: float, years: float) -> tuple[float, float, float | None]:
     if end.size == 0:
         raise DataError(f"no item above {threshold:g} at the first date: lower exit_threshold")
     share = float(np.mean(~(end >= threshold)))
     if share >= 1.0:
         raise DataError("every item at risk is gone: no finite exit rate; check the matching")
-    error = math.sqrt(share * (1.0 - share) / end.size) / (1.0 - share) / years
+    error = math.sqrt(share / (1.0 - share) / end.size) / years if share > 0 else None
     return share, -math.log1p(-share) / years, error
 
 

@@ -105,7 +105,8 @@ class GrowthCalibration:
         zeta, s2 = p.zeta, p.sigma**2
         slope = s2 * zeta + p.m
         gradient = np.array([-zeta, -(zeta**2) / 2.0]) / slope  # in (m, sigma^2)
-        turnover = self.population.exit_std_error**2 + (self.entry_growth.std_error or 0.0) ** 2
+        exit_error = self.population.exit_std_error or 0.0
+        turnover = exit_error**2 + (self.entry_growth.std_error or 0.0) ** 2
         variance = float(gradient @ self.population.covariance @ gradient) + turnover / slope**2
         return Estimate(value=zeta, std_error=math.sqrt(variance))
 
