@@ -9,6 +9,7 @@ urn can be held against it as a distribution, the Yule profile cannot.
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar
@@ -18,7 +19,7 @@ from numpy.typing import ArrayLike
 from scipy import optimize, special
 
 from estimation.counts import Counts, Floats, as_counts
-from estimation.errors import DataError
+from estimation.errors import ConvergenceError, ConvergenceWarning, DataError
 from estimation.results import Estimate, FitResult, registered
 from simulation.attachment import SimonParams, YuleParams
 
@@ -126,7 +127,7 @@ class YuleFit(FitResult):
     @property
     def params(self) -> YuleParams | None:
         """Return the parameters for `simulate_yule`, None when the fit failed."""
-        if not self.converged:
+        if not self.converged or self.entry_plus_exit <= 0:
             return None
         return YuleParams(entry_plus_exit=self.entry_plus_exit, gamma=self.gamma, a=self.a)
 
@@ -308,6 +309,11 @@ def fit_yule(
         key=lambda found: float(found.fun),
     )
     gamma, a = float(math.exp(best.x[0])), float(math.exp(best.x[1]))
+    if not math.isfinite(best.fun):
+        raise ConvergenceError(
+            "the Yule likelihood has no finite optimum; check ages and sizes",
+            {"gamma": gamma, "a": a},
+        )
     covariance = _covariance(lambda theta: cost(theta)[1], best.x, np.array([gamma, a]))
     old = tau >= _weighted_quantile(tau, w, 0.8)
     with np.errstate(over="ignore"):
@@ -321,6 +327,7 @@ def fit_yule(
             f"no Yule prediction: at gamma = {gamma:.3g}/yr the profile expects {ratio:.3g} times "
             "the observed total of the oldest fifth of the items"
         )
+        warnings.warn(notes[0], ConvergenceWarning, stacklevel=2)
     return YuleFit(
         n_obs=int(w.sum()),
         n_used=int(w.sum()),

@@ -152,7 +152,12 @@ class PanelGrowthFit(FitResult):
 
 
 def fit_population_growth(
-    before: ArrayLike, after: ArrayLike, *, years: float, exit_threshold: float = 1e4
+    before: ArrayLike,
+    after: ArrayLike,
+    *,
+    years: float,
+    exit_threshold: float = 1e4,
+    floor: float = 0.0,
 ) -> PopulationGrowthFit:
     """Measure growth, exit and size dependence between two dates.
 
@@ -165,11 +170,16 @@ def fit_population_growth(
         Time between the dates, > 0.
     exit_threshold
         Size below which an item counts as gone.
+    floor
+        Growth is measured on items above the floor on both dates. With 0 a few items that
+        fell to dust dominate sigma; the exit threshold is the floor that agrees with the exit
+        hazard.
 
     Notes
     -----
     Log growth needs positive sizes on both dates, so drift is that of survivors over this one
-    interval; the exit hazard carries the rest. Renamed items look like exits.
+    interval; the exit hazard carries the rest. Errors take the market of the interval as given:
+    its common shock is not in them. Renamed items look like exits.
     """
     from statsmodels.api import OLS, add_constant
 
@@ -180,10 +190,10 @@ def fit_population_growth(
         raise DataError(f"years = {years:g} must be positive: give two different dates")
     if start.size and not np.all(start > 0):
         raise DataError("sizes before must be positive; leave out the others")
-    both = end > 0
+    both = (end > floor) & (start > floor)
     n = int(both.sum())
     if n < 10:
-        raise DataError(f"only {n} items are positive on both dates; at least 10 are needed")
+        raise DataError(f"only {n} items exceed {floor:g} on both dates; at least 10 are needed")
     growth = np.log(end[both] / start[both])
     sigma2 = float(growth.var(ddof=1)) / years
     m = float(growth.mean()) / years
@@ -208,7 +218,8 @@ def fit_population_growth(
         n_obs=start.size,
         n_used=n,
         notes=(
-            f"{start.size - n} of {start.size} items have no positive size at the second date",
+            f"{start.size - n} of {start.size} items do not exceed {floor:g} on both dates",
+            "errors are conditional on the market of this one interval: no common shock in them",
             "an item renamed between the dates looks like an exit",
         ),
         years=years,
@@ -324,7 +335,35 @@ def _correlation(standard: Floats, min_overlap: int) -> Floats:
     return correlation
 
 
-def fit_entry_growth(entries: ArrayLike, *, step_years: float) -> Estimate:
+@registered
+@dataclass(frozen=True, eq=False, kw_only=True)
+class EntryTrendFit(FitResult):
+    """Growth rate of entry, from a Poisson trend over equal periods.
+
+    Parameters
+    ----------
+    rate, std_error
+        1/yr; the error is scaled for overdispersion.
+    interval
+        95 % interval with Student's t of n_used - 2 degrees.
+    """
+
+    rate: float
+    std_error: float
+    interval: tuple[float, float]
+
+    title: ClassVar[str] = "Growth of entry (Poisson trend)"
+
+    def estimates(self) -> dict[str, Estimate]:
+        """Return the growth rate of entry."""
+        return {
+            "entry_growth": Estimate(
+                value=self.rate, std_error=self.std_error, interval=self.interval, unit="1/yr"
+            )
+        }
+
+
+def fit_entry_growth(entries: ArrayLike, *, step_years: float) -> EntryTrendFit:
     """Estimate the growth rate of entry by a Poisson trend over equal periods.
 
     Parameters
@@ -333,11 +372,6 @@ def fit_entry_growth(entries: ArrayLike, *, step_years: float) -> Estimate:
         Number of entrants in each period, oldest first.
     step_years
         Length of a period.
-
-    Returns
-    -------
-    Estimate
-        In 1/yr, with an error scaled for overdispersion.
     """
     from statsmodels.api import GLM, add_constant
     from statsmodels.genmod.families import Poisson
@@ -349,4 +383,13 @@ def fit_entry_growth(entries: ArrayLike, *, step_years: float) -> Estimate:
         raise DataError("entries must be counts, not negative, and not all zero")
     time = np.arange(y.size) * step_years
     fitted = GLM(y, add_constant(time), family=Poisson()).fit(scale="X2")
-    return Estimate(value=float(fitted.params[1]), std_error=float(fitted.bse[1]), unit="1/yr")
+    rate, error = float(fitted.params[1]), float(fitted.bse[1])
+    half = float(stats.t.ppf(0.975, y.size - 2)) * error
+    return EntryTrendFit(
+        n_obs=y.size,
+        n_used=y.size,
+        notes=(f"a trend over {y.size} periods only",),
+        rate=rate,
+        std_error=error,
+        interval=(rate - half, rate + half),
+    )

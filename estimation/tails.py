@@ -47,7 +47,8 @@ class TailFit(FitResult):
     n_zero
         Items that are zero: counted in n_obs, outside every tail.
     design_effect
-        Variance inflation by clusters (authors), None where unknown. Intervals use it.
+        Variance inflation by clusters (authors), None where unknown. Intervals use it where it
+        exceeds 1: a value below 1 is luck of few clusters and narrows nothing.
     """
 
     alpha: float
@@ -70,7 +71,7 @@ class TailFit(FitResult):
     @property
     def std_error_clustered(self) -> float:
         """Standard error of alpha and zeta times the square root of the design effect."""
-        return self.std_error * math.sqrt(self.design_effect or 1.0)
+        return self.std_error * math.sqrt(max(1.0, self.design_effect or 1.0))
 
     def estimates(self) -> dict[str, Estimate]:
         """Return alpha, zeta, x_min, n_tail and ks."""

@@ -36,7 +36,7 @@ class ZipfFit(FitResult):
     r_squared
         Of the regression; near 1 for almost any heavy tail, so no evidence by itself.
     design_effect
-        Variance inflation by clusters, None where unknown. Intervals use it.
+        Variance inflation by clusters, None where unknown. Intervals use it where it exceeds 1.
     """
 
     slope: float
@@ -52,7 +52,7 @@ class ZipfFit(FitResult):
     @property
     def std_error_clustered(self) -> float:
         """Standard error of the slope times the square root of the design effect."""
-        return self.std_error * math.sqrt(self.design_effect or 1.0)
+        return self.std_error * math.sqrt(max(1.0, self.design_effect or 1.0))
 
     def estimates(self) -> dict[str, Estimate]:
         """Return the slope, zeta and the threshold."""

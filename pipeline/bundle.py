@@ -87,6 +87,7 @@ def _recording(taken: Input, about: dict[str, dict[str, str]]) -> dict[str, Any]
         "table": taken.table,
         "taken_on": taken.taken_on,
         "rows": taken.rows,
+        "rows_used": taken.rows_used,
         "sha256": taken.sha256,
         "source": stated.get("source", "not stated"),
         "licence": stated.get("licence", "not stated"),

@@ -49,7 +49,13 @@ def main() -> None:
     help="The bundled reference, or a file or folder of recordings.",
 )
 @click.option("--out", type=click.Path(path_type=Path), help="Default: data/out/<date>/.")
-@click.option("--seed", default=SEED, show_default=True, help="Seed of every simulation.")
+@click.option(
+    "--seed",
+    default=SEED,
+    show_default=True,
+    type=click.IntRange(min=0),
+    help="Seed of every simulation.",
+)
 @click.option(
     "--replications",
     default=N_REPLICATIONS,
@@ -186,7 +192,9 @@ def _file_options(command: Callable[..., None]) -> Callable[..., None]:
 )
 @click.option("--x-min", type=float, help="Lower end of the tail; default: scan.")
 @click.option("--p-value", type=click.IntRange(1, 1_000_000), help="Bootstrap replications.")
-@click.option("--seed", default=0, show_default=True, help="Seed of the bootstrap.")
+@click.option(
+    "--seed", default=0, show_default=True, type=click.IntRange(min=0), help="Of the bootstrap."
+)
 @one_line_errors
 def fit_tail_command(
     file: Path,

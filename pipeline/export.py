@@ -29,16 +29,19 @@ def collect_parameters(
     attachment: AttachmentCalibration,
     demand: dict[str, DemandFit],
     growth: GrowthCalibration,
+    comparison: pl.DataFrame,
 ) -> pl.DataFrame:
     """Return every exported parameter, one row each; unknown is null."""
     rows: list[Row] = []
     for name, fit in fits.items():
         rows += _tail_rows(MEASURES[name].prefix, fit)
         rows += _zipf_rows(MEASURES[name].prefix, fit)
+        rows += _shape_rows(MEASURES[name].prefix, fit)
     rows += _attachment_rows(attachment)
     for name, demand_fit in demand.items():
         rows += _demand_rows(name, demand_fit)
     rows += _growth_rows(growth)
+    rows += _simulated_rows(comparison, fits)
     return pl.DataFrame(rows, schema=PARAMETERS.schema).with_columns(
         pl.col(pl.Float64).round_sig_figs(DIGITS)
     )
@@ -52,6 +55,8 @@ def export_parameters(
         "baimo": version("baimo"),
         "source": provenance["source"],
         "day": provenance["day"],
+        "seed": provenance["seed"],
+        "n_replications": provenance["n_replications"],
         "inputs": [dict(i) for i in provenance["inputs"]],
     }
     document = {
@@ -102,7 +107,7 @@ def _tail_rows(prefix: str, fit: SizeFits) -> Iterator[Row]:
         trimmed,
         method,
         "18-19, 39",
-        "the largest item left out; items taken as independent",
+        f"the largest item left out; {_clustered(trimmed.design_effect)}",
     )
 
 
@@ -120,6 +125,41 @@ def _zipf_rows(prefix: str, fit: SizeFits) -> Iterator[Row]:
         else:
             note = f"k = {line.k}, threshold {line.threshold:g}; {_clustered(line.design_effect)}"
             yield _row(name, line.estimates()["slope"], line, method, "section 1", note)
+
+
+def _shape_rows(prefix: str, fit: SizeFits) -> Iterator[Row]:
+    held = fit.concentration
+    values = {
+        "share_zero": held.share_zero,
+        "gini": held.gini,
+        "top1pct_share": held.top_1pct,
+        "hhi": held.hhi,
+        "largest_share": held.largest_share,
+    }
+    for name, value in values.items():
+        row = _row(f"shape_{prefix}_{name}", Estimate(value=value), fit.tail, "all items", "")
+        yield row | {"n_used": fit.tail.n_obs, "notes": ""}
+    for rival in fit.comparisons:
+        name = f"tail_{prefix}_vuong_{rival.alternative}"
+        method = "Vuong statistic, power law against rival; positive favours the power law"
+        note = "items taken as independent" + ("; rival at its boundary" * rival.at_boundary)
+        yield _row(name, Estimate(value=rival.vuong), fit.tail, method, "18-19, 39", note)
+
+
+def _simulated_rows(comparison: pl.DataFrame, fits: dict[str, SizeFits]) -> Iterator[Row]:
+    for r in comparison.drop_nulls("simulated_zeta").iter_rows(named=True):
+        name = f"simulated_{r['model'].lower()}_{MEASURES[r['measure']].prefix}_zeta"
+        spread = "-" if r["simulated_sd"] is None else f"{r['simulated_sd']:.3g}"
+        note = f"mean over refitted samples, spread of one {spread}; {r['verdict']}"
+        row = _row(
+            name,
+            Estimate(value=r["simulated_zeta"]),
+            fits[r["measure"]].tail,
+            "simulated at full size, refitted by the code of the data",
+            "",
+            note,
+        )
+        yield row | {"n_used": None, "notes": note}
 
 
 def _attachment_rows(fit: AttachmentCalibration) -> Iterator[Row]:
@@ -153,9 +193,13 @@ def _demand_rows(measure: str, fit: DemandFit) -> Iterator[Row]:
 
 
 def _growth_rows(fit: GrowthCalibration) -> Iterator[Row]:
+    used = f"above {fit.alive.exit_threshold:,.0f} USD on both dates; what the simulations use"
+    for name in ("mu", "sigma"):
+        e = fit.alive.estimates()[name]
+        yield _row(f"gbm_{name}", e, fit.alive, "matched population, two dates", "36", used)
     names = {
-        "mu": "gbm_mu",
-        "sigma": "gbm_sigma",
+        "mu": "gbm_mu_all_positive",
+        "sigma": "gbm_sigma_all_positive",
         "sigma_robust": "gbm_sigma_robust",
         "log_drift": "gbm_log_drift",
         "log_drift_median": "gbm_log_drift_median",
@@ -163,7 +207,11 @@ def _growth_rows(fit: GrowthCalibration) -> Iterator[Row]:
         "exit_rate": "gbm_exit_rate",
     }
     for name, e in fit.population.estimates().items():
-        yield _row(names[name], e, fit.population, "matched population, two dates", "36-38")
+        row = _row(names[name], e, fit.population, "matched population, two dates", "36-38")
+        if name == "exit_rate":
+            n = fit.population.n_at_risk
+            row |= {"n_obs": n, "n_used": n, "notes": fit.population.notes[-1]}
+        yield row
     for name, e in fit.panel.estimates().items():
         yield _row(
             "gbm_sigma_idiosyncratic" if name == "sigma_idiosyncratic" else f"gbm_panel_{name}",
@@ -172,14 +220,23 @@ def _growth_rows(fit: GrowthCalibration) -> Iterator[Row]:
             "weekly panel of survivors",
             "36",
         )
-    yield _row(
-        "gbm_entry_growth", fit.entry_growth, fit.population, "Poisson trend of listings", "39"
-    )
+    if fit.entry is not None:
+        e = fit.entry.estimates()["entry_growth"]
+        yield _row("gbm_entry_growth", e, fit.entry, "Poisson trend of listings", "39")
+    for name, ks in (("growth", fit.ks_growth), ("entry_only", fit.ks_entry_only)):
+        row = _row(
+            f"gbm_ks_{name}",
+            Estimate(value=ks),
+            fit.alive,
+            "distance of the positive TVL from the lognormal mixture, or from entry sizes alone",
+            "39",
+        )
+        yield row | {"n_obs": fit.ages.size, "n_used": fit.ages.size, "notes": ""}
     yield _row(
         "gbm_zeta_asymptotic",
         fit.zeta,
-        fit.population,
+        fit.alive,
         "root of the corrected eq 39, delta method",
         "39 corrected",
-        "holds only for a long history",
+        "holds only for a long history; entrants' sizes taken as not growing",
     )

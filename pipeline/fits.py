@@ -52,7 +52,7 @@ def fit_sizes(counts: Counts, measure: Measure, effects: pl.DataFrame | None) ->
         measure=measure.name,
         counts=counts,
         tail=tail,
-        tail_without_largest=fit_tail(trimmed, discrete=measure.discrete),
+        tail_without_largest=fit_tail(trimmed, discrete=measure.discrete, design_effect=effect),
         zipf={
             label: fit_zipf(counts, k=k, design_effect=_effect(effects, measure, "slope", label, k))
             for label, k in cutoffs(counts).items()

@@ -11,7 +11,8 @@ from __future__ import annotations
 import json
 import os
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -68,6 +69,24 @@ def write_parquet(path: Path, frame: pl.DataFrame, *, level: int = 3) -> None:
             temporary, compression="zstd", compression_level=level, statistics=True
         ),
     )
+
+
+@contextmanager
+def staged(folder: Path) -> Iterator[Path]:
+    """Give a hidden folder beside the results; its files move into `folder` only at the end.
+
+    A failure inside leaves `folder` as it was.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".staged-", dir=folder) as name:
+        stage = Path(name)
+        yield stage
+        files = sorted(p for p in stage.rglob("*") if p.is_file())
+        targets = [folder / p.relative_to(stage) for p in files]
+        for target in targets:
+            target.parent.mkdir(parents=True, exist_ok=True)
+        for path, target in zip(files, targets, strict=True):
+            path.replace(target)
 
 
 def check_writable(folder: Path) -> None:

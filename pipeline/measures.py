@@ -90,9 +90,9 @@ def hub_ages(frequency: pl.DataFrame, day: date) -> tuple[pl.DataFrame, float]:
 
 
 def tvl_counts(population: pl.DataFrame) -> Counts:
-    """Return the positive TVL of the earlier date."""
-    alive = population.filter(pl.col("tvl_before") > 0)
-    return Counts.from_pairs(alive["tvl_before"].to_numpy(), alive["n_protocols"].to_numpy())
+    """Return the TVL of all protocols listed on the earlier date, zeros included."""
+    listed = population.drop_nulls("tvl_before")
+    return Counts.from_pairs(listed["tvl_before"].to_numpy(), listed["n_protocols"].to_numpy())
 
 
 def expand(table: pl.DataFrame, weight: str) -> pl.DataFrame:

@@ -8,8 +8,9 @@ through the same fits as the data.
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 
 import numpy as np
@@ -18,7 +19,9 @@ import polars as pl
 from estimation.attachment import EntryFit, SimonFit, YuleFit, fit_entry, fit_simon, fit_yule
 from estimation.counts import Counts, Floats, Ints
 from estimation.demand import DemandFit
+from estimation.errors import ConvergenceWarning
 from estimation.growth import (
+    EntryTrendFit,
     PanelGrowthFit,
     PopulationGrowthFit,
     fit_entry_growth,
@@ -37,15 +40,16 @@ from pipeline.measures import (
 )
 from simulation.attachment import (
     PrintedAttachmentParams,
-    simulate_printed,
+    simulate_printed_steps,
     simulate_simon,
     simulate_yule,
 )
 from simulation.demand import simulate_demand
-from simulation.growth import GrowthParams, simulate_growth
+from simulation.growth import GrowthParams, mixture_ccdf, simulate_growth
 
 Draw = Callable[[np.random.Generator], Counts]
 QUARTER_MIDDLE_DAYS = 45
+EXIT_THRESHOLD = 1e4  # USD; below it a protocol counts as gone
 
 
 @registered
@@ -74,6 +78,11 @@ class GrowthCalibration:
 
     Parameters
     ----------
+    population, alive
+        Growth of all protocols positive on both dates, and of those above the exit threshold
+        on both: the second, with the exit hazard, is what the simulations use.
+    entry
+        Trend of listings, None with fewer than four whole quarters.
     log_entry : (e,)
         Log TVL of protocols listed in the last quarter: observed entry sizes.
     ages : (n,)
@@ -81,19 +90,25 @@ class GrowthCalibration:
     n_age_assumed
         How many of them have no listing date and got the middle of the time before listing
         dates began.
+    ks_growth, ks_entry_only
+        Kolmogorov-Smirnov distance of the positive sizes from the lognormal mixture, and from
+        the entry sizes alone, as if nothing had grown.
     """
 
     population: PopulationGrowthFit
+    alive: PopulationGrowthFit
     panel: PanelGrowthFit
-    entry_growth: Estimate
+    entry: EntryTrendFit | None
     log_entry: Floats
     ages: Floats
     n_age_assumed: int
+    ks_growth: float = math.nan
+    ks_entry_only: float = math.nan
 
     @property
     def params(self) -> GrowthParams:
         """Return the calibrated GBM, entry growth included."""
-        return self.population.params(entry_growth=self.entry_growth.value or 0.0)
+        return self.alive.params(entry_growth=self.entry.rate if self.entry else 0.0)
 
     @property
     def zeta(self) -> Estimate:
@@ -105,9 +120,9 @@ class GrowthCalibration:
         zeta, s2 = p.zeta, p.sigma**2
         slope = s2 * zeta + p.m
         gradient = np.array([-zeta, -(zeta**2) / 2.0]) / slope  # in (m, sigma^2)
-        exit_error = self.population.exit_std_error or 0.0
-        turnover = exit_error**2 + (self.entry_growth.std_error or 0.0) ** 2
-        variance = float(gradient @ self.population.covariance @ gradient) + turnover / slope**2
+        errors = (self.alive.exit_std_error, self.entry.std_error if self.entry else None)
+        turnover = sum((error or 0.0) ** 2 for error in errors)
+        variance = float(gradient @ self.alive.covariance @ gradient) + turnover / slope**2
         return Estimate(value=zeta, std_error=math.sqrt(variance))
 
 
@@ -123,14 +138,22 @@ def calibrate_attachment(
         horizon=horizon,
         design_effect=float(effect["design_effect"][0]) if effect.height else None,
     )
+    censored = downloads.n_obs - entry.n_used
+    entry = replace(
+        entry,
+        n_obs=downloads.n_obs,
+        notes=(f"{censored:,} models of the floor day 2022-03-02 left out: age unknown",),
+    )
     profile = dated.group_by("age", "likes").agg(pl.col("n_models").sum()).sort("age", "likes")
     by_age = dated.group_by("age").agg(pl.col("n_models").sum()).sort("age")
-    yule = fit_yule(
-        profile["age"].to_numpy(),
-        profile["likes"].to_numpy(),
-        profile["n_models"].to_numpy(),
-        entry=entry,
-    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)  # the report says it in words
+        yule = fit_yule(
+            profile["age"].to_numpy(),
+            profile["likes"].to_numpy(),
+            profile["n_models"].to_numpy(),
+            entry=entry,
+        )
     return AttachmentCalibration(
         entry=entry,
         yule_likes=yule,
@@ -146,10 +169,8 @@ def calibrate_growth(population: pl.DataFrame, weekly: pl.DataFrame) -> GrowthCa
     rows = expand(population, "n_protocols")
     before_on, after_on = rows["before_on"][0], rows["after_on"][0]
     alive = rows.filter(pl.col("tvl_before") > 0)
-    after = alive["tvl_after"].fill_null(np.nan).to_numpy()
-    fit = fit_population_growth(
-        alive["tvl_before"].to_numpy(), after, years=(after_on - before_on).days / DAYS_PER_YEAR
-    )
+    before, after = alive["tvl_before"].to_numpy(), alive["tvl_after"].fill_null(np.nan).to_numpy()
+    years = (after_on - before_on).days / DAYS_PER_YEAR
     grown = weekly.filter(pl.col("age_weeks") >= BIRTH_TRANSIENT_WEEKS)
     panel = fit_panel_growth(
         grown["protocol_number"].to_numpy(),
@@ -164,25 +185,43 @@ def calibrate_growth(population: pl.DataFrame, weekly: pl.DataFrame) -> GrowthCa
     listings = rows.filter(~pl.col("entrant")).drop_nulls("listed_on")
     newest = listings["listed_on"].max()
     entry_sizes = alive.filter(pl.col("listed_on") == newest)["tvl_before"].log()
-    return GrowthCalibration(
-        population=fit,
+    calibration = GrowthCalibration(
+        population=fit_population_growth(before, after, years=years),
+        alive=fit_population_growth(
+            before, after, years=years, exit_threshold=EXIT_THRESHOLD, floor=EXIT_THRESHOLD
+        ),
         panel=panel,
-        entry_growth=_entry_growth(listings, before_on),
+        entry=_entry_growth(listings, before_on),
         log_entry=entry_sizes.sort().to_numpy(),
         ages=np.where(alive["listed_on"].is_null(), assumed / DAYS_PER_YEAR, ages.to_numpy()),
         n_age_assumed=alive["listed_on"].null_count(),
     )
+    sizes = np.sort(before)
+    mixture = 1.0 - mixture_ccdf(calibration.params, sizes, calibration.log_entry, calibration.ages)
+    entry = np.searchsorted(calibration.log_entry, np.log(sizes), side="right")
+    return replace(
+        calibration,
+        ks_growth=_ks(mixture),
+        ks_entry_only=_ks(entry / calibration.log_entry.size),
+    )
 
 
-def _entry_growth(listings: pl.DataFrame, until: date) -> Estimate:
-    """Fit the Poisson trend of listings over whole quarters."""
+def _ks(model_cdf: Floats) -> float:
+    """Return the distance of a model's CDF, taken at the sorted sample, from the sample's."""
+    n = model_cdf.size
+    steps = np.arange(n + 1) / n
+    return float(max(np.max(model_cdf - steps[:-1]), np.max(steps[1:] - model_cdf)))
+
+
+def _entry_growth(listings: pl.DataFrame, until: date) -> EntryTrendFit | None:
+    """Fit the Poisson trend of listings over whole quarters, None with fewer than four."""
     whole = listings.filter(
         (pl.col("listed_on") > LISTING_FLOOR)
         & (pl.col("listed_on").dt.offset_by("1q") <= pl.lit(until).dt.offset_by("7d"))
     )
     per_quarter = whole.group_by("listed_on").len().sort("listed_on")["len"].to_numpy()
     if per_quarter.size < 4:
-        return Estimate(value=None, unit="1/yr")
+        return None
     return fit_entry_growth(per_quarter, step_years=0.25)
 
 
@@ -246,33 +285,40 @@ def simulate_models(
 @registered
 @dataclass(frozen=True, kw_only=True)
 class PrintedEquation:
-    """What eq 19 as printed yields from equal starts, at full size.
+    """What eq 19 as printed yields from equal starts, at full size, for several volatilities.
 
     Parameters
     ----------
     n_items, days
         Size and horizon of the simulation; total inflow is that of the data.
-    zeta
-        CCDF exponent that the tail fit finds: large means no tail.
-    skewness, excess_kurtosis
+    noise : tuple
+        Volatilities, as the standard deviation over the horizon in units of the start.
+    zetas : tuple
+        CCDF exponent of the largest items for each: large means no tail.
+    skewness, excess_kurtosis : tuple
         0 and 0 for the normal distribution that the theory predicts.
-    share_negative
+    share_negative : tuple
         Share of items driven below zero, which the printed equation allows.
     """
 
     n_items: int
     days: float
-    zeta: float
-    skewness: float
-    excess_kurtosis: float
-    share_negative: float
+    noise: tuple[float, ...]
+    zetas: tuple[float, ...]
+    skewness: tuple[float, ...]
+    excess_kurtosis: tuple[float, ...]
+    share_negative: tuple[float, ...]
+
+
+PRINTED_NOISE = (0.1, 0.5, 1.0)
+PRINTED_STEPS = 24
 
 
 def simulate_printed_equation(calibration: AttachmentCalibration, seed: int) -> PrintedEquation:
-    """Run eq 19 as printed at the Hub's number of models and total likes; measure the result.
+    """Run eq 19 step by step at the Hub's number of models and total likes; measure the result.
 
     Half of the observed total is there at the start, in equal parts, so that every inequality
-    comes from the equation; sigma makes the noise half as large as the start.
+    comes from the equation.
     """
     from scipy import stats
 
@@ -281,18 +327,30 @@ def simulate_printed_equation(calibration: AttachmentCalibration, seed: int) -> 
     n, total = calibration.simon_likes.n_obs, calibration.simon_likes.total
     days = calibration.entry.horizon * DAYS_PER_YEAR
     start = np.full(n, 0.5 * total / n)
-    params = PrintedAttachmentParams(
-        eta=0.5 * total / days, sigma=0.5 * float(start[0]) / math.sqrt(days)
-    )
-    rng = np.random.default_rng([seed, 19])
-    sizes = simulate_printed(params, start, days, rng)
-    upper = sizes[sizes > np.quantile(sizes, 0.99)]
-    tail = fit_tail(upper, discrete=False, x_min=float(upper.min()))
+    rows = []
+    for i, noise in enumerate(PRINTED_NOISE):
+        params = PrintedAttachmentParams(
+            eta=0.5 * total / days, sigma=noise * float(start[0]) / math.sqrt(days)
+        )
+        rng = np.random.default_rng([seed, 19, i])
+        sizes = simulate_printed_steps(params, start, days, PRINTED_STEPS, rng)
+        upper = np.sort(sizes[sizes > 0])[-max(min(n // 2, 100), n // 100) :]
+        tail = fit_tail(upper, discrete=False, x_min=float(upper[0]))
+        rows.append(
+            (
+                tail.zeta,
+                float(stats.skew(sizes)),
+                float(stats.kurtosis(sizes)),
+                float(np.mean(sizes < 0)),
+            )
+        )
+    zetas, skewness, kurtosis, negative = zip(*rows, strict=True)
     return PrintedEquation(
         n_items=n,
         days=days,
-        zeta=tail.zeta,
-        skewness=float(stats.skew(sizes)),
-        excess_kurtosis=float(stats.kurtosis(sizes)),
-        share_negative=float(np.mean(sizes < 0)),
+        noise=PRINTED_NOISE,
+        zetas=zetas,
+        skewness=skewness,
+        excess_kurtosis=kurtosis,
+        share_negative=negative,
     )

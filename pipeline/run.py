@@ -6,15 +6,15 @@ import logging
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 
-from pipeline.errors import PipelineError
+from pipeline.errors import PipelineError, SourceError
 from pipeline.lake import Lake, check_writable, write_text
-from pipeline.settings import dagster_home, lake_dir, out_dir
+from pipeline.settings import FIRST_DAY, dagster_home, lake_dir, out_dir
 from pipeline.sources import REFERENCE, load_snapshots
 from pipeline.sources.reference import read_manifest
 
@@ -58,7 +58,13 @@ def snapshot_day(source: str) -> date:
     """Return the day that a source is filed under."""
     if source == REFERENCE:
         return date.fromisoformat(read_manifest()["day"])
-    return load_snapshots(source).day
+    day = load_snapshots(source).day
+    if not FIRST_DAY <= day <= date.today() + timedelta(days=1):
+        raise SourceError(
+            f"the model listing is of {day}: the calendar runs from {FIRST_DAY} to today; "
+            "put the right date in the file's name, or leave the listing out"
+        )
+    return day
 
 
 def run_graph(
@@ -74,7 +80,7 @@ def run_graph(
     lake = Lake(lake_dir())
     day = snapshot_day(source)
     chosen = out if out is not None else out_dir(day)
-    for folder in (chosen, lake.root):
+    for folder in (chosen, chosen / "tables", lake.root):
         check_writable(folder)
     prepare_instance()
     import dagster as dg
@@ -88,7 +94,7 @@ def run_graph(
             "attachment_simulation": simulation,
             "demand_simulation": simulation,
             "growth_simulation": simulation,
-            "published": {"config": {"out": str(chosen.resolve())}},
+            "published": {"config": simulation["config"] | {"out": str(chosen.resolve())}},
         },
         "loggers": {"steps": {}},
     }

@@ -17,6 +17,7 @@ from estimation.tails import fit_tail
 from estimation.zipf import fit_zipf
 from pipeline.errors import SourceError
 from pipeline.measures import DOWNLOADS, EXCLUDED_CATEGORIES, LIKES, cutoffs, hub_ages, naming
+from pipeline.tables import TABLES
 
 N_LABELS = 50
 SMALLEST_GROUP = 20
@@ -133,10 +134,10 @@ def largest_models(models: pl.DataFrame) -> pl.DataFrame:
 
 def measure_design_effects(models: pl.DataFrame, day: date) -> pl.DataFrame:
     """Measure how much authors inflate the variance of each tail statistic and of mean age."""
-    known = models.drop_nulls("author")
-    if known.height < models.height:
-        unnamed = pl.concat_str(pl.lit("no author: "), pl.col("hub_id"))
-        known = models.with_columns(pl.coalesce("author", unnamed).alias("author"))
+    if 2 * models["author"].null_count() > models.height:
+        return pl.DataFrame(schema=TABLES["hub_design_effects"].schema)  # nothing to cluster by
+    unnamed = pl.concat_str(pl.lit("no author: "), pl.col("hub_id"))
+    known = models.with_columns(pl.coalesce("author", unnamed).alias("author"))
     authors = known["author"].rank("dense").to_numpy().astype(np.int64)
     rows: list[dict[str, object]] = []
 
@@ -197,7 +198,7 @@ def measure_design_effects(models: pl.DataFrame, day: date) -> pl.DataFrame:
             0.0,
             (design_effect(ages - ages.mean(), owners), int(np.unique(owners).size)),
         )
-    return pl.DataFrame(rows)
+    return pl.DataFrame(rows, schema=TABLES["hub_design_effects"].schema)
 
 
 def join_population(protocols: pl.DataFrame) -> pl.DataFrame:

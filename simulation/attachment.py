@@ -178,3 +178,31 @@ def simulate_printed(
     noise = params.sigma * math.sqrt(days * growth)
     drawn: Floats = d0 * growth + noise * rng.standard_normal(d0.size)
     return drawn
+
+
+def simulate_printed_steps(
+    params: PrintedAttachmentParams,
+    start: ArrayLike,
+    days: float,
+    n_steps: int,
+    rng: np.random.Generator,
+) -> Floats:
+    """Draw eq 19 as printed by Euler steps, the total D taken as it comes.
+
+    Parameters
+    ----------
+    start : (n,)
+        Sizes at time 0, all positive.
+    n_steps
+        Number of equal steps; the noise is additive, so that few are enough.
+    """
+    sizes = np.array(start, dtype=np.float64)
+    if np.any(sizes <= 0):
+        raise ParameterError("start sizes must be positive")
+    if n_steps < 1:
+        raise ParameterError(f"n_steps = {n_steps} must be at least 1")
+    dt = days / n_steps
+    for _ in range(n_steps):
+        sizes *= 1.0 + params.eta * dt / float(sizes.sum())
+        sizes += params.sigma * math.sqrt(dt) * rng.standard_normal(sizes.size)
+    return sizes

@@ -163,8 +163,8 @@ def growth_fit(defi_population: pl.DataFrame, tvl_weekly: pl.DataFrame) -> Itera
     fit = calibrate_growth(defi_population, tvl_weekly)
     metadata = numbers(
         {
-            "mu_per_year": fit.population.mu,
-            "sigma_per_root_year": fit.population.sigma,
+            "mu_per_year": fit.alive.mu,
+            "sigma_per_root_year": fit.alive.sigma,
             "exit_rate_per_year": fit.population.exit_rate,
             "size_slope_per_year": fit.population.size_slope,
             "factor_share": fit.panel.factor_share,

@@ -18,6 +18,7 @@ from pipeline.defs.shared import (
     rows,
     table_out,
 )
+from pipeline.defs.simulations import SimulationConfig
 
 TAILS = "downloads_tail likes_tail tvl_tail"
 FITS = "attachment_fit demand_fit growth_fit"
@@ -73,8 +74,8 @@ def conclusions(
     )
 
 
-class OutputConfig(dg.Config):
-    """Where report and parameters go; empty means data/out/<date>/."""
+class OutputConfig(SimulationConfig):
+    """Where report and parameters go (empty: data/out/<date>/), and what was simulated."""
 
     out: str = ""
 
@@ -86,7 +87,7 @@ class OutputConfig(dg.Config):
         "report": record_out("report.html, one file; tables behind every figure.", CONCLUSIONS),
     },
     internal_asset_deps=reads(
-        parameters=f"{TAILS} {FITS} provenance",
+        parameters=f"{TAILS} {FITS} comparison provenance",
         report=f"{TAILS} attachment_fit growth_fit attachment_simulation demand_simulation "
         "growth_simulation comparison audit provenance hub_totals hub_top",
     ),
@@ -112,20 +113,16 @@ def published(
 ) -> Iterator[Any]:
     """Write the parameters and the report."""
     from pipeline.export import collect_parameters, export_parameters
+    from pipeline.lake import staged
     from pipeline.report.figures import to_png
     from pipeline.report.page import Findings, overview, render_report
     from pipeline.settings import out_dir
 
     day = day_of(context)
+    provenance = provenance | {"seed": config.seed, "n_replications": config.n_replications}
     out = Path(config.out).expanduser() if config.out else out_dir(day)
     fits = {"downloads": downloads_tail, "likes": likes_tail, "tvl": tvl_tail}
-    parameters = collect_parameters(fits, attachment_fit, demand_fit, growth_fit)
-    as_json, as_csv = export_parameters(out, parameters, provenance)
-    metadata = rows(parameters) | {
-        "json": dg.MetadataValue.path(str(as_json)),
-        "csv": dg.MetadataValue.path(str(as_csv)),
-    }
-    yield dg.Output(parameters, output_name="parameters", metadata=metadata)
+    parameters = collect_parameters(fits, attachment_fit, demand_fit, growth_fit, comparison)
     findings = Findings(
         day=day,
         provenance=provenance,
@@ -138,12 +135,19 @@ def published(
         totals=hub_totals,
         top=hub_top,
     )
-    page = render_report(out, findings)
+    with staged(out) as stage:
+        export_parameters(stage, parameters, provenance)
+        render_report(stage, findings)
+    metadata = rows(parameters) | {
+        "json": dg.MetadataValue.path(str(out / "parameters.json")),
+        "csv": dg.MetadataValue.path(str(out / "parameters.csv")),
+    }
+    yield dg.Output(parameters, output_name="parameters", metadata=metadata)
     yield dg.Output(
-        {"path": str(page)},
+        {"path": str(out / "report.html")},
         output_name="report",
         metadata={
-            "report": dg.MetadataValue.path(str(page)),
+            "report": dg.MetadataValue.path(str(out / "report.html")),
             "overview": picture(to_png(overview(findings))),
         },
     )

@@ -52,7 +52,7 @@ def attachment_simulation(config: SimulationConfig, attachment_fit: Any) -> Iter
     )
     yield dg.Output(drawn, output_name="attachment_simulation", metadata=rows(drawn))
     printed = simulate_printed_equation(attachment_fit, config.seed)
-    metadata = numbers({"zeta": printed.zeta, "excess_kurtosis": printed.excess_kurtosis})
+    metadata = numbers({"smallest_zeta": min(printed.zetas)})
     yield dg.Output(printed, output_name="printed_equation", metadata=metadata)
 
 

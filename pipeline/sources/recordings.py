@@ -56,6 +56,8 @@ class Found:
     kind: str
     day: date | None
     frame: pl.DataFrame
+    rows: int
+    note: str = ""
 
 
 def load_recordings(*sources: str) -> Snapshots:
@@ -124,6 +126,7 @@ def _assemble(found: list[Found], ignored: list[str]) -> Snapshots:
         if chosen:
             frames[table] = pl.concat([f.frame for f in chosen], how="diagonal_relaxed")
             inputs += [_input(f) for f in chosen]
+            ignored += [f"{f.name}: {f.note}" for f in chosen if f.note]
         if chosen and table == "hub_models":
             day = chosen[0].day
     return _completed(frames, inputs, ignored, day)
@@ -175,7 +178,7 @@ def _input(found: Found) -> Input:
     with found.path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
     day = found.day.isoformat() if found.day else "unknown"
-    return Input(found.kind, found.name, digest, found.frame.height, day)
+    return Input(found.kind, found.name, digest, found.rows, found.frame.height, day)
 
 
 # --- reading and recognising -----------------------------------------------------------------
@@ -298,7 +301,7 @@ def _models(path: Path, name: str, frame: pl.DataFrame) -> Found | str:
     if "tags" in frame.columns and frame.schema["tags"] == pl.List(pl.String):
         frame = _from_tags(frame)
     frame = frame.with_columns(source=pl.lit(SOURCE))
-    return Found(path, name, "hub_models", _listing_day(path, frame), frame)
+    return Found(path, name, "hub_models", _listing_day(path, frame), frame, frame.height)
 
 
 _RELATIONS = "finetune|adapter|merge|quantized"
@@ -328,12 +331,15 @@ def _listing_day(path: Path, frame: pl.DataFrame) -> date | None:
 
 
 def _protocols(path: Path, name: str, frame: pl.DataFrame) -> Found | str:
-    frame = _renamed(frame, PROTOCOL_NAMES)
+    frame, rows, note = _renamed(frame, PROTOCOL_NAMES), frame.height, ""
     if "observed_on" in frame.columns:
         when = frame["observed_on"]
         if when.dtype == pl.String:
             frame = frame.with_columns(pl.col("observed_on").str.slice(0, 19))
         latest = frame.filter(pl.col("observed_on") == pl.col("observed_on").max())
+        if latest.height < rows:
+            earlier = frame["observed_on"].n_unique() - 1
+            note = f"{rows - latest.height:,} rows of {earlier} earlier snapshots not used"
         frame = latest.with_columns(
             pl.col("observed_on")
             .cast(pl.String)
@@ -349,16 +355,34 @@ def _protocols(path: Path, name: str, frame: pl.DataFrame) -> Found | str:
         return "a protocol table without a date: put YYYY-MM-DD in the file's name"
     if "protocol_id" not in frame.columns:
         frame = frame.with_columns(protocol_id="name")
-    if "listed_at" in frame.columns and frame.schema["listed_at"].is_numeric():
-        seconds = pl.col("listed_at").cast(pl.Int64, strict=False)
-        frame = frame.with_columns(listed_at=pl.from_epoch(seconds).dt.date())
+    if "listed_at" in frame.columns:
+        frame = frame.with_columns(listed_at=_epoch_or_date(frame.schema["listed_at"]))
     return Found(
         path,
         name,
         "defillama_protocols",
         day,
-        frame.with_columns(pl.col("tvl_usd").fill_null(0.0), source=pl.lit(SOURCE)),
+        frame.with_columns(_zero_where_null(frame.schema["tvl_usd"]), source=pl.lit(SOURCE)),
+        rows,
+        note,
     )
+
+
+def _zero_where_null(dtype: pl.DataType) -> pl.Expr:
+    """Take a missing TVL as zero, as DeFiLlama does."""
+    return pl.col("tvl_usd").fill_null("0" if dtype == pl.String else 0.0)
+
+
+def _epoch_or_date(dtype: pl.DataType) -> pl.Expr:
+    """Read seconds since 1970, as numbers or as text; leave dates as they are."""
+    value = pl.col("listed_at")
+    if dtype.is_numeric():
+        return pl.from_epoch(value.cast(pl.Int64, strict=False)).dt.date()
+    if dtype != pl.String:
+        return value
+    seconds = value.cast(pl.Float64, strict=False).cast(pl.Int64, strict=False)
+    day = pl.from_epoch(seconds).dt.date().cast(pl.String)
+    return pl.when(value.str.contains(r"^[0-9.]+$")).then(day).otherwise(value)
 
 
 def _history(path: Path, name: str, frame: pl.DataFrame) -> Found | str:
@@ -373,9 +397,29 @@ def _history(path: Path, name: str, frame: pl.DataFrame) -> Found | str:
         date=when.cast(pl.Date),
         protocol=pl.col("protocol").cast(pl.String),
         tvl_usd=pl.col("tvl_usd").cast(pl.Float64, strict=False) * scale,
-    ).filter(pl.col("protocol") != "Total")
-    weekly = weekly_growth(daily.drop_nulls())
+    )
+    total = int((daily["protocol"] == "Total").sum())
+    clean = daily.filter((pl.col("protocol") != "Total") & pl.col("tvl_usd").is_finite())
+    clean = clean.drop_nulls().filter(pl.col("tvl_usd") >= 0)
+    lost = daily.height - total - clean.height
+    if 2 * lost > daily.height:
+        return f"{lost:,} of {daily.height:,} values are missing or no sizes"
+    if clean.select("date", "protocol").is_duplicated().any():
+        return "a protocol has two values on one day: remove the duplicates"
+    weekly = weekly_growth(clean)
     if weekly.is_empty():
         return "a TVL history without two values a week apart"
-    last = daily["date"].max()
-    return Found(path, name, "tvl_weekly", last if isinstance(last, date) else None, weekly)
+    notes = [
+        f"{total:,} rows of the column total left out" if total else "",
+        f"{lost:,} values missing or no sizes: gaps in their weeks" if lost else "",
+    ]
+    last = clean["date"].max()
+    return Found(
+        path,
+        name,
+        "tvl_weekly",
+        last if isinstance(last, date) else None,
+        weekly,
+        frame.height,
+        "; ".join(note for note in notes if note),
+    )

@@ -42,6 +42,7 @@ def load_reference() -> Snapshots:
             name=f"reference/{name}.parquet",
             sha256=manifest["tables"][name]["sha256"],
             rows=tables[name].height,
+            rows_used=tables[name].height,
             taken_on=manifest["tables"][name]["taken_on"],
         )
         for name in BUNDLED

@@ -12,12 +12,17 @@ REFERENCE = "reference"
 
 @dataclass(frozen=True)
 class Input:
-    """One file that went into a run: every number can be traced to these."""
+    """One file that went into a run: every number can be traced to these.
+
+    `rows` are those of the file, `rows_used` those that became rows of the table (a history
+    becomes weeks, of several snapshots in one file the latest is used).
+    """
 
     table: str
     name: str
     sha256: str
     rows: int
+    rows_used: int
     taken_on: str
 
 
