@@ -12,7 +12,7 @@ from typing import Any
 
 import polars as pl
 
-from pipeline.errors import PipelineError, SourceError
+from pipeline.errors import LakeError, PipelineError, SourceError
 from pipeline.lake import Lake, check_writable, write_text
 from pipeline.settings import FIRST_DAY, dagster_home, lake_dir, out_dir
 from pipeline.sources import REFERENCE, load_snapshots
@@ -80,8 +80,10 @@ def run_graph(
     lake = Lake(lake_dir())
     day = snapshot_day(source)
     chosen = out if out is not None else out_dir(day)
-    for folder in (chosen, chosen / "tables", lake.root):
+    for folder in (chosen, lake.root):
         check_writable(folder)
+    if (chosen / "tables").exists() and not (chosen / "tables").is_dir():
+        raise LakeError(f"{chosen / 'tables'} is no folder; move it or choose another --out")
     prepare_instance()
     import dagster as dg
 

@@ -171,7 +171,7 @@ class TestReport:
         tables = {p.stem: pl.read_parquet(p) for p in (run[0] / "out" / "tables").iterdir()}
         assert tables["downloads_frequency"]["n_items"].sum() == 760_000
         assert tables["likes_frequency"]["n_items"].sum() == 760_000
-        assert tables["tvl_frequency"]["n_items"].sum() == 2_415
+        assert tables["tvl_frequency"]["n_items"].sum() == 2_910
         assert set(tables["simulated"]["model"]) == {"Simon", "CES", "GBM"}
         assert {"comparison", "zipf", "tvl_predicted_gbm", "likes_predicted_simon"} <= set(tables)
 
