@@ -360,10 +360,12 @@ def test_entry_growth_recovery() -> None:
     rng = np.random.default_rng(73)
     means = 30 * np.exp(0.8 * np.arange(24) / 12)
     fits = [fit_entry_growth(rng.poisson(means), step_years=1 / 12) for _ in range(400)]
-    found = np.array([f.value for f in fits], dtype=float)
+    found = np.array([f.rate for f in fits])
     stated = np.array([f.std_error for f in fits], dtype=float)
     check_recovery(found, stated, 0.8)
-    assert fits[0].unit == "1/yr"
+    # Student's t with 22 degrees: 95 % of the intervals hold the truth, 3 binomial errors around.
+    held = np.mean([f.interval[0] <= 0.8 <= f.interval[1] for f in fits])
+    assert abs(held - 0.95) < 3 * math.sqrt(0.95 * 0.05 / 400)
 
 
 def test_entry_growth_error_widens_with_overdispersion() -> None:
@@ -374,7 +376,7 @@ def test_entry_growth_error_widens_with_overdispersion() -> None:
         fit_entry_growth(rng.negative_binomial(means / 4, 0.2), step_years=1 / 12)
         for _ in range(400)
     ]
-    found = np.array([f.value for f in fits], dtype=float)
+    found = np.array([f.rate for f in fits])
     stated = np.array([f.std_error for f in fits], dtype=float)
     check_recovery(found, stated, 0.5)
 
@@ -382,14 +384,14 @@ def test_entry_growth_error_widens_with_overdispersion() -> None:
 def test_entry_growth_of_an_exact_exponential() -> None:
     entries = 1000 * np.exp(0.3 * np.arange(8))
     found = fit_entry_growth(entries, step_years=0.5)
-    assert found.value == pytest.approx(0.6, rel=1e-8)
+    assert found.rate == pytest.approx(0.6, rel=1e-8)
 
 
 def test_entry_growth_scales_with_the_step() -> None:
     entries = [3, 5, 4, 9, 12, 11]
     month, year = (fit_entry_growth(entries, step_years=s) for s in (1 / 12, 1.0))
-    assert month.value == pytest.approx(12 * (year.value or 0.0), rel=1e-6)
-    assert month.std_error == pytest.approx(12 * (year.std_error or 0.0), rel=1e-6)
+    assert month.rate == pytest.approx(12 * year.rate, rel=1e-6)
+    assert month.std_error == pytest.approx(12 * year.std_error, rel=1e-6)
 
 
 @pytest.mark.parametrize(

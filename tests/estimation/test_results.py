@@ -19,8 +19,10 @@ from estimation.counts import Counts
 from estimation.demand import DemandFit, fit_demand
 from estimation.errors import DataError
 from estimation.growth import (
+    EntryTrendFit,
     PanelGrowthFit,
     PopulationGrowthFit,
+    fit_entry_growth,
     fit_panel_growth,
     fit_population_growth,
 )
@@ -66,6 +68,7 @@ MAKERS: dict[type, Callable[[], Any]] = {
     DemandFit: lambda: fit_demand(SAMPLE, fit_tail(SAMPLE)),
     PanelGrowthFit: panel,
     PopulationGrowthFit: population,
+    EntryTrendFit: lambda: fit_entry_growth([3, 5, 4, 9, 12], step_years=0.25),
     Concentration: lambda: measure_concentration(SAMPLE),
     Replicated: lambda: Replicated(observed=1.0, mean=2.0, sd=None, z=None, n_replications=1),
     Counts: lambda: Counts.from_sample(SAMPLE),
