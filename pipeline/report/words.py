@@ -153,8 +153,8 @@ def calibration_rows(
     for title, estimates in parts:
         for i, (name, e) in enumerate(estimates.items()):
             ci = e.conf_int()
-            shown = "none" if e.value is None else f"{e.value:.4g}"
-            bounds = f"[{ci[0]:.4g}, {ci[1]:.4g}]" if ci else "-"
+            shown = "none" if e.value is None else f"{e.value:.5g}"
+            bounds = f"[{ci[0]:.5g}, {ci[1]:.5g}]" if ci else "-"
             unit = "" if e.unit == "1" else e.unit
             rows.append((title if i == 0 else "", name.replace("_", " "), shown, bounds, unit))
     return rows
