@@ -46,6 +46,8 @@ class TailFit(FitResult):
         Whether the exact discrete likelihood was used.
     n_zero
         Items that are zero: counted in n_obs, outside every tail.
+    n_distinct
+        Distinct values in the tail, None where unknown; the other items are ties.
     design_effect
         Variance inflation by clusters (authors), None where unknown. Intervals use it where it
         exceeds 1: a value below 1 is luck of few clusters and narrows nothing.
@@ -59,6 +61,7 @@ class TailFit(FitResult):
     log_likelihood: float
     discrete: bool
     n_zero: int
+    n_distinct: int | None = None
     design_effect: float | None = None
 
     title: ClassVar[str] = "Power-law tail (Clauset-Shalizi-Newman)"
@@ -80,6 +83,9 @@ class TailFit(FitResult):
             "zeta": Estimate(value=self.zeta, std_error=self.std_error_clustered),
             "x_min": Estimate(value=self.x_min, unit="data"),
             "n_tail": Estimate(value=float(self.n_tail), unit="items"),
+            "n_distinct": Estimate(
+                value=None if self.n_distinct is None else float(self.n_distinct), unit="values"
+            ),
             "ks": Estimate(value=self.ks),
         }
 
@@ -228,6 +234,7 @@ def _fit_at(
         log_likelihood=log_likelihood,
         discrete=discrete,
         n_zero=counts.n_zero,
+        n_distinct=tail.n_unique,
         design_effect=design_effect,
     )
 

@@ -220,6 +220,7 @@ def fit_tail_command(
         "std_error": found.std_error,
         "ks": found.ks,
         "n_tail": found.n_tail,
+        "n_distinct": found.n_distinct,
         "n_obs": found.n_obs,
         "n_zero": found.n_zero,
         "discrete": found.discrete,

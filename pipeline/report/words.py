@@ -93,7 +93,8 @@ def section_text(measure: Measure, fits: SizeFits) -> str:
     trimmed = fits.tail_without_largest
     return (
         f"{tail.n_obs:,} items{zeros}. The power law fits best from {size(tail.x_min)} "
-        f"{measure.unit} on: {tail.n_tail:,} items ({tail.n_tail / tail.n_obs:.2%}), "
+        f"{measure.unit} on: {tail.n_tail:,} items ({tail.n_tail / tail.n_obs:.2%}) on "
+        f"{tail.n_distinct:,} distinct values, "
         f"zeta {tail.zeta:.3f} {interval(*ci) if ci else ''}{clustered}. The largest 1 % hold "
         f"{held.top_1pct:.1%} of the total, the single largest {held.largest_share:.1%}; without "
         f"it zeta is {trimmed.zeta:.3f} and the top 1 % hold "
