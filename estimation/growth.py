@@ -196,6 +196,8 @@ def fit_population_growth(
         raise DataError(f"only {n} items exceed {floor:g} on both dates; at least 10 are needed")
     growth = np.log(end[both] / start[both])
     sigma2 = float(growth.var(ddof=1)) / years
+    if sigma2 == 0:
+        raise DataError("every item grew by the same factor: no dispersion; check the two dates")
     m = float(growth.mean()) / years
     kurtosis = float(stats.kurtosis(growth, fisher=False))
     third = float(stats.moment(growth, 3))

@@ -194,6 +194,32 @@ def continuous_ks(
 
 
 @jit
+def too_far(
+    values: NDArray[np.float64],
+    above: NDArray[np.int64],
+    start: int,
+    x_min: float,
+    alpha: float,
+    limit: float,
+    discrete: bool,
+    stride: int,
+) -> bool:
+    """Return whether the distance passes `limit` already at every `stride`-th distinct value."""
+    n = above[start]
+    total = hurwitz_value(alpha, x_min, x_min) if discrete else 1.0
+    for i in range(start, values.size, stride):
+        beyond = above[i + 1] if i + 1 < values.size else 0
+        if discrete:
+            gap = abs(beyond / n - hurwitz_value(alpha, values[i] + 1.0, x_min) / total)
+        else:
+            cdf = 1.0 - math.exp((1.0 - alpha) * math.log(values[i] / x_min))
+            gap = abs(cdf - (n - above[i]) / n)
+        if gap > limit:
+            return True
+    return False
+
+
+@jit
 def scan_x_min(
     values: NDArray[np.float64],
     above: NDArray[np.int64],
@@ -205,31 +231,44 @@ def scan_x_min(
     """Return (index, alpha, ks) of the candidate x_min with the smallest KS distance.
 
     `log_sums[i]` is the sum of log(value) over the items from i on. Candidates leave at least
-    two distinct values and n_tail_min items. The distance of a candidate is abandoned once it
-    passes the best so far, which leaves the minimum exact. index is -1 without a candidate.
+    two distinct values and n_tail_min items. The distance of a candidate is probed at a few
+    values first and abandoned once it passes the best so far; the minimum stays exact. index
+    is -1 without a candidate.
     """
     best = -1
     best_alpha = 0.0
     best_ks = 2.0
     alpha = 0.0
-    for i in range(lowest, values.size - 1):
-        n = above[i]
-        if n < n_tail_min:
-            break
-        x_min = values[i]
-        mean_log = log_sums[i] / n - math.log(x_min)
-        if mean_log <= 0.0:
-            continue
-        if discrete:
-            start = alpha if alpha > 1.0 else discrete_start(mean_log, x_min)
-            alpha, _, steps = discrete_mle(mean_log, x_min, start)
-            if steps < 0:
-                alpha = 0.0
+    # Every 64th candidate first: a good bound early makes most of the others cheap.
+    for coarse in (True, False):
+        for i in range(lowest, values.size - 1):
+            if ((i - lowest) % 64 == 0) != coarse:
                 continue
-            ks = discrete_ks(values, above, i, x_min, alpha, best_ks)
-        else:
-            alpha = 1.0 + 1.0 / mean_log
-            ks = continuous_ks(values, above, i, x_min, alpha, best_ks)
-        if ks < best_ks:
-            best, best_alpha, best_ks = i, alpha, ks
+            n = above[i]
+            if n < n_tail_min:
+                break
+            x_min = values[i]
+            mean_log = log_sums[i] / n - math.log(x_min)
+            if mean_log <= 0.0:
+                continue
+            if discrete:
+                start = alpha if alpha > 1.0 else discrete_start(mean_log, x_min)
+                alpha, _, steps = discrete_mle(mean_log, x_min, start)
+                if steps < 0:
+                    alpha = 0.0
+                    continue
+            else:
+                alpha = 1.0 + 1.0 / mean_log
+            left = values.size - i
+            if left > 1024 and (
+                too_far(values, above, i, x_min, alpha, best_ks, discrete, left // 32)
+                or too_far(values, above, i, x_min, alpha, best_ks, discrete, 32)
+            ):
+                continue
+            if discrete:
+                ks = discrete_ks(values, above, i, x_min, alpha, best_ks)
+            else:
+                ks = continuous_ks(values, above, i, x_min, alpha, best_ks)
+            if ks < best_ks or (ks == best_ks and i < best):
+                best, best_alpha, best_ks = i, alpha, ks
     return best, best_alpha, best_ks

@@ -164,6 +164,8 @@ def tabulate(snapshots: tuple[str, ...], out: Path, about: Path | None) -> None:
             stated = json.loads(about.read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:
             raise SourceError(f"{about}: cannot be read as JSON ({error})") from error
+        if not isinstance(stated, dict) or not all(isinstance(v, dict) for v in stated.values()):
+            raise SourceError(f"{about}: expected file name -> {{source, licence}}")
     for path in bundle(list(snapshots), out, stated):
         click.echo(f"{path.stat().st_size:>10,}  {path}")
 

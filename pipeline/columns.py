@@ -33,7 +33,10 @@ def read_numbers(path: Path, column: str | None) -> NDArray[Any]:
         series = _column(_frame(path), column, path)
     except (OSError, ValueError, pl.exceptions.PolarsError) as error:
         first = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise SourceError(f"{path}: cannot be read ({first}); check the file") from error
+        raise SourceError(
+            f"{path}: cannot be read ({first}); give UTF-8 text, Parquet, JSON or JSON lines, "
+            "not compressed"
+        ) from error
     return _numbers(series, path)
 
 
@@ -96,6 +99,11 @@ def _column(frame: pl.DataFrame, column: str | None, path: Path) -> pl.Series:
     usable = [name for name in frame.columns if _numeric(frame[name])]
     if len(usable) == 1:
         return frame[usable[0]]
+    if not usable:
+        raise SourceError(
+            f"{path}: no column is all numbers (decimal point, no thousands separator); it has "
+            f"{', '.join(frame.columns[:8])}: correct the file or choose one with --column"
+        )
     raise SourceError(f"{path} has several columns; choose one with --column: {', '.join(usable)}")
 
 

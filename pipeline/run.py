@@ -12,11 +12,13 @@ from typing import Any
 
 import polars as pl
 
+from estimation.errors import EstimationError
 from pipeline.errors import LakeError, PipelineError, SourceError
 from pipeline.lake import Lake, check_writable, write_text
 from pipeline.settings import FIRST_DAY, dagster_home, lake_dir, out_dir
 from pipeline.sources import REFERENCE, load_snapshots
 from pipeline.sources.reference import read_manifest
+from simulation.errors import ParameterError
 
 Step = Callable[[str, float | None], None]
 """Called with a step's name when it starts (None) and when it is done (seconds)."""
@@ -113,6 +115,15 @@ def run_graph(
             )
         except dg.Failure as failure:
             raise RunError(failure.description or "a step failed; see `baimo ui`") from failure
+        except (PipelineError, EstimationError, ParameterError):
+            raise
+        except (KeyboardInterrupt, dg.DagsterExecutionInterruptedError) as stop:
+            raise RunError("interrupted; what was published before is as it was") from stop
+        except Exception as error:
+            first = (str(error).splitlines() or [""])[0]
+            raise RunError(
+                f"unforeseen {type(error).__name__}: {first}; the trace is in `baimo ui`, Runs"
+            ) from error
     from pipeline.defs.lake_io import read_result
 
     return Finished(

@@ -21,6 +21,7 @@ from pipeline.tables import TABLES
 
 N_LABELS = 50
 SMALLEST_GROUP = 20
+FEWEST_CLUSTERS = 10
 
 _LICENCE_FAMILIES = (
     ("non-commercial", r"-nc\b|-nc-|noncommercial|non-commercial"),
@@ -149,6 +150,8 @@ def measure_design_effects(models: pl.DataFrame, day: date) -> pl.DataFrame:
         threshold: float,
         effect: tuple[float, int],
     ) -> None:
+        if effect[1] < FEWEST_CLUSTERS:
+            return  # too few owners to learn a variance from
         rows.append(
             {
                 "measure": measure,

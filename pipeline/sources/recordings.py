@@ -71,6 +71,8 @@ def load_recordings(*sources: str) -> Snapshots:
     found: list[Found] = []
     ignored: list[str] = []
     for source in sources:
+        if not source.strip():
+            raise SourceError("the source is empty; give a path, or 'reference'")
         root = Path(source).expanduser()
         if not root.exists():
             raise SourceError(f"{source}: no such file or folder; give a path, or 'reference'")
