@@ -152,12 +152,13 @@ def discrete_ks(
     x_min: float,
     alpha: float,
     limit: float,
+    stride: int = 1,
 ) -> float:
     """Return max |F(x) - ECDF(x)| over the distinct values from `start`, or stop above limit."""
     total = hurwitz_value(alpha, x_min, x_min)
     n = above[start]
     worst: float = 0.0
-    for i in range(start, values.size):
+    for i in range(start, values.size, stride):
         survival = hurwitz_value(alpha, values[i] + 1.0, x_min) / total
         beyond = above[i + 1] if i + 1 < values.size else 0
         gap = float(abs(beyond / n - survival))
@@ -176,11 +177,12 @@ def continuous_ks(
     x_min: float,
     alpha: float,
     limit: float,
+    stride: int = 1,
 ) -> float:
     """Return CSN's max |F(x_i) - i/n|, i from 0 over items (ties not collapsed)."""
     n = above[start]
     worst: float = 0.0
-    for i in range(start, values.size):
+    for i in range(start, values.size, stride):
         cdf = 1.0 - math.exp((1.0 - alpha) * math.log(values[i] / x_min))
         beyond = above[i + 1] if i + 1 < values.size else 0
         first = (n - above[i]) / n
@@ -191,32 +193,6 @@ def continuous_ks(
             if worst > limit:
                 return worst
     return worst
-
-
-@jit
-def too_far(
-    values: NDArray[np.float64],
-    above: NDArray[np.int64],
-    start: int,
-    x_min: float,
-    alpha: float,
-    limit: float,
-    discrete: bool,
-    stride: int,
-) -> bool:
-    """Return whether the distance passes `limit` already at every `stride`-th distinct value."""
-    n = above[start]
-    total = hurwitz_value(alpha, x_min, x_min) if discrete else 1.0
-    for i in range(start, values.size, stride):
-        beyond = above[i + 1] if i + 1 < values.size else 0
-        if discrete:
-            gap = abs(beyond / n - hurwitz_value(alpha, values[i] + 1.0, x_min) / total)
-        else:
-            cdf = 1.0 - math.exp((1.0 - alpha) * math.log(values[i] / x_min))
-            gap = abs(cdf - (n - above[i]) / n)
-        if gap > limit:
-            return True
-    return False
 
 
 @jit
@@ -260,15 +236,16 @@ def scan_x_min(
             else:
                 alpha = 1.0 + 1.0 / mean_log
             left = values.size - i
-            if left > 1024 and (
-                too_far(values, above, i, x_min, alpha, best_ks, discrete, left // 32)
-                or too_far(values, above, i, x_min, alpha, best_ks, discrete, 32)
-            ):
-                continue
-            if discrete:
-                ks = discrete_ks(values, above, i, x_min, alpha, best_ks)
-            else:
-                ks = continuous_ks(values, above, i, x_min, alpha, best_ks)
+            ks = 0.0
+            for stride in (left // 32, 32, 1):
+                if stride != 1 and left <= 1024:
+                    continue
+                if discrete:
+                    ks = discrete_ks(values, above, i, x_min, alpha, best_ks, stride)
+                else:
+                    ks = continuous_ks(values, above, i, x_min, alpha, best_ks, stride)
+                if ks > best_ks:
+                    break
             if ks < best_ks or (ks == best_ks and i < best):
                 best, best_alpha, best_ks = i, alpha, ks
     return best, best_alpha, best_ks

@@ -1,7 +1,7 @@
 """The papers' empirical claims, one entry each: what is said, how it is tested, what came out.
 
-Criteria are fixed here, before any figure is seen. A verdict is one of: holds, holds in part,
-fails, cannot be told.
+Criteria stand here, not in the code that reports: they may not follow the figures. A verdict
+is one of: holds, holds in part, fails, cannot be told.
 """
 
 from __future__ import annotations

@@ -17,7 +17,7 @@ from pipeline.measures import MEASURES
 from pipeline.models import AttachmentCalibration, GrowthCalibration
 from pipeline.tables import COMPARISON
 
-# Fixed before looking: differences that count as none, with the statistic's name in words.
+# Set before the first run: differences that count as none, with the statistic's name in words.
 MARGINS = {
     "zeta": ("zeta", 0.1),
     "share_zero": ("zeros", 0.05),

@@ -26,6 +26,7 @@ from pipeline.measures import (
     tvl_counts,
 )
 from pipeline.models import (
+    PRINTED_STEPS,
     calibrate_attachment,
     calibrate_growth,
     draw_attachment,
@@ -127,10 +128,12 @@ class TestAttachment:
         for skewness, kurtosis in zip(printed.skewness, printed.excess_kurtosis, strict=True):
             assert abs(skewness) < 4 * math.sqrt(6 / n)
             assert abs(kurtosis) < 4 * math.sqrt(24 / n)
-        # Sizes end as start (1 + 1) + normal noise of sd noise sqrt(1 + 1) starts.
+        # Sizes end as 2 starts plus normal noise; shock k of K grows by D_T/D_k = 2/(1 + k/K).
+        steps = 1.0 + np.arange(1, PRINTED_STEPS + 1) / PRINTED_STEPS
+        spread = math.sqrt(np.mean((2.0 / steps) ** 2))
         for noise, negative in zip(printed.noise, printed.share_negative, strict=True):
-            expected = 0.5 * math.erfc(2.0 / (noise * math.sqrt(2)) / math.sqrt(2))
-            assert abs(negative - expected) < 4 * math.sqrt(expected / n) + 5e-3 * noise
+            expected = 0.5 * math.erfc(2.0 / (noise * spread) / math.sqrt(2))
+            assert abs(negative - expected) < 4 * math.sqrt(expected * (1 - expected) / n) + 1 / n
 
 
 def population(n: int, seed: int) -> pl.DataFrame:
