@@ -11,25 +11,29 @@ frequency table that carries no authors can still carry clustered intervals.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
 import numpy as np
 from numpy.typing import NDArray
 
 from estimation import kernels
 from estimation.counts import Floats
 from estimation.errors import DataError
-from estimation.tails import TailFit
-from estimation.zipf import ZipfFit
+
+if TYPE_CHECKING:
+    from estimation.tails import TailFit
+    from estimation.zipf import ZipfFit
 
 
-def design_effect(influence: Floats, clusters: NDArray[np.integer]) -> float:
+def design_effect(influence: Floats, clusters: NDArray[Any]) -> float:
     """Return the variance inflation of a mean of influence values.
 
     Parameters
     ----------
     influence : (n,)
         Influence of each item on the statistic, up to a constant factor.
-    clusters : (n,) integers >= 0
-        Cluster of each item.
+    clusters : (n,) numbers or text
+        Label of each item's cluster.
     """
     if influence.shape != clusters.shape:
         raise DataError(
@@ -42,25 +46,21 @@ def design_effect(influence: Floats, clusters: NDArray[np.integer]) -> float:
 
 
 def tail_design_effect(
-    sizes: Floats, clusters: NDArray[np.integer], fit: TailFit
+    sizes: NDArray[Any], clusters: NDArray[Any], fit: TailFit
 ) -> tuple[float, int]:
     """Return (design effect of alpha at fixed x_min, number of clusters in the tail).
 
     The influence of an item is its score, E[log x] - log x under the fit.
     """
-    inside = sizes >= fit.x_min
+    inside = (sizes >= fit.x_min) & (sizes <= fit.top)
     logs = np.log(sizes[inside] / fit.x_min)
-    if fit.discrete:
-        z, slope, _ = kernels.hurwitz(fit.alpha, fit.x_min, fit.x_min)
-        expected = -slope / z
-    else:
-        expected = 1.0 / fit.zeta
+    expected, _ = kernels.log_moments(fit.alpha, fit.x_min, fit.top, fit.discrete)
     chosen = clusters[inside]
     return design_effect(expected - logs, chosen), int(np.unique(chosen).size)
 
 
 def zipf_design_effect(
-    sizes: Floats, clusters: NDArray[np.integer], fit: ZipfFit
+    sizes: NDArray[Any], clusters: NDArray[Any], fit: ZipfFit
 ) -> tuple[float, int]:
     """Return (design effect of the rank-size slope, number of clusters among the k largest).
 

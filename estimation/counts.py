@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from estimation import kernels
 from estimation.errors import DataError
 from estimation.results import registered
 
@@ -21,7 +22,7 @@ Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
 LARGEST_EXACT = 2**53
-_DENSE = 1 << 16
+_BLOCK = 1 << 15
 
 
 @registered
@@ -62,31 +63,26 @@ class Counts:
 
     @classmethod
     def from_sample(cls, sample: ArrayLike) -> Counts:
-        """Compress a sample, one element per item.
+        """Compress a sample, one element per item, in one pass.
+
+        Small whole numbers, which most counts are, are tallied; only the others are sorted.
 
         Parameters
         ----------
         sample : (n,) array of numbers
-            Finite and non-negative.
+            Finite and non-negative; counts at most 2^53.
         """
-        x = _checked(sample)
-        if np.issubdtype(x.dtype, np.integer):
-            return cls._from_integers(x)
-        values, multiplicities = np.unique(x.astype(np.float64), return_counts=True)
-        return cls(values=values, multiplicities=multiplicities.astype(np.int64))
-
-    @classmethod
-    def _from_integers(cls, x: NDArray[Any]) -> Counts:
-        # Most counts are small: tally those, sort only the few that are large.
-        _refuse_inexact(x)
-        small = x < _DENSE
-        tally = np.bincount(x[small], minlength=1)
-        low = np.flatnonzero(tally)
-        high, high_counts = np.unique(x[~small], return_counts=True)
-        return cls(
-            values=np.concatenate([low, high]).astype(np.float64),
-            multiplicities=np.concatenate([tally[low], high_counts]).astype(np.int64),
-        )
+        x = _flat_numbers(sample)
+        table, rest = _tally(x)
+        _refuse_unusable(rest, x.size)
+        low = np.flatnonzero(table)
+        high, high_counts = np.unique(rest, return_counts=True)
+        values = np.concatenate([low, high]).astype(np.float64)
+        multiplicities = np.concatenate([table[low], high_counts]).astype(np.int64)
+        if np.issubdtype(x.dtype, np.floating):  # fractions among the small whole numbers
+            order = np.argsort(values, kind="stable")
+            values, multiplicities = values[order], multiplicities[order]
+        return cls(values=values, multiplicities=multiplicities)
 
     @classmethod
     def from_pairs(cls, values: ArrayLike, multiplicities: ArrayLike) -> Counts:
@@ -99,8 +95,8 @@ class Counts:
         multiplicities : (m,) array of integers
             How often each value occurs, at least 1.
         """
-        given = _checked(values)
-        _refuse_inexact(given)
+        given = _flat_numbers(values)
+        _refuse_unusable(given, given.size)
         v = given.astype(np.float64)
         m = np.asarray(multiplicities)
         if m.shape != v.shape:
@@ -170,6 +166,16 @@ class Counts:
             )
         return Counts(values=self.values[start:], multiplicities=self.multiplicities[start:])
 
+    def at_most(self, x_max: float) -> Counts:
+        """Return the items with value <= x_max."""
+        end = int(np.searchsorted(self.values, x_max, side="right"))
+        if end == 0:
+            raise DataError(
+                f"no value lies at or below x_max = {x_max:g}; the smallest is "
+                f"{self.values[0]:g}: choose a higher x_max"
+            )
+        return Counts(values=self.values[:end], multiplicities=self.multiplicities[:end])
+
     def without_largest(self) -> Counts:
         """Return the sample without one item of the largest value."""
         multiplicities = self.multiplicities.copy()
@@ -218,14 +224,7 @@ def as_counts(data: Counts | ArrayLike) -> Counts:
     return data if isinstance(data, Counts) else Counts.from_sample(data)
 
 
-def _refuse_inexact(x: NDArray[Any]) -> None:
-    if np.issubdtype(x.dtype, np.integer) and int(x.max()) > LARGEST_EXACT:
-        raise DataError(
-            f"a count of {x.max()} is beyond 2^53 and would lose digits; rescale the data"
-        )
-
-
-def _checked(sample: ArrayLike) -> NDArray[Any]:
+def _flat_numbers(sample: ArrayLike) -> NDArray[Any]:
     x = np.asarray(sample)
     if x.ndim != 1:
         raise DataError(f"expected a flat array, got shape {x.shape}; use .ravel() if it is meant")
@@ -233,14 +232,43 @@ def _checked(sample: ArrayLike) -> NDArray[Any]:
         raise DataError("no values: the sample is empty; give at least two observations")
     if x.dtype == np.bool_ or not np.issubdtype(x.dtype, np.number) or np.iscomplexobj(x):
         raise DataError(f"expected real numbers, got {x.dtype}; convert the column first")
+    if x.dtype == np.uint64 and int(x.max()) > LARGEST_EXACT:
+        _refuse_unusable(x, x.size)
+    return x
+
+
+def _refuse_unusable(x: NDArray[Any], size: int) -> None:
+    """Refuse what is missing, negative or too large among the values x of a sample of `size`."""
     if np.issubdtype(x.dtype, np.floating):
         bad = int(np.count_nonzero(~np.isfinite(x)))
         if bad:
-            raise DataError(f"{bad} of {x.size} values are NaN or infinite; drop or fill them")
+            raise DataError(f"{bad} of {size} values are NaN or infinite; drop or fill them")
     negative = int(np.count_nonzero(x < 0))
     if negative:
         raise DataError(
-            f"{negative} of {x.size} values are negative, the smallest {x.min():g}; "
+            f"{negative} of {size} values are negative, the smallest {x.min():g}; "
             "a size cannot be: drop or correct them"
         )
-    return x
+    if x.size and np.issubdtype(x.dtype, np.integer) and int(x.max()) > LARGEST_EXACT:
+        raise DataError(
+            f"a count of {x.max()} is beyond 2^53 and would lose digits; rescale the data"
+        )
+
+
+def _tally(x: NDArray[Any]) -> tuple[Ints, NDArray[Any]]:
+    """Return (how often each whole number below DENSE occurs, all other values).
+
+    By blocks that stay in the cache, cast to one of two types: one compiled loop for all input.
+    """
+    kind = np.int64 if np.issubdtype(x.dtype, np.integer) else np.float64
+    table = np.zeros(4 * kernels.DENSE, dtype=np.int64)
+    block = np.empty(_BLOCK, dtype=kind)
+    rest = np.empty(_BLOCK, dtype=kind)
+    others: list[NDArray[Any]] = [np.empty(0, dtype=kind)]
+    for start in range(0, x.size, _BLOCK):
+        part = block[: min(_BLOCK, x.size - start)]
+        part[:] = x[start : start + part.size]
+        n_rest = kernels.tally(part, table, rest)
+        if n_rest:
+            others.append(rest[:n_rest].copy())
+    return table.reshape(4, -1).sum(axis=0), np.concatenate(others)

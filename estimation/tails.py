@@ -2,26 +2,38 @@
 
 For every candidate x_min the exact maximum-likelihood alpha (discrete: Hurwitz zeta, their
 eq. 3.5; continuous: their eq. 3.1), then the x_min with the smallest Kolmogorov-Smirnov
-distance, then, on request, the semi-parametric bootstrap p-value (their section 4.1).
+distance. `estimation.bootstrap` has the p-value and the intervals that account for the choice
+of x_min, `estimation.alternatives` the rivals. alpha is the exponent of the density,
+zeta = alpha - 1 that of the CCDF.
 
-KS convention (it decides the answer on tied data): for counts |P(X <= x) - ECDF(x)| at the
-distinct values; for continuous data per observation i/n with i from 0, ties not collapsed.
-alpha is the exponent of the density, zeta = alpha - 1 that of the CCDF.
+The KS convention decides the answer on tied data:
+
+- "csn" (their programs, the default): for counts |P(X <= x) - ECDF(x)| at the distinct values;
+  for sizes per item, i/n with i from 0, ties not collapsed;
+- "two-sided": the supremum over the distinct values and their left limits;
+- "left": left limits at the distinct values only.
+
+With x_max the tail ends there: the law is normalised on [x_min, x_max] and larger items are
+left out.
 """
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
+from scipy import optimize, stats
 
-from estimation import kernels
+from estimation import draw_kernels, kernels
+from estimation.clusters import tail_design_effect
 from estimation.counts import Counts, Floats, Ints, as_counts
 from estimation.errors import DataError
-from estimation.results import Estimate, FitResult, Progress, registered
+from estimation.results import Estimate, FitResult, registered
+
+KS_KINDS = {"csn": kernels.CSN, "two-sided": kernels.TWO_SIDED, "left": kernels.LEFT}
 
 
 @registered
@@ -48,9 +60,14 @@ class TailFit(FitResult):
         Items that are zero: counted in n_obs, outside every tail.
     n_distinct
         Distinct values in the tail, None where unknown; the other items are ties.
-    design_effect
-        Variance inflation by clusters (authors), None where unknown. Intervals use it where it
-        exceeds 1: a value below 1 is luck of few clusters and narrows nothing.
+    design_effect, n_clusters
+        Variance inflation by clusters (authors) and their number in the tail, None where
+        unknown. Intervals use the inflation where it exceeds 1: a value below 1 is luck of few
+        clusters and narrows nothing.
+    x_max
+        Upper end of the tail, None where it has none.
+    ks_kind, n_tail_min, x_min_given
+        How x_min was chosen: KS convention, smallest tail allowed, or given by the caller.
     """
 
     alpha: float
@@ -63,6 +80,11 @@ class TailFit(FitResult):
     n_zero: int
     n_distinct: int | None = None
     design_effect: float | None = None
+    n_clusters: int | None = None
+    x_max: float | None = None
+    ks_kind: str = "csn"
+    n_tail_min: int = 2
+    x_min_given: bool = False
 
     title: ClassVar[str] = "Power-law tail (Clauset-Shalizi-Newman)"
 
@@ -72,15 +94,57 @@ class TailFit(FitResult):
         return self.alpha - 1.0
 
     @property
+    def top(self) -> float:
+        """Upper end of the tail, infinite where it has none."""
+        return math.inf if self.x_max is None else self.x_max
+
+    @property
+    def variance_inflation(self) -> float:
+        """Design effect where it is known and above 1, else 1."""
+        return max(1.0, self.design_effect or 1.0)
+
+    @property
     def std_error_clustered(self) -> float:
         """Standard error of alpha and zeta times the square root of the design effect."""
-        return self.std_error * math.sqrt(max(1.0, self.design_effect or 1.0))
+        return self.std_error * math.sqrt(self.variance_inflation)
+
+    def profile_interval(self, level: float = 0.95) -> tuple[float, float]:
+        """Return the likelihood-ratio interval of alpha at fixed x_min.
+
+        The alphas whose log-likelihood lies within chi2_1(level)/2 of the maximum, times the
+        design effect where items come in clusters.
+        """
+        if not 0 < level < 1:
+            raise DataError(f"level = {level:g} must lie between 0 and 1, 0.95 for 95 %")
+        drop = 0.5 * float(stats.chi2.ppf(level, 1)) * self.variance_inflation / self.n_tail
+        mean_log = _expected_log(self)
+
+        def excess(alpha: float) -> float:
+            return _cost(alpha, mean_log, self) - _cost(self.alpha, mean_log, self) - drop
+
+        step = max(self.std_error_clustered, 1e-9)
+        low, high = self.alpha, self.alpha
+        while low > 1.0 + 1e-9 and excess(low) < 0:
+            low, step = max(low - step, 1.0 + 1e-9), 2 * step
+        step = max(self.std_error_clustered, 1e-9)
+        while excess(high) < 0:
+            high, step = high + step, 2 * step
+        left = low if excess(low) < 0 else optimize.brentq(excess, low, self.alpha, xtol=1e-13)
+        return float(left), float(optimize.brentq(excess, self.alpha, high, xtol=1e-13))
+
+    def conf_int(self, level: float = 0.95) -> dict[str, tuple[float, float] | None]:
+        """Return the profile-likelihood interval of alpha and zeta at `level`, x_min fixed."""
+        low, high = self.profile_interval(level)
+        unknown = dict.fromkeys(self.estimates())
+        return unknown | {"alpha": (low, high), "zeta": (low - 1.0, high - 1.0)}
 
     def estimates(self) -> dict[str, Estimate]:
         """Return alpha, zeta, x_min, n_tail and ks."""
+        low, high = self.profile_interval()
+        error = self.std_error_clustered
         return {
-            "alpha": Estimate(value=self.alpha, std_error=self.std_error_clustered),
-            "zeta": Estimate(value=self.zeta, std_error=self.std_error_clustered),
+            "alpha": Estimate(value=self.alpha, std_error=error, interval=(low, high)),
+            "zeta": Estimate(value=self.zeta, std_error=error, interval=(low - 1.0, high - 1.0)),
             "x_min": Estimate(value=self.x_min, unit="data"),
             "n_tail": Estimate(value=float(self.n_tail), unit="items"),
             "n_distinct": Estimate(
@@ -90,25 +154,17 @@ class TailFit(FitResult):
         }
 
 
-@registered
-@dataclass(frozen=True, eq=False, kw_only=True)
-class GoodnessOfFit:
-    """Semi-parametric bootstrap of the KS distance.
+def _cost(alpha: float, mean_log: float, fit: TailFit) -> float:
+    """Return minus the log-likelihood per item, up to a constant."""
+    _, x_min, _, mass, _ = kernels.law_at(alpha, fit.x_min, fit.top, fit.discrete)
+    if not fit.discrete:
+        mass *= x_min / (alpha - 1.0)
+    return math.log(mass) + alpha * mean_log
 
-    Parameters
-    ----------
-    p_value
-        Share of replicates that fit worse than the data; CSN reject the power law below .1.
-    mc_error
-        Monte Carlo standard error of p_value.
-    ks_replicates : (r,) float64
-        KS distance of each replicate, x_min and alpha refitted.
-    """
 
-    p_value: float
-    mc_error: float
-    n_replications: int
-    ks_replicates: Floats
+def _expected_log(fit: TailFit) -> float:
+    """Return E[log(X / x_min)] under the fit, which is the sample's mean at the optimum."""
+    return float(kernels.log_moments(fit.alpha, fit.x_min, fit.top, fit.discrete)[0])
 
 
 def fit_tail(
@@ -116,7 +172,10 @@ def fit_tail(
     *,
     discrete: bool = True,
     x_min: float | None = None,
+    x_max: float | None = None,
     n_tail_min: int = 2,
+    ks: str = "csn",
+    clusters: ArrayLike | None = None,
     design_effect: float | None = None,
 ) -> TailFit:
     """Fit a power law to the upper tail.
@@ -129,41 +188,91 @@ def fit_tail(
         Exact likelihood for counts (True) or for continuous sizes (False).
     x_min
         Lower end of the tail; None scans every distinct value for the smallest KS distance.
+    x_max
+        Upper end of the tail; larger items are left out and the law is normalised below it.
     n_tail_min
         Smallest tail the scan considers, at least 2.
+    ks
+        Convention of the KS distance: "csn", "two-sided" or "left" (see the module).
+    clusters : (n,)
+        Label of each item's cluster (its author), numbers or text; needs `data` as an array.
+        The intervals then carry the design effect of `estimation.clusters`.
     design_effect
-        Variance inflation by clusters, if known (see `estimation.clusters`).
+        Variance inflation by clusters where it is known without labels.
 
     Raises
     ------
     DataError
-        All zeros, fewer than two distinct positive values, fractions given as counts.
+        All zeros, fewer than two distinct positive values, fractions given as counts, options
+        outside their range.
+
+    Notes
+    -----
+    The scan is exact: no grid of candidates, no limit on x_min. Its cost is in distinct values.
     """
     counts = as_counts(data)
+    labels = _checked_labels(data, clusters, design_effect)
+    notes: list[str] = []
+    tail = _usable(counts, discrete, x_max, notes)
+    kind = _checked_kind(ks)
+    if x_min is None:
+        index, _, _ = _scan(tail, discrete, kind, max(2, n_tail_min), _top(x_max))
+        if index < 0:
+            raise DataError(
+                f"no x_min leaves a tail of {n_tail_min} items with two distinct values"
+                f"{'' if x_max is None else ' and an alpha above 1'}; lower n_tail_min"
+            )
+        tail = Counts(values=tail.values[index:], multiplicities=tail.multiplicities[index:])
+    else:
+        tail = tail.at_least(_checked_x_min(x_min, discrete))
+    start = float(tail.values[0]) if x_min is None else float(x_min)
+    alpha, std_error, log_likelihood = _maximum(tail, start, discrete, x_max)
+    if tail.n_obs < 50:
+        notes.append(f"only {tail.n_obs} items in the tail: the exponent is hardly determined")
+    if counts.n_zero:
+        notes.append(f"{counts.n_zero:,} of {counts.n_obs:,} items are zero, outside any tail")
+    fit = TailFit(
+        n_obs=counts.n_obs,
+        n_used=tail.n_obs,
+        notes=tuple(notes),
+        alpha=alpha,
+        std_error=std_error,
+        x_min=start,
+        n_tail=tail.n_obs,
+        ks=_ks_at(tail, start, alpha, discrete, kind, x_max),
+        log_likelihood=log_likelihood,
+        discrete=discrete,
+        n_zero=counts.n_zero,
+        n_distinct=tail.n_unique,
+        design_effect=design_effect,
+        x_max=None if x_max is None else float(x_max),
+        ks_kind=ks,
+        n_tail_min=max(2, n_tail_min),
+        x_min_given=x_min is not None,
+    )
+    return fit if labels is None else _clustered(fit, np.asarray(data), labels)
+
+
+def _usable(counts: Counts, discrete: bool, x_max: float | None, notes: list[str]) -> Counts:
+    """Return the positive items up to x_max, refusing what no tail can be fitted to."""
     tail = counts.positive()
     if discrete and not tail.is_integer:
         raise DataError(
             "some values are not whole numbers (or exceed 2^53): fit them as continuous sizes"
         )
+    if x_max is not None:
+        if not x_max > 0:
+            raise DataError(f"x_max = {x_max:g} must be a positive number")
+        n_before = tail.n_obs
+        tail = tail.at_most(x_max)
+        if tail.n_obs < n_before:
+            notes.append(f"{n_before - tail.n_obs:,} items above x_max = {x_max:g} left out")
     if tail.n_unique < 2:
         raise DataError(
             f"all {tail.n_obs} positive values equal {tail.values[0]:g}: "
             "a tail needs at least two distinct values"
         )
-    if x_min is None:
-        index, _, ks = _scan(tail, discrete, max(2, n_tail_min))
-        if index < 0:
-            raise DataError(
-                f"no x_min leaves a tail of {n_tail_min} items with two distinct values; "
-                "lower n_tail_min"
-            )
-        tail = Counts(values=tail.values[index:], multiplicities=tail.multiplicities[index:])
-        x_min = float(tail.values[0])
-    else:
-        x_min = _checked_x_min(x_min, discrete)
-        tail = tail.at_least(x_min)
-        ks = math.nan
-    return _fit_at(counts, tail, x_min, discrete, ks, design_effect)
+    return tail
 
 
 def _checked_x_min(x_min: float, discrete: bool) -> float:
@@ -174,155 +283,156 @@ def _checked_x_min(x_min: float, discrete: bool) -> float:
     return float(x_min)
 
 
-def _suffix_sums(tail: Counts) -> tuple[Ints, Floats]:
-    logs: Floats = np.log(tail.values) * tail.multiplicities
-    sums: Floats = np.cumsum(logs[::-1], dtype=np.float64)[::-1]
-    return tail.exceedances(), sums
+def _checked_kind(ks: str) -> int:
+    if ks not in KS_KINDS:
+        raise DataError(f"ks = {ks!r} is not a convention; choose from {sorted(KS_KINDS)}")
+    return KS_KINDS[ks]
 
 
-def _scan(tail: Counts, discrete: bool, n_tail_min: int) -> tuple[int, float, float]:
-    above, log_sums = _suffix_sums(tail)
+def _checked_labels(
+    data: Counts | ArrayLike, clusters: ArrayLike | None, design_effect: float | None
+) -> NDArray[np.generic] | None:
+    if clusters is None:
+        return None
+    if isinstance(data, Counts) or design_effect is not None:
+        raise DataError(
+            "clusters needs the items one by one and no design_effect beside it: "
+            "pass the array that the labels belong to"
+        )
+    labels = np.asarray(clusters)
+    if labels.shape != np.shape(data):
+        raise DataError(
+            f"{np.size(data)} items but {labels.size} cluster labels; give one label for each"
+        )
+    return labels
+
+
+def _top(x_max: float | None) -> float:
+    return math.inf if x_max is None else float(x_max)
+
+
+def suffix_sums(tail: Counts) -> tuple[kernels.Sample, Floats]:
+    """Return the sample as the kernels take it, and the sum of log(value) from each value on."""
+    kept, logs, above, log_sums = draw_kernels.compressed(tail.values, tail.multiplicities)
+    return (kept, logs, above), log_sums
+
+
+def _scan(
+    tail: Counts, discrete: bool, kind: int, n_tail_min: int, top: float
+) -> tuple[int, float, float]:
+    sample, log_sums = suffix_sums(tail)
     found: tuple[int, float, float] = kernels.scan_x_min(
-        tail.values, above, log_sums, discrete, n_tail_min, 0
+        sample, log_sums, top, discrete, kind, n_tail_min, -1.0, 0
     )
     return found
 
 
-def _fit_at(
-    counts: Counts,
-    tail: Counts,
-    x_min: float,
-    discrete: bool,
-    ks: float,
-    design_effect: float | None,
-) -> TailFit:
-    n = tail.n_obs
+def _maximum(
+    tail: Counts, x_min: float, discrete: bool, x_max: float | None
+) -> tuple[float, float, float]:
+    """Return (alpha, its standard error, log-likelihood) of a tail with fixed ends."""
+    n, top = tail.n_obs, _top(x_max)
     mean_log = tail.sum(np.log(tail.values / x_min)) / n
     if mean_log <= 0:
         raise DataError(f"all {n} values from x_min = {x_min:g} on are equal: choose a lower x_min")
-    notes: list[str] = []
-    if discrete:
-        start = kernels.discrete_start(mean_log, x_min)
-        alpha, information, steps = kernels.discrete_mle(mean_log, x_min, start)
-        if steps < 0:
-            raise DataError(
-                f"almost all values equal x_min = {x_min:g} (alpha beyond 1000): "
-                "this is no power law; choose a lower x_min"
-            )
-        std_error = 1.0 / math.sqrt(n * information)
-        log_z = math.log(kernels.hurwitz_value(alpha, x_min, x_min))
-        log_likelihood = -n * (log_z + alpha * mean_log)
-    else:
-        alpha = 1.0 + 1.0 / mean_log
-        std_error = (alpha - 1.0) / math.sqrt(n)
-        log_likelihood = n * (math.log((alpha - 1.0) / x_min) - alpha * mean_log)
-    if math.isnan(ks):
-        ks = _ks_at(tail, x_min, alpha, discrete)
-    if n < 50:
-        notes.append(f"only {n} items in the tail: the exponent is hardly determined")
-    if counts.n_zero:
-        notes.append(f"{counts.n_zero:,} of {counts.n_obs:,} items are zero, outside any tail")
-    return TailFit(
-        n_obs=counts.n_obs,
-        n_used=n,
-        notes=tuple(notes),
-        alpha=float(alpha),
-        std_error=std_error,
-        x_min=x_min,
-        n_tail=n,
-        ks=float(ks),
-        log_likelihood=log_likelihood,
-        discrete=discrete,
-        n_zero=counts.n_zero,
-        n_distinct=tail.n_unique,
-        design_effect=design_effect,
+    alpha, exists = kernels.mle_at(mean_log, x_min, 0.0, top, discrete)
+    if not exists:
+        why = (
+            "alpha lies beyond 1000: almost all values equal x_min, this is no power law"
+            if alpha > 1.5
+            else f"no alpha above 1 fits between x_min and x_max = {top:g}"
+        )
+        raise DataError(f"x_min = {x_min:g}: {why}; choose another x_min")
+    _, variance = kernels.log_moments(alpha, x_min, top, discrete)
+    _, _, _, mass, _ = kernels.law_at(alpha, x_min, top, discrete)
+    if not discrete:
+        mass *= x_min / (alpha - 1.0)
+    log_likelihood = -n * (math.log(mass) + alpha * mean_log)
+    return float(alpha), 1.0 / math.sqrt(n * variance), log_likelihood
+
+
+def _ks_at(
+    tail: Counts, x_min: float, alpha: float, discrete: bool, kind: int, x_max: float | None
+) -> float:
+    sample, _ = suffix_sums(tail)
+    law = kernels.law_at(alpha, x_min, _top(x_max), discrete)
+    distance, _ = kernels.ks_distance(
+        sample, 0, law, discrete, kind, math.inf, -1, np.empty((64, 6))
     )
+    return float(distance)
 
 
-def _ks_at(tail: Counts, x_min: float, alpha: float, discrete: bool) -> float:
-    ks = kernels.discrete_ks if discrete else kernels.continuous_ks
-    return float(ks(tail.values, tail.exceedances(), 0, x_min, alpha, math.inf))
+def _clustered(fit: TailFit, sizes: NDArray[np.generic], labels: NDArray[np.generic]) -> TailFit:
+    effect, n_clusters = tail_design_effect(sizes, labels, fit)
+    notes = fit.notes
+    if n_clusters < 30:
+        notes += (
+            f"only {n_clusters} clusters in the tail: the clustered error is itself uncertain",
+        )
+    return replace(fit, design_effect=effect, n_clusters=n_clusters, notes=notes)
 
 
 def tail_ccdf(fit: TailFit, x: ArrayLike) -> Floats:
     """Return the fitted P(X >= x | X >= x_min) at the points x >= x_min."""
     points = np.asarray(x, dtype=np.float64)
-    if not fit.discrete:
-        continuous: Floats = (points / fit.x_min) ** -fit.zeta
-        return continuous
-    total = kernels.hurwitz_value(fit.alpha, fit.x_min, fit.x_min)
-    ratios = [kernels.hurwitz_value(fit.alpha, q, fit.x_min) / total for q in np.ceil(points)]
-    return np.array(ratios)
+    if fit.discrete:
+        points = np.ceil(points)
+    law = kernels.law_at(fit.alpha, fit.x_min, fit.top, fit.discrete)
+    values: Floats = kernels.ccdf(points, law, fit.discrete)
+    return values
 
 
 def draw_tail(fit: TailFit, size: int, rng: np.random.Generator) -> Floats:
-    """Draw from the fitted tail, exactly.
+    """Draw `size` independent items from the fitted tail, exactly and in random order."""
+    state = rng.integers(0, 2**64, 4, dtype=np.uint64)
+    draws: Floats = draw_kernels.draw_items(
+        size, fit.alpha, fit.x_min, fit.top, fit.discrete, state
+    )
+    return draws
 
-    Continuous: inversion. Counts: Devroye's rejection from the floor of a Pareto variable,
-    whose acceptance is largest at x_min, so that no table and no truncation is needed.
+
+@registered
+@dataclass(frozen=True, eq=False, kw_only=True)
+class TailPath:
+    """How the fit depends on x_min: the picture that shows whether a tail is one.
+
+    Parameters
+    ----------
+    x_min, alpha, std_error, ks : (m,) float64
+        Candidates ascending; alpha, its standard error and the KS distance at each.
+    n_tail : (m,) int64
+        Items at or above each candidate.
     """
-    if not fit.discrete:
-        draws: Floats = fit.x_min * (1.0 - rng.random(size)) ** (-1.0 / fit.zeta)
-        return draws
-    out = np.empty(size)
-    filled = 0
-    most = _acceptance(fit.x_min, fit.alpha)
-    while filled < size:
-        need = size - filled
-        x = np.floor(fit.x_min * (1.0 - rng.random(need + need // 2 + 16)) ** (-1.0 / fit.zeta))
-        x = x[np.isfinite(x)]
-        keep = x[rng.random(x.size) * most <= _acceptance(x, fit.alpha)][:need]
-        out[filled : filled + keep.size] = keep
-        filled += keep.size
-    return out
+
+    x_min: Floats
+    alpha: Floats
+    std_error: Floats
+    ks: Floats
+    n_tail: Ints
 
 
-def _acceptance(x: Floats | float, alpha: float) -> Floats:
-    # x^-alpha over the mass that the floored Pareto puts on x, up to a constant; falls in x.
-    t = 1.0 / np.asarray(x)
-    return np.asarray(t / -np.expm1((1.0 - alpha) * np.log1p(t)))
+def tail_path(data: Counts | ArrayLike, fit: TailFit, *, n_points: int = 400) -> TailPath:
+    """Return alpha and ks over x_min, at no more than n_points candidates.
 
-
-def goodness_of_fit(
-    data: Counts | ArrayLike,
-    fit: TailFit,
-    *,
-    n_replications: int = 2500,
-    seed: int | np.random.SeedSequence = 0,
-    progress: Progress | None = None,
-) -> GoodnessOfFit:
-    """Return the p-value of the power law by CSN's semi-parametric bootstrap.
-
-    Each replicate keeps the number of items, draws the body from the data below x_min and the
-    tail from the fit, and is fitted with its own x_min. Replicate i uses the i-th child of the
-    seed, so the result does not depend on how the work is split.
+    The candidates are distinct values, log-evenly spaced in n_tail (all of them where they are
+    few), each tail of at least ten items, and the x_min of the fit among them.
     """
-    if n_replications < 1:
-        raise DataError(f"n_replications = {n_replications} must be at least 1")
-    positive = as_counts(data).positive()
-    below = positive.values < fit.x_min
-    body, weights = positive.values[below], positive.multiplicities[below]
-    n, n_body = positive.n_obs, int(weights.sum())
-    shares = weights / n_body if n_body else weights.astype(np.float64)
-    root = seed if isinstance(seed, np.random.SeedSequence) else np.random.SeedSequence(seed)
-    distances = np.empty(n_replications)
-    for i, child in enumerate(root.spawn(n_replications)):
-        rng = np.random.default_rng(child)
-        n_tail = int(rng.binomial(n, fit.n_tail / n))
-        parts_v: list[Floats] = [draw_tail(fit, n_tail, rng)]
-        parts_m: list[Ints] = [np.ones(n_tail, dtype=np.int64)]
-        if n_body:
-            drawn = rng.multinomial(n - n_tail, shares)
-            parts_v.append(body[drawn > 0])
-            parts_m.append(drawn[drawn > 0])
-        replicate = Counts.from_pairs(np.concatenate(parts_v), np.concatenate(parts_m))
-        _, _, distances[i] = _scan(replicate, fit.discrete, 2)
-        if progress is not None:
-            progress(i + 1, n_replications)
-    p = float(np.mean(distances >= fit.ks))
-    return GoodnessOfFit(
-        p_value=p,
-        mc_error=math.sqrt(max(p * (1 - p), 1 / n_replications) / n_replications),
-        n_replications=n_replications,
-        ks_replicates=distances,
+    tail = _usable(as_counts(data), fit.discrete, fit.x_max, [])
+    sample, log_sums = suffix_sums(tail)
+    above = sample[2][:-1]
+    last = max(int(np.searchsorted(-above, -10, side="right")), 2)
+    wanted = np.geomspace(above[0], above[min(last, above.size) - 1], n_points)
+    chosen = np.searchsorted(-above, -wanted, side="left")
+    chosen = np.append(chosen, np.searchsorted(tail.values, fit.x_min))
+    chosen = np.unique(chosen[chosen < tail.n_unique - 1])
+    alpha, std_error, ks = kernels.tail_path(
+        sample, log_sums, fit.top, fit.discrete, KS_KINDS[fit.ks_kind], chosen
+    )
+    there = np.isfinite(alpha)
+    return TailPath(
+        x_min=tail.values[chosen][there],
+        alpha=alpha[there],
+        std_error=std_error[there],
+        ks=ks[there],
+        n_tail=above[chosen][there],
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -10,19 +11,70 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from estimation.counts import Counts
 from pipeline.errors import SourceError
 
 
-def read_numbers(path: Path, column: str | None) -> NDArray[Any]:
+@dataclass(frozen=True, eq=False)
+class FileSample:
+    """A column of a file, with what stands beside it.
+
+    Parameters
+    ----------
+    items
+        The values one by one, or compressed where the file is a frequency table.
+    labels
+        Cluster of each item, None where no column names it.
+    counts
+        The values compressed.
+    """
+
+    items: NDArray[Any] | Counts
+    labels: NDArray[Any] | None
+    counts: Counts
+
+
+def read_sample(
+    path: Path, column: str | None, weights: str | None = None, clusters: str | None = None
+) -> FileSample:
     """Read a numeric column of a CSV, Parquet, JSON, JSON lines or one-number-a-line file.
 
-    Whole numbers come back as int64, others as float64; nothing is dropped.
+    Parameters
+    ----------
+    column
+        Its name; not needed where only one column is numbers.
+    weights
+        Column with the number of times each value occurs.
+    clusters
+        Column with the label of each item's cluster.
 
     Raises
     ------
     SourceError
         File or column missing, empty, or not all numbers: the message names the first line.
     """
+    frame = _read(path)
+    if weights is not None and clusters is not None:
+        raise SourceError("a frequency table has no clusters: give --weights or --clusters")
+    beside = frame.drop([name for name in (weights, clusters) if name in frame.columns])
+    numbers = _numbers(_column(beside if column is None else frame, column, path), path)
+    if weights is not None:
+        times = _numbers(_column(frame, weights, path), path)
+        compressed = Counts.from_pairs(numbers, times)
+        return FileSample(items=compressed, labels=None, counts=compressed)
+    labels = None
+    if clusters is not None:
+        series = _column(frame, clusters, path)
+        if series.null_count():
+            raise SourceError(
+                f"{path}: {series.null_count()} of {series.len()} labels of {clusters!r} are "
+                "missing; fill them, one label for each item that has no cluster"
+            )
+        labels = np.asarray(series.rank("dense").to_numpy())
+    return FileSample(items=numbers, labels=labels, counts=Counts.from_sample(numbers))
+
+
+def _read(path: Path) -> pl.DataFrame:
     if not path.exists():
         raise SourceError(f"{path}: no such file; check the path")
     if path.is_dir():
@@ -30,14 +82,13 @@ def read_numbers(path: Path, column: str | None) -> NDArray[Any]:
     if path.stat().st_size == 0:
         raise SourceError(f"{path} is empty; give a file with numbers")
     try:
-        series = _column(_frame(path), column, path)
+        return _frame(path)
     except (OSError, ValueError, pl.exceptions.PolarsError) as error:
         first = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise SourceError(
             f"{path}: cannot be read ({first}); give UTF-8 text, Parquet, JSON or JSON lines, "
             "not compressed"
         ) from error
-    return _numbers(series, path)
 
 
 def _frame(path: Path) -> pl.DataFrame:

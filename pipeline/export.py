@@ -35,7 +35,9 @@ def collect_parameters(
     rows: list[Row] = []
     for name, fit in fits.items():
         rows += _tail_rows(MEASURES[name].prefix, fit)
+        rows += _verdict_rows(MEASURES[name].prefix, fit)
         rows += _zipf_rows(MEASURES[name].prefix, fit)
+        rows += _index_rows(MEASURES[name].prefix, fit)
         rows += _shape_rows(MEASURES[name].prefix, fit)
     rows += _attachment_rows(attachment)
     for name, demand_fit in demand.items():
@@ -109,6 +111,42 @@ def _tail_rows(prefix: str, fit: SizeFits) -> Iterator[Row]:
         "18-19, 39",
         f"the largest item left out; {_clustered(trimmed.design_effect)}",
     )
+
+
+def _verdict_rows(prefix: str, fit: SizeFits) -> Iterator[Row]:
+    views = (("", fit.judged), ("_without_largest", fit.judged_without_largest))
+    for suffix, judged in views:
+        goodness = judged.goodness
+        p = Estimate(value=goodness.p_value, std_error=goodness.mc_error)
+        method = f"CSN bootstrap, {goodness.n_replications} replications; error is Monte Carlo"
+        note = f"support: {judged.support.level} ({judged.support.reason})"
+        yield _row(f"tail_{prefix}_p_value{suffix}", p, judged.tail, method, "18-19, 39", note) | {
+            "ci_low": None,
+            "ci_high": None,
+        }
+
+
+def _index_rows(prefix: str, fit: SizeFits) -> Iterator[Row]:
+    for label, methods in fit.index.items():
+        for name, found in methods.items():
+            note = f"k = {found.k}, threshold {found.threshold:g}"
+            yield _row(
+                f"index_{prefix}_{name}_{label}",
+                found.estimates()["zeta"],
+                found,
+                f"tail index, {name.replace('_', ' ')}",
+                "18-19, 39",
+                f"{note}; {_clustered(found.design_effect)}",
+            )
+    for model in fit.whole.fits:
+        for name, e in model.estimates().items():
+            yield _row(
+                f"whole_{prefix}_{model.model}_{name}",
+                e,
+                model,
+                "maximum likelihood, all items",
+                "",
+            )
 
 
 def _zipf_rows(prefix: str, fit: SizeFits) -> Iterator[Row]:

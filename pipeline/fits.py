@@ -1,18 +1,51 @@
-"""The fits of one size: tail, rank-size lines at every cut-off, rivals, concentration."""
+"""The fits of one size: tail and verdict, rank-size lines and tail index, whole sample."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
 import polars as pl
 
-from estimation.alternatives import Comparison, compare_tail
+from estimation.alternatives import Comparison, Support, compare_tail, judge_support
+from estimation.bootstrap import GoodnessOfFit, goodness_of_fit
 from estimation.concentration import Concentration, measure_concentration
 from estimation.counts import Counts
 from estimation.results import registered
+from estimation.tail_index import (
+    IndexFit,
+    LognormalPath,
+    fit_hill,
+    fit_kernel,
+    fit_moment,
+    pareto_lognormal_path,
+)
 from estimation.tails import TailFit, fit_tail
+from estimation.whole_sample import WholeSampleComparison, compare_whole_sample
 from estimation.zipf import ZipfFit, fit_zipf
 from pipeline.measures import Measure, cutoffs
+from pipeline.settings import P_REPLICATIONS, SEED
+
+
+@registered
+@dataclass(frozen=True, eq=False, kw_only=True)
+class JudgedTail:
+    """A CSN fit with what speaks for and against it.
+
+    Parameters
+    ----------
+    tail, goodness
+        The fit and its bootstrap p.
+    comparisons
+        Power law against each rival on the tail.
+    support
+        The verdict in the terms of Clauset, Shalizi and Newman.
+    """
+
+    tail: TailFit
+    goodness: GoodnessOfFit
+    comparisons: tuple[Comparison, ...]
+    support: Support
 
 
 @registered
@@ -24,43 +57,101 @@ class SizeFits:
     ----------
     counts
         The sample itself, compressed.
-    tail, tail_without_largest
-        CSN fit of the sample, and of the sample without its largest item.
+    judged, judged_without_largest
+        CSN fit and verdict of the sample, and of the sample without its largest item.
     zipf
         Rank-size regression by cut-off.
-    comparisons
-        Power law against each rival on the tail.
+    index
+        Tail index by cut-off and method (hill, hill_corrected, moment, kernel).
+    pareto_lognormal
+        UMPU test of Pareto against lognormal over thresholds.
+    whole
+        Models of the whole sample, zeros included (counts) or positive items (sizes).
     """
 
     measure: str
     counts: Counts
-    tail: TailFit
-    tail_without_largest: TailFit
+    judged: JudgedTail
+    judged_without_largest: JudgedTail
     zipf: dict[str, ZipfFit]
-    comparisons: tuple[Comparison, ...]
+    index: dict[str, dict[str, IndexFit]]
+    pareto_lognormal: LognormalPath
+    whole: WholeSampleComparison
     concentration: Concentration
     concentration_without_largest: Concentration
 
+    @property
+    def tail(self) -> TailFit:
+        """The CSN fit."""
+        return self.judged.tail
 
-def fit_sizes(counts: Counts, measure: Measure, effects: pl.DataFrame | None) -> SizeFits:
+    @property
+    def tail_without_largest(self) -> TailFit:
+        """The CSN fit without the largest item."""
+        return self.judged_without_largest.tail
+
+    @property
+    def comparisons(self) -> tuple[Comparison, ...]:
+        """The rivals on the tail."""
+        return self.judged.comparisons
+
+
+def fit_sizes(
+    counts: Counts,
+    measure: Measure,
+    effects: pl.DataFrame | None,
+    *,
+    n_replications: int = P_REPLICATIONS,
+) -> SizeFits:
     """Fit one size; `effects` (hub_design_effects) makes the intervals clustered."""
     tail = fit_tail(counts, discrete=measure.discrete)
     effect = _effect(effects, measure, "alpha", "x_min", tail.n_tail)
-    tail = fit_tail(counts, discrete=measure.discrete, x_min=tail.x_min, design_effect=effect)
     trimmed = counts.without_largest()
+    lines, index = {}, {}
+    for label, k in cutoffs(counts).items():
+        slope_effect = _effect(effects, measure, "slope", label, k)
+        lines[label] = fit_zipf(counts, k=k, design_effect=slope_effect)
+        index[label] = _index(counts, measure.discrete, k, slope_effect)
     return SizeFits(
         measure=measure.name,
         counts=counts,
-        tail=tail,
-        tail_without_largest=fit_tail(trimmed, discrete=measure.discrete, design_effect=effect),
-        zipf={
-            label: fit_zipf(counts, k=k, design_effect=_effect(effects, measure, "slope", label, k))
-            for label, k in cutoffs(counts).items()
-        },
-        comparisons=compare_tail(counts, tail),
+        judged=judge_tail(counts, measure, effect, n_replications),
+        judged_without_largest=judge_tail(trimmed, measure, effect, n_replications),
+        zipf=lines,
+        index=index,
+        pareto_lognormal=pareto_lognormal_path(counts, discrete=measure.discrete),
+        whole=compare_whole_sample(counts, discrete=measure.discrete),
         concentration=measure_concentration(counts),
         concentration_without_largest=measure_concentration(trimmed),
     )
+
+
+def judge_tail(
+    counts: Counts, measure: Measure, design_effect: float | None, n_replications: int
+) -> JudgedTail:
+    """Fit the tail, test it, hold it against its rivals."""
+    tail = fit_tail(counts, discrete=measure.discrete, design_effect=design_effect)
+    seed = np.random.SeedSequence((SEED, *measure.name.encode()))
+    goodness = goodness_of_fit(counts, tail, n_replications=n_replications, seed=seed)
+    comparisons = compare_tail(counts, tail)
+    return JudgedTail(
+        tail=tail,
+        goodness=goodness,
+        comparisons=comparisons,
+        support=judge_support(tail, goodness, comparisons),
+    )
+
+
+def _index(
+    counts: Counts, discrete: bool, k: int, design_effect: float | None
+) -> dict[str, IndexFit]:
+    fits = (
+        fit_hill(counts, k=k, discrete=discrete, design_effect=design_effect),
+        fit_hill(counts, k=k, discrete=discrete, bias_corrected=True, design_effect=design_effect),
+        fit_moment(counts, k=k, discrete=discrete, design_effect=design_effect),
+        fit_kernel(counts, k=k, discrete=discrete, design_effect=design_effect),
+    )
+    return {fit.method: fit for fit in fits}
 
 
 def _effect(

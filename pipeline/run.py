@@ -15,6 +15,7 @@ import polars as pl
 from estimation.errors import EstimationError
 from pipeline.errors import LakeError, PipelineError, SourceError
 from pipeline.lake import Lake, check_writable, write_text
+from pipeline.measures import MEASURES
 from pipeline.settings import FIRST_DAY, dagster_home, lake_dir, out_dir
 from pipeline.sources import REFERENCE, load_snapshots
 from pipeline.sources.reference import read_manifest
@@ -37,6 +38,7 @@ class Finished:
 
     day: date
     out: Path
+    fits: dict[str, Any]
     comparison: pl.DataFrame
     claims: Any
     provenance: dict[str, Any]
@@ -129,6 +131,7 @@ def run_graph(
     return Finished(
         day=day,
         out=chosen,
+        fits={name: read_result(lake, f"{name}_tail", day) for name in MEASURES},
         comparison=lake.read_table("comparison", day),
         claims=read_result(lake, "audit", day),
         provenance=read_result(lake, "provenance", day),

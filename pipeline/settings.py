@@ -9,7 +9,8 @@ from pathlib import Path
 REFERENCE_DAY = date(2024, 7, 11)
 FIRST_DAY = REFERENCE_DAY
 SEED = 20240711
-N_REPLICATIONS = 20
+N_REPLICATIONS = 20  # simulated samples of each model
+P_REPLICATIONS = 2500  # bootstrap replicates of each p-value; CSN: p to .01
 
 _PACKAGE = Path(__file__).resolve().parent
 _CHECKOUT = _PACKAGE.parent

@@ -22,8 +22,8 @@ from pipeline.defs.shared import (
     name="tails",
     outs={
         f"{name}_tail": record_out(
-            f"Power-law tail of {what}: CSN fit, rank-size slopes at every cut-off, Vuong tests "
-            "against four rivals, concentration.",
+            f"Tail of {what}: CSN fit with its p, Vuong tests against four rivals, slopes and tail "
+            "index at every cut-off, models of the whole sample, concentration.",
             TAILS,
         )
         for name, what in (
@@ -68,8 +68,10 @@ def tails(
                 "n_tail": fits.tail.n_tail,
                 "items": counts.n_obs,
                 "items_zero": counts.n_zero,
+                "p_value": fits.judged.goodness.p_value,
             }
         )
+        metadata["support"] = f"{fits.judged.support.level}: {fits.judged.support.reason}"
         metadata["ccdf"] = picture(to_png(draw_ccdf(measure, counts, fits.tail, {}, None)))
         yield dg.Output(fits, output_name=f"{name}_tail", metadata=metadata)
         other = alpha_by_powerlaw(counts, fits.tail)

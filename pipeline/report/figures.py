@@ -19,9 +19,12 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
-from estimation.counts import Counts, Floats
-from estimation.tails import TailFit, tail_ccdf
+from estimation.counts import Counts
+from estimation.series import Line, ccdf_series, rank_size_series
+from estimation.tail_index import index_path
+from estimation.tails import TailFit, tail_ccdf, tail_path
 from estimation.zipf import ZipfFit
+from pipeline.fits import SizeFits
 from pipeline.measures import SHARES, Measure
 
 INK, FIT, GUIDE = "#1f2933", "#c2410c", "#9aa5b1"
@@ -43,38 +46,7 @@ STYLE: Any = {
     "legend.fontsize": 9,
 }
 
-Line = tuple[Floats, Floats]
 Panel = tuple[Measure, Counts, TailFit, Mapping[str, Counts]]
-
-
-def ccdf_points(counts: Counts, points: int = POINTS) -> Line:
-    """Return (x, P(X >= x)) of the positive items, thinned evenly in log x and log P."""
-    positive = counts.positive()
-    y = positive.exceedances() / counts.n_obs
-    keep = _thin(np.log(positive.values), points // 2) | _thin(np.log(y), points // 2)
-    return positive.values[keep], y[keep]
-
-
-def rank_size_points(counts: Counts, points: int = POINTS) -> Line:
-    """Return (size, rank) at the last item of each distinct value, thinned in log space."""
-    positive = counts.positive()
-    rank = positive.exceedances().astype(np.float64)
-    keep = _thin(np.log(positive.values), points // 2) | _thin(np.log(rank), points // 2)
-    return positive.values[keep], rank[keep]
-
-
-def _thin(x: Floats, points: int) -> np.ndarray:
-    """Mark the first element in each of `points` equal cells of x, and both ends."""
-    span = float(x.max() - x.min())
-    keep = np.zeros(x.size, dtype=bool)
-    if span == 0:
-        keep[:] = True
-        return keep
-    cell = np.floor((x - x.min()) / span * points)
-    _, first = np.unique(cell, return_index=True)
-    keep[first] = True
-    keep[[0, -1]] = True
-    return keep
 
 
 def draw_ccdf(
@@ -119,7 +91,7 @@ def _paint_ccdf(
     predicted: Mapping[str, Line],
 ) -> None:
     _log_scales(axes, measure.unit, "share of items at least as large")
-    x, y = ccdf_points(counts)
+    x, y = ccdf_series(counts, POINTS)
     axes.plot(x, y, ".", color=INK, ms=3.5, label="observed", zorder=3)
     grid = np.geomspace(tail.x_min, counts.values[-1], 60)
     level = tail.n_tail / counts.n_obs
@@ -127,7 +99,7 @@ def _paint_ccdf(
     axes.plot(grid, level * tail_ccdf(tail, grid), color=FIT, lw=2, label=label, zorder=4)
     axes.axvline(tail.x_min, color=FIT, lw=0.8, ls=":")
     for model, sample in simulated.items():
-        xs, ys = ccdf_points(sample)
+        xs, ys = ccdf_series(sample, POINTS)
         ys = ys * (sample.n_obs / counts.n_obs)  # shares of the observed number of items
         axes.plot(xs, ys, color=MODEL_COLOURS[model], lw=1.3, label=f"{model}, simulated")
     for model, (xs, ys) in predicted.items():
@@ -148,7 +120,7 @@ def draw_rank_size(
         figure = Figure(figsize=(5.6, 4.2))
         axes = figure.add_axes((0.13, 0.13, 0.85, 0.84))
         _log_scales(axes, measure.unit, "rank")
-        size, rank = rank_size_points(counts)
+        size, rank = rank_size_series(counts, POINTS)
         axes.plot(size, rank, ".", color=INK, ms=3.5, label="observed", zorder=3)
         largest = float(counts.values[-1])
         anchor = counts.largest(min(100, counts.n_obs - counts.n_zero))
@@ -167,12 +139,63 @@ def draw_rank_size(
                 xs, ys, color=shade, lw=1.8, zorder=4, label=f"{spoken(label)}: {line.slope:.2f}"
             )
         for model, sample in simulated.items():
-            xs, ys = rank_size_points(sample)
+            xs, ys = rank_size_series(sample, POINTS)
             axes.plot(xs, ys, color=MODEL_COLOURS[model], lw=1.1, label=f"{model}, simulated")
         _mark_top(axes, f"rank-{measure.name}", top, lambda r: r)
         axes.set_ylim(0.7, 2.0 * counts.n_obs)
         _clip(axes, counts)
         axes.legend(loc="lower left")
+    return figure
+
+
+def draw_index_path(measure: Measure, fits: SizeFits) -> Figure:
+    """Draw zeta over the number of items in the tail: Hill, bias-corrected, moment."""
+    with matplotlib.rc_context(STYLE):
+        figure = Figure(figsize=(5.6, 3.4))
+        axes = figure.add_axes((0.13, 0.16, 0.85, 0.80))
+        colours = {"hill": INK, "hill_corrected": FIT, "moment": "#2563eb"}
+        top = 0.0
+        for method, colour in colours.items():
+            path = index_path(fits.counts, discrete=measure.discrete, method=method)
+            keep = (path.k >= 20) & np.isfinite(path.zeta)
+            k, zeta, error = path.k[keep], path.zeta[keep], path.std_error[keep]
+            axes.plot(k, zeta, color=colour, lw=1.4, label=method.replace("_", ", "))
+            if method == "hill":
+                axes.fill_between(
+                    k, zeta - 1.96 * error, zeta + 1.96 * error, color=colour, alpha=0.12, lw=0
+                )
+                top = float(zeta.max(initial=1.0))
+        axes.axhline(1.0, color=GUIDE, lw=1, label="Zipf, ζ = 1")
+        axes.axvline(fits.tail.n_tail, color=FIT, lw=0.8, ls=":")
+        _log_axis(axes, "x")
+        axes.set_ylim(0, 1.4 * top)
+        axes.set_xlabel("items in the tail (dotted: the fitted one)")
+        axes.set_ylabel("ζ")
+        axes.legend(loc="upper right")
+    return figure
+
+
+def draw_tail_path(measure: Measure, fits: SizeFits) -> Figure:
+    """Draw the KS distance and zeta of the CSN fit over the candidates for x_min."""
+    path = tail_path(fits.counts, fits.tail)
+    with matplotlib.rc_context(STYLE):
+        figure = Figure(figsize=(5.6, 3.4))
+        axes = figure.add_axes((0.13, 0.16, 0.74, 0.80))
+        axes.plot(path.x_min, path.ks, color=INK, lw=1.2)
+        axes.axvline(fits.tail.x_min, color=FIT, lw=0.8, ls=":")
+        _log_axis(axes, "x")
+        _log_axis(axes, "y")
+        axes.set_xlabel(f"x_min, {measure.unit} (dotted: smallest distance)")
+        axes.set_ylabel("KS distance")
+        other = axes.twinx()
+        zeta, error = path.alpha - 1.0, path.std_error
+        other.plot(path.x_min, zeta, color=FIT, lw=1.2)
+        other.fill_between(
+            path.x_min, zeta - 1.96 * error, zeta + 1.96 * error, color=FIT, alpha=0.12, lw=0
+        )
+        other.spines["right"].set_visible(True)
+        other.set_ylim(0, 1.2 * float(zeta[path.n_tail >= 50].max(initial=1.0)))
+        other.set_ylabel("ζ", color=FIT)
     return figure
 
 
@@ -184,13 +207,18 @@ def spoken(label: str) -> str:
 
 
 def _log_scales(axes: Axes, x_label: str, y_label: str) -> None:
-    for scale, axis in ((axes.set_xscale, axes.xaxis), (axes.set_yscale, axes.yaxis)):
-        scale("log")
-        axis.set_major_locator(LogLocator(numticks=9))
-        axis.set_major_formatter(FuncFormatter(_tick))
-        axis.set_minor_formatter(NullFormatter())
+    _log_axis(axes, "x")
+    _log_axis(axes, "y")
     axes.set_xlabel(x_label)
     axes.set_ylabel(y_label)
+
+
+def _log_axis(axes: Axes, which: str) -> None:
+    scale, axis = (axes.set_xscale, axes.xaxis) if which == "x" else (axes.set_yscale, axes.yaxis)
+    scale("log")
+    axis.set_major_locator(LogLocator(numticks=9))
+    axis.set_major_formatter(FuncFormatter(_tick))
+    axis.set_minor_formatter(NullFormatter())
 
 
 _SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")

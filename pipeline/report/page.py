@@ -16,6 +16,7 @@ from markupsafe import Markup
 from matplotlib.figure import Figure
 
 from estimation.counts import Counts
+from estimation.series import Line
 from pipeline.audit import Claim
 from pipeline.fits import SizeFits
 from pipeline.lake import write_parquet, write_text
@@ -60,6 +61,8 @@ def render_report(out: Path, findings: Findings) -> Path:
         lead=words.lead(findings.claims),
         header=words.TABLE_HEADER,
         rows=words.table_rows(findings.comparison),
+        tail_header=words.TAIL_HEADER,
+        tail_rows=words.tail_rows(findings.fits),
         sections=sections,
         claims=findings.claims,
         calibration=words.calibration_rows(findings.attachment, findings.growth),
@@ -106,7 +109,16 @@ def _section(measure: Measure, findings: Findings) -> dict[str, Any]:
             Markup(figures.to_svg(rank, f"{measure.name} rank-size", _names(top, "rank", measure))),
             Markup(figures.to_svg(ccdf, f"{measure.name} CCDF", _names(top, "ccdf", measure))),
         ],
+        "paths": [
+            Markup(
+                figures.to_svg(figures.draw_index_path(measure, fits), f"{measure.name} index", {})
+            ),
+            Markup(
+                figures.to_svg(figures.draw_tail_path(measure, fits), f"{measure.name} scan", {})
+            ),
+        ],
         "rivals": words.rival_rows(fits),
+        "whole": words.whole_rows(fits),
         "slopes": words.slope_rows(fits),
     }
 
@@ -131,7 +143,7 @@ def first_replicates(simulated: pl.DataFrame, measure: str) -> dict[str, Counts]
     }
 
 
-def _predicted(measure: Measure, findings: Findings) -> dict[str, figures.Line]:
+def _predicted(measure: Measure, findings: Findings) -> dict[str, Line]:
     counts = findings.fits[measure.name].counts
     largest = float(counts.values[-1])
     if measure.name == "tvl":

@@ -6,9 +6,10 @@ from typing import Any
 
 import polars as pl
 
+from estimation.alternatives import preferred_model
 from estimation.results import Estimate
 from pipeline.audit import Claim
-from pipeline.fits import SizeFits
+from pipeline.fits import JudgedTail, SizeFits
 from pipeline.measures import MEASURES, Measure
 from pipeline.models import AttachmentCalibration, GrowthCalibration
 from pipeline.report.figures import spoken
@@ -26,6 +27,21 @@ TABLE_HEADER = (
     "predicted",
     "simulated",
     "verdict",
+)
+
+
+TAIL_HEADER = (
+    "tail of",
+    "p",
+    "support",
+    "lowest AIC",
+    "Hill",
+    "corrected",
+    "moment",
+    "kernel",
+    "rank-1/2",
+    "95 %",
+    "Pareto or lognormal from",
 )
 
 
@@ -70,6 +86,58 @@ def table_rows(comparison: pl.DataFrame) -> list[tuple[str, ...]]:
     return rows
 
 
+def tail_rows(fits: dict[str, SizeFits]) -> list[tuple[str, ...]]:
+    """Return verdict and tail index of every size as cells; without its largest item too."""
+    rows: list[tuple[str, ...]] = []
+    for name, fit in fits.items():
+        measure = MEASURES[name]
+        label = measure.headline_cutoff
+        index, line = fit.index.get(label, {}), fit.zipf.get(label)
+        path = fit.pareto_lognormal
+        methods = ("hill", "hill_corrected", "moment", "kernel")
+        estimates = [number(index[m].zeta) if m in index else "-" for m in methods]
+        ci = line.conf_int()["slope"] if line else None
+        where = "-" if path.lowest_k is None else f"top {path.lowest_k:,}"
+        rows.append(
+            (
+                measure.title,
+                *_judged_cells(fit.judged),
+                *estimates,
+                number(-line.slope) if line else "-",
+                interval(-ci[1], -ci[0]) if ci else "-",
+                where,
+            )
+        )
+        rows.append(
+            ("  without the largest", *_judged_cells(fit.judged_without_largest), *[""] * 7)
+        )
+    return rows
+
+
+def _judged_cells(judged: JudgedTail) -> tuple[str, str, str]:
+    return (
+        f"{judged.goodness.p_value:.3f}",
+        judged.support.level,
+        preferred_model(judged.comparisons),
+    )
+
+
+def whole_rows(fits: SizeFits) -> list[tuple[str, ...]]:
+    """Return the models of the whole sample as cells, the lowest BIC first."""
+    best = fits.whole.best.bic
+    return [
+        (
+            m.model.replace("_", " "),
+            f"{m.bic - best:,.0f}",
+            number(m.ks_distance, 4),
+            "-" if m.expected_zeros is None else f"{m.expected_zeros:.1%}",
+            number(m.tail_exponent),
+            "; ".join(m.notes),
+        )
+        for m in fits.whole.fits
+    ]
+
+
 def lead(claims: tuple[Claim, ...]) -> str:
     """Say in one sentence how the claims fared."""
     verdicts = ("holds", "holds in part", "fails", "cannot be told")
@@ -95,10 +163,21 @@ def section_text(measure: Measure, fits: SizeFits) -> str:
         f"{tail.n_obs:,} items{zeros}. The power law fits best from {size(tail.x_min)} "
         f"{measure.unit} on: {tail.n_tail:,} items ({tail.n_tail / tail.n_obs:.2%}) on "
         f"{tail.n_distinct:,} distinct values, "
-        f"zeta {tail.zeta:.3f} {interval(*ci) if ci else ''}{clustered}. The largest 1 % hold "
+        f"zeta {tail.zeta:.3f} {interval(*ci) if ci else ''}{clustered}. "
+        f"{_support_text(fits)} The largest 1 % hold "
         f"{held.top_1pct:.1%} of the total, the single largest {held.largest_share:.1%}; without "
         f"it zeta is {trimmed.zeta:.3f} and the top 1 % hold "
         f"{fits.concentration_without_largest.top_1pct:.1%}."
+    )
+
+
+def _support_text(fits: SizeFits) -> str:
+    judged, trimmed = fits.judged, fits.judged_without_largest
+    error = judged.goodness.mc_error
+    return (
+        f"Support for the power law: {judged.support.level} (p {judged.goodness.p_value:.3f} ± "
+        f"{error:.3f} from {judged.goodness.n_replications:,} replications), without the largest "
+        f"item {trimmed.support.level}."
     )
 
 
@@ -109,7 +188,10 @@ def rival_rows(fits: SizeFits) -> list[tuple[str, ...]]:
             c.alternative.replace("_", " "),
             number(c.log_likelihood_ratio, 2),
             number(c.vuong, 2),
-            number(c.p_nested if c.p_nested is not None else c.p_value, 3),
+            number(c.p_value, 3),
+            number(c.p_variance, 3),
+            number(c.p_nested, 3),
+            number(c.aic_difference, 1),
             c.verdict + (" (at its boundary)" if c.at_boundary else ""),
         )
         for c in fits.comparisons

@@ -3,6 +3,7 @@
 import math
 import warnings
 from collections.abc import Callable
+from dataclasses import replace
 from functools import cache
 
 import mpmath as mp
@@ -11,7 +12,15 @@ import pytest
 from numpy.typing import NDArray
 from scipy import optimize, special, stats
 
-from estimation.alternatives import ALTERNATIVES, Comparison, compare_tail
+from estimation.alternatives import (
+    ALTERNATIVES,
+    Comparison,
+    chi_square_mixture_sf,
+    compare_tail,
+    judge_support,
+    preferred_model,
+)
+from estimation.bootstrap import GoodnessOfFit
 from estimation.counts import Counts
 from estimation.errors import DataError
 from estimation.tails import TailFit, draw_tail, fit_tail
@@ -373,6 +382,11 @@ def comparison(**changes: object) -> Comparison:
     fields: dict[str, object] = {
         "alternative": "stretched_exponential",
         "parameters": {"rate": 1.0, "beta": 0.5},
+        "std_errors": {"rate": None, "beta": None},
+        "log_likelihood": -200.0,
+        "p_variance": None,
+        "aic_difference": -8.0,
+        "bic_difference": -5.4,
         "log_likelihood_ratio": -5.0,
         "vuong": -2.0,
         "p_value": 0.045,
@@ -392,12 +406,148 @@ def comparison(**changes: object) -> Comparison:
         ({"p_value": None, "vuong": None}, "cannot tell"),
         ({"at_boundary": True}, "cannot tell"),
         ({"alternative": "truncated_power_law", "p_nested": 0.02}, "truncated power law"),
-        ({"alternative": "truncated_power_law", "p_nested": 0.3}, "cannot tell"),
+        (
+            {"alternative": "truncated_power_law", "p_value": 0.15, "p_nested": 0.075},
+            "cannot tell",
+        ),
     ],
     ids=["rival", "power-law", "undecided", "identical", "boundary", "cut-off", "no-cut-off"],
 )
 def test_verdicts(changes: dict, verdict: str) -> None:
     assert comparison(**changes).verdict == verdict
+
+
+def test_preferred_model_has_the_lowest_aic() -> None:
+    cut = comparison(alternative="truncated_power_law", aic_difference=-3.0)
+    other = comparison(aic_difference=-2.0)
+    assert preferred_model([other, cut]) == "truncated power law"
+    assert preferred_model([comparison(aic_difference=0.1)]) == "power law"
+
+
+def goodness(p: float) -> GoodnessOfFit:
+    return GoodnessOfFit(p_value=p, mc_error=0.01, n_replications=2500)
+
+
+BETTER = {"vuong": -2.0, "p_value": 0.045}
+PLAUSIBLE = {"aic_difference": 2.0, "log_likelihood_ratio": 0.5, "vuong": 0.3, "p_value": 0.76}
+BEATEN = {"aic_difference": 20.0, "log_likelihood_ratio": 9.0, "vuong": 3.0, "p_value": 0.003}
+CUT = {
+    "alternative": "truncated_power_law",
+    "p_value": 0.02,
+    "p_nested": 0.01,
+    "aic_difference": -9.0,
+}
+NO_CUT = {
+    "alternative": "truncated_power_law",
+    "p_value": 0.4,
+    "p_nested": 0.2,
+    "aic_difference": 1.0,
+}
+
+
+@pytest.mark.parametrize(
+    ("p", "n_tail", "rivals", "level"),
+    [
+        (0.05, 500, [PLAUSIBLE, NO_CUT], "none"),
+        (0.05, 500, [BEATEN, CUT], "with cut-off"),
+        (0.5, 500, [PLAUSIBLE, CUT], "with cut-off"),
+        (0.05, 500, [BETTER | {"aic_difference": -20.0}, CUT], "none"),
+        (0.5, 500, [BETTER | {"aic_difference": -20.0}, CUT], "weak"),
+        (0.5, 500, [BETTER, NO_CUT], "weak"),
+        (0.5, 49, [BEATEN, NO_CUT], "weak"),
+        (0.5, 500, [BEATEN, PLAUSIBLE, NO_CUT], "moderate"),
+        (0.5, 500, [BEATEN, NO_CUT], "good"),
+        (0.5, 500, [BEATEN, PLAUSIBLE | {"at_boundary": True}], "good"),
+        (0.1, 500, [BEATEN], "good"),
+    ],
+)
+def test_support(p: float, n_tail: int, rivals: list[dict], level: str) -> None:
+    sample, x_min = SAMPLES["lognormal"]
+    fit = replace(fit_tail(sample, x_min=x_min), n_tail=n_tail)
+    found = judge_support(fit, goodness(p), [comparison(**changes) for changes in rivals])
+    assert found.level == level
+    assert f"{p:.2g}" in found.reason
+
+
+def test_errors_of_an_exponential_rate() -> None:
+    # Sizes: the rate's error is rate / sqrt(n). Counts: geometric with q = exp(-rate), whose
+    # information on the rate is q / (1 - q)^2 per item.
+    rng = np.random.default_rng(14)
+    sizes = 3.0 + rng.exponential(2.0, 4000)
+    (found,) = compare_tail(sizes, fit_tail(sizes, discrete=False, x_min=3.0), ("exponential",))
+    assert found.std_errors["rate"] == pytest.approx(
+        found.parameters["rate"] / math.sqrt(found.n_tail), rel=1e-4
+    )
+    counts = 2.0 + rng.geometric(0.2, 4000)
+    (found,) = compare_tail(counts, fit_tail(counts, x_min=3), ("exponential",))
+    q = math.exp(-found.parameters["rate"])
+    assert found.std_errors["rate"] == pytest.approx(
+        (1 - q) / math.sqrt(q * found.n_tail), rel=1e-4
+    )
+
+
+@pytest.mark.parametrize("name", ["lognormal", "stretched_exponential", "truncated_power_law"])
+def test_errors_are_the_spread_of_the_estimates(name: str) -> None:
+    # Sixty samples of one law: the mean error against the spread, both to 4/sqrt(2 * 60).
+    truth = {
+        "lognormal": lambda rng: np.exp(rng.normal(2.0, 0.8, 4000)),
+        "stretched_exponential": lambda rng: 5.0 * rng.weibull(0.7, 4000),
+        "truncated_power_law": lambda rng: rng.gamma(0.4, 8.0, 12_000),
+    }[name]
+    values: list[list[float]] = []
+    errors: list[list[float]] = []
+    for seed in range(60):
+        sample = truth(np.random.default_rng(seed))
+        sample = sample[sample >= 1.0]
+        fit = fit_tail(sample, discrete=False, x_min=1.0)
+        (found,) = compare_tail(sample, fit, (name,))
+        assert not found.at_boundary
+        values.append(list(found.parameters.values()))
+        errors.append([e for e in found.std_errors.values() if e is not None])
+    spread = np.std(values, axis=0, ddof=1)
+    assert np.mean(errors, axis=0) == pytest.approx(spread, rel=4 / math.sqrt(120))
+
+
+def test_criteria_count_the_parameters() -> None:
+    sample, x_min = SAMPLES["lognormal"]
+    fit = fit_tail(sample, x_min=x_min)
+    for found in compare_tail(sample, fit):
+        d = len(found.parameters)
+        aic = 2 * d - 2 * found.log_likelihood - (2 - 2 * fit.log_likelihood)
+        assert found.aic_difference == pytest.approx(aic, abs=1e-6)
+        bic = (d - 1) * math.log(fit.n_tail) + 2 * (fit.log_likelihood - found.log_likelihood)
+        assert found.bic_difference == pytest.approx(bic, abs=1e-6)
+        assert found.log_likelihood == pytest.approx(log_likelihood(fit, found), abs=1e-6)
+
+
+@pytest.mark.parametrize("x", [1e-3, 0.3, 2.0, 9.0, 25.0])
+def test_chi_square_mixtures_in_closed_form(x: float) -> None:
+    assert chi_square_mixture_sf(x, np.array([1.0])) == pytest.approx(stats.chi2.sf(x, 1), abs=2e-4)
+    for d in (2, 3, 5):
+        exact = stats.chi2.sf(x / 0.7, d)
+        assert chi_square_mixture_sf(x, np.full(d, 0.7)) == pytest.approx(exact, abs=1e-6)
+    # two pairs of weights: a hypoexponential distribution
+    a, b = 2.0, 0.5
+    exact = (a * math.exp(-x / (2 * a)) - b * math.exp(-x / (2 * b))) / (a - b)
+    assert chi_square_mixture_sf(x, np.array([a, a, b, b])) == pytest.approx(exact, abs=1e-6)
+
+
+def test_variance_test_tells_far_models_apart_and_near_ones_not() -> None:
+    # A power law against the exponential is separated by any sample; against a lognormal that
+    # imitates it, n omega^2 stays of the order of its weights.
+    sample = draw_tail(fit_tail([2, 2, 2, 3, 4, 5, 9, 30]), 800, np.random.default_rng(2))
+    fit = fit_tail(sample, x_min=float(sample.min()))
+    found = {c.alternative: c for c in compare_tail(sample, fit)}
+    assert found["exponential"].p_variance is not None
+    assert found["exponential"].p_variance < 1e-3
+    assert found["lognormal"].p_variance is not None
+    assert found["lognormal"].p_variance > 0.01
+
+
+def test_a_tail_with_an_upper_end_is_not_compared() -> None:
+    sample, x_min = SAMPLES["lognormal"]
+    with pytest.raises(DataError, match="without x_max"):
+        compare_tail(sample, fit_tail(sample, x_min=x_min, x_max=200.0))
 
 
 def test_unknown_rival() -> None:

@@ -5,6 +5,7 @@ import math
 import mpmath as mp
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from estimation import kernels
 
@@ -150,44 +151,127 @@ def test_discrete_mle_reports_alpha_beyond_a_thousand() -> None:
     assert kernels.discrete_mle(mean_log, x_min, start)[2] == -1
 
 
+def packed(values: NDArray[np.float64], times: NDArray[np.int64]) -> kernels.Sample:
+    above = np.append(np.cumsum(times[::-1])[::-1], 0).astype(np.int64)
+    return values, np.log(values), above
+
+
+def distance(
+    sample: kernels.Sample, start: int, alpha: float, top: float, discrete: bool, kind: int,
+    limit: float = math.inf, hint: int = -1,
+) -> float:  # fmt: skip
+    law = kernels.law_at(alpha, sample[0][start], top, discrete)
+    stack = np.empty((64, 6))
+    return kernels.ks_distance(sample, start, law, discrete, kind, limit, hint, stack)[0]
+
+
 def brute_ks(
-    values: np.ndarray, times: np.ndarray, x_min: float, alpha: float, discrete: bool
+    sample: NDArray[np.float64], alpha: float, top: float, discrete: bool, kind: int
 ) -> float:
-    sample = np.repeat(values, times)
-    sample = np.sort(sample[sample >= x_min])
-    n = sample.size
+    """The definitions, item by item or number by number; sample sorted, all of the tail."""
+    x_min, n = sample[0], sample.size
     if discrete:
+        whole = np.arange(x_min, sample[-1] + 1)
         with mp.workdps(30):
-            total = mp.zeta(alpha, int(x_min))
-            gaps = [
-                abs(float(1 - mp.zeta(alpha, int(v) + 1) / total) - np.mean(sample <= v))
-                for v in np.unique(sample)
-            ]
-        return max(gaps)
-    cdf = 1 - (sample / x_min) ** (1 - alpha)
-    return float(np.max(np.abs(cdf - np.arange(n) / n)))
+            beyond = mp.zeta(alpha, int(top) + 1) if top < math.inf else mp.mpf(0)
+            total = mp.zeta(alpha, int(x_min)) - beyond
+            mass = [mp.mpf(int(v)) ** -alpha / total for v in whole]
+            cdf = [float(mp.fsum(mass[: i + 1])) for i in range(len(mass))]
+    else:
+        lost = (top / x_min) ** (1 - alpha)
+        whole = np.unique(sample)
+        cdf = (1 - (whole / x_min) ** (1 - alpha)) / (1 - lost)
+    seen = np.array([np.mean(sample <= v) for v in whole])
+    before = np.array([np.mean(sample < v) for v in whole])
+    below = np.concatenate([[0.0], cdf[:-1]]) if discrete else np.asarray(cdf)  # P(X < v)
+    at = np.isin(whole, sample)
+    if kind == kernels.LEFT:
+        return float(np.max(np.abs(before - below)[at]))
+    if kind == kernels.TWO_SIDED:  # the supremum over every whole number, or both sides of a step
+        return float(max(np.max(np.abs(seen - cdf)), np.max(np.abs(before - below))))
+    if discrete:
+        return float(np.max(np.abs(seen - cdf)[at]))
+    each = (1 - (sample / x_min) ** (1 - alpha)) / (1 - lost)
+    return float(np.max(np.abs(each - np.arange(n) / n)))
 
 
+KINDS = pytest.mark.parametrize(
+    "kind", [kernels.CSN, kernels.TWO_SIDED, kernels.LEFT], ids=["csn", "two-sided", "left"]
+)
+
+
+@KINDS
 @pytest.mark.parametrize("discrete", [True, False], ids=["discrete", "continuous"])
+@pytest.mark.parametrize("top", [math.inf, 64.0], ids=["endless", "cut"])
 @pytest.mark.parametrize("alpha", [1.4, 2.5, 5.0], ids=lambda v: f"alpha={v:g}")
-def test_ks_conventions(alpha: float, discrete: bool) -> None:
+def test_ks_conventions(alpha: float, top: float, discrete: bool, kind: int) -> None:
     rng = np.random.default_rng(11)
-    for _ in range(10):
+    for _ in range(6):
         values = np.unique(rng.integers(2, 60, size=12)).astype(float)
         times = rng.integers(1, 9, size=values.size)
-        above = np.cumsum(times[::-1])[::-1].astype(np.int64)
-        ks = kernels.discrete_ks if discrete else kernels.continuous_ks
+        sample = packed(values, times)
         for start in range(values.size):
-            expected = brute_ks(values, times, values[start], alpha, discrete)
-            assert ks(values, above, start, values[start], alpha, math.inf) == pytest.approx(
+            items = np.repeat(values[start:], times[start:])
+            expected = brute_ks(items, alpha, top, discrete, kind)
+            assert distance(sample, start, alpha, top, discrete, kind) == pytest.approx(
                 expected, abs=1e-13
             )
 
 
-def test_abandoned_ks_is_above_its_limit() -> None:
-    values = np.array([1.0, 2.0, 3.0, 50.0])
-    above = np.array([100, 60, 50, 40], dtype=np.int64)
-    for ks in (kernels.discrete_ks, kernels.continuous_ks):
-        full = ks(values, above, 0, 1.0, 2.5, math.inf)
-        assert 0.05 < ks(values, above, 0, 1.0, 2.5, 0.05) <= full
-        assert ks(values, above, 0, 1.0, 2.5, full) == full
+@KINDS
+@pytest.mark.parametrize("discrete", [True, False], ids=["discrete", "continuous"])
+def test_blocks_left_out_never_hold_the_maximum(discrete: bool, kind: int) -> None:
+    # Evaluated at every value (a block of two has no inside) against the search by halves.
+    rng = np.random.default_rng(12)
+    for alpha in (1.3, 2.0, 3.0):
+        values = np.unique(np.floor(3.0 * rng.random(400) ** (-1.0 / 1.1)))
+        times = rng.integers(1, 40, size=values.size)
+        sample = packed(values, times)
+        law = kernels.law_at(alpha, values[0], math.inf, discrete)
+        n = float(times.sum())
+        every = max(
+            kernels.gap_at(sample, n, i, law, discrete, kind)[0] for i in range(values.size)
+        )
+        for hint in (-1, 5, values.size - 1):
+            found = distance(sample, 0, alpha, math.inf, discrete, kind, hint=hint)
+            assert found == every
+
+
+@KINDS
+@pytest.mark.parametrize("discrete", [True, False], ids=["discrete", "continuous"])
+def test_abandoned_ks_is_above_its_limit(discrete: bool, kind: int) -> None:
+    sample = packed(np.array([1.0, 2.0, 3.0, 50.0]), np.array([40, 10, 10, 40]))
+    full = distance(sample, 0, 2.5, math.inf, discrete, kind)
+    assert 0.05 < distance(sample, 0, 2.5, math.inf, discrete, kind, limit=0.05) <= full
+    assert distance(sample, 0, 2.5, math.inf, discrete, kind, limit=full) == full
+
+
+@pytest.mark.parametrize("x_min", [1.0, 30.0], ids=lambda v: f"x_min={v:g}")
+@pytest.mark.parametrize("alpha", [1.2, 2.0, 3.5], ids=lambda v: f"alpha={v:g}")
+def test_cut_tails_solve_their_likelihood_equations(alpha: float, x_min: float) -> None:
+    top = 40.0 * x_min
+    whole = np.arange(x_min, top + 1)
+    weights = whole**-alpha
+    logs = np.log(whole / x_min)
+    mean = float(np.sum(logs * weights) / np.sum(weights))
+    variance = float(np.sum((logs - mean) ** 2 * weights) / np.sum(weights))
+    assert kernels.log_moments(alpha, x_min, top, True) == pytest.approx((mean, variance), rel=1e-9)
+    found, exists = kernels.mle_at(mean, x_min, 0.0, top, True)
+    assert exists
+    assert found == pytest.approx(alpha, rel=1e-9)
+    with mp.workdps(30):
+        norm = mp.quad(lambda y: y**-alpha, [1, 5, 40])
+        mean = float(mp.quad(lambda y: mp.log(y) * y**-alpha, [1, 5, 40]) / norm)
+        square = float(mp.quad(lambda y: mp.log(y) ** 2 * y**-alpha, [1, 5, 40]) / norm)
+    expected = (mean, square - mean**2)
+    assert kernels.log_moments(alpha, x_min, top, False) == pytest.approx(expected, rel=1e-10)
+    found, exists = kernels.mle_at(mean, x_min, 0.0, top, False)
+    assert exists
+    assert found == pytest.approx(alpha, rel=1e-12)
+
+
+def test_a_cut_tail_that_falls_too_slowly_has_no_alpha() -> None:
+    # A mean log of half the reach is alpha = 1: at or above it nothing fits.
+    reach = math.log(40.0)
+    assert not kernels.mle_at(0.5 * reach, 1.0, 0.0, 40.0, False)[1]
+    assert not kernels.mle_at(0.6 * reach, 10.0, 0.0, 400.0, True)[1]

@@ -5,6 +5,7 @@ import json
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -12,8 +13,9 @@ import pytest
 from scipy import stats
 
 from estimation import results
-from estimation.alternatives import Comparison, compare_tail
+from estimation.alternatives import Comparison, Support, compare_tail
 from estimation.attachment import EntryFit, SimonFit, YuleFit, fit_entry, fit_simon, fit_yule
+from estimation.bootstrap import GoodnessOfFit, TailBootstrap, bootstrap_tail, goodness_of_fit
 from estimation.concentration import Concentration, measure_concentration
 from estimation.counts import Counts
 from estimation.demand import DemandFit, fit_demand
@@ -28,7 +30,25 @@ from estimation.growth import (
 )
 from estimation.recovery import Replicated
 from estimation.results import Estimate, FitResult, decode, encode, from_dict, to_dict
-from estimation.tails import GoodnessOfFit, TailFit, fit_tail, goodness_of_fit
+from estimation.tail_index import (
+    IndexFit,
+    IndexPath,
+    IndexTest,
+    KChoice,
+    LognormalPath,
+    choose_k,
+    fit_hill,
+    index_path,
+    pareto_lognormal_path,
+    zipf_lm_test,
+)
+from estimation.tails import TailFit, TailPath, fit_tail, tail_path
+from estimation.whole_sample import (
+    WholeSampleComparison,
+    WholeSampleFit,
+    WholeSampleVuong,
+    compare_whole_sample,
+)
 from estimation.zipf import ZipfFit, fit_zipf
 from simulation.attachment import YuleParams, simulate_yule
 
@@ -57,9 +77,29 @@ def population() -> PopulationGrowthFit:
     return fit_population_growth(before, after, years=2.0)
 
 
+FRECHET = np.random.default_rng(4).exponential(size=3000) ** -1.0
+
+
+@cache
+def whole_sample() -> WholeSampleComparison:
+    models = ("negative_binomial", "discretised_lognormal")
+    return compare_whole_sample([0, 0, *SAMPLE], models=models)
+
+
 MAKERS: dict[type, Callable[[], Any]] = {
     TailFit: lambda: fit_tail(SAMPLE),
     GoodnessOfFit: lambda: goodness_of_fit(SAMPLE, fit_tail(SAMPLE), n_replications=5),
+    TailPath: lambda: tail_path(SAMPLE, fit_tail(SAMPLE)),
+    TailBootstrap: lambda: bootstrap_tail(SAMPLE, fit_tail(SAMPLE), n_replications=20),
+    IndexFit: lambda: fit_hill(SAMPLE, k=6),
+    IndexPath: lambda: index_path(SAMPLE, discrete=True),
+    IndexTest: lambda: zipf_lm_test(SAMPLE, k=6, discrete=True),
+    KChoice: lambda: choose_k(FRECHET, discrete=False, n_replications=40),
+    LognormalPath: lambda: pareto_lognormal_path(SAMPLE, discrete=True),
+    WholeSampleFit: lambda: whole_sample().best,
+    WholeSampleVuong: lambda: whole_sample().tests[0],
+    WholeSampleComparison: lambda: whole_sample(),
+    Support: lambda: Support(level="none", reason="rejected"),
     ZipfFit: lambda: fit_zipf(SAMPLE, k=6, design_effect=2.0),
     Comparison: lambda: compare_tail(SAMPLE, fit_tail(SAMPLE), ("truncated_power_law",))[0],
     SimonFit: lambda: fit_simon(SAMPLE),

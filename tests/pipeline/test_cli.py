@@ -100,6 +100,113 @@ class TestFormats:
         assert answer["std_error"] == pytest.approx(-answer["slope"] * (2 / 8) ** 0.5)
 
 
+class TestFits:
+    """Every option reaches its estimator: the answer is that of the function itself."""
+
+    @pytest.fixture
+    def table(self, tmp_path: Path) -> tuple[Path, pl.DataFrame]:
+        rng = np.random.default_rng(3)
+        sizes = np.floor((1 - rng.random(1200)) ** (-1 / 1.3)).astype(np.int64)
+        frame = pl.DataFrame({"size": sizes, "owner": [f"o{i % 90}" for i in range(1200)]})
+        path = tmp_path / "models.parquet"
+        frame.write_parquet(path)
+        return path, frame
+
+    def test_tail_with_every_option(self, table: tuple[Path, pl.DataFrame]) -> None:
+        from estimation.bootstrap import bootstrap_tail, goodness_of_fit
+        from estimation.tails import fit_tail
+
+        path, frame = table
+        answer = json.loads(
+            baimo(
+                "fit", "tail", path, "--column", "size", "--clusters", "owner", "--x-max", 500,
+                "--n-tail-min", 40, "--ks", "two-sided", "--p-value", 80, "--bootstrap", 60,
+                "--seed", 5, "--json",
+            ).stdout
+        )  # fmt: skip
+        sizes, owners = frame["size"].to_numpy(), frame["owner"].to_numpy()
+        options = {"x_max": 500, "n_tail_min": 40, "ks": "two-sided"}
+        fit = fit_tail(sizes, clusters=owners, **options)  # type: ignore[arg-type]
+        assert answer["alpha"] == fit.alpha
+        assert answer["alpha_interval"] == list(fit.profile_interval())
+        assert answer["design_effect"] == fit.design_effect
+        assert answer["n_clusters"] == fit.n_clusters
+        p = goodness_of_fit(sizes, fit, n_replications=80, seed=5)
+        assert answer["p_value"] == p.p_value
+        resampled = bootstrap_tail(sizes, fit, clusters=owners, n_replications=60, seed=5)
+        interval = resampled.conf_int()["x_min"]
+        assert interval is not None
+        assert answer["x_min_bootstrap_interval"] == list(interval)
+
+    def test_a_frequency_table(self, table: tuple[Path, pl.DataFrame], tmp_path: Path) -> None:
+        path, frame = table
+        counted = tmp_path / "counted.csv"
+        frame.group_by("size").len("times").write_csv(counted)
+        plain = baimo("fit", "tail", path, "--column", "size", "--json")
+        weighed = baimo("fit", "tail", counted, "--weights", "times", "--json")
+        assert json.loads(plain.stdout) == json.loads(weighed.stdout)
+
+    def test_index(self, table: tuple[Path, pl.DataFrame]) -> None:
+        from estimation.tail_index import fit_hill, fit_moment
+
+        path, frame = table
+        sizes = frame["size"].to_numpy()
+        answer = json.loads(
+            baimo("fit", "index", path, "--column", "size", "--top", 100, "--json").stdout
+        )
+        assert answer["estimators"]["Hill"]["zeta"] == fit_hill(sizes, k=100).zeta
+        assert answer["estimators"]["moment"]["zeta"] == fit_moment(sizes, k=100).zeta
+        assert 0 <= answer["tests"]["Zipf, zeta = 1 (Urzua)"]["p"] <= 1
+        shown = baimo("fit", "index", path, "--column", "size", "--top", 100)
+        assert shown.exit_code == 0
+        for name in ("Hill, bias-corrected", "Pickands", "Pareto against lognormal"):
+            assert name in shown.stdout
+
+    def test_compare(self, table: tuple[Path, pl.DataFrame]) -> None:
+        from estimation.alternatives import compare_tail
+        from estimation.tails import fit_tail
+
+        path, frame = table
+        command = ("fit", "compare", path, "--column", "size", "--p-value", 60)
+        answer = json.loads(baimo(*command, "--tail-only", "--json").stdout)
+        sizes = frame["size"].to_numpy()
+        for found in compare_tail(sizes, fit_tail(sizes)):
+            rival = answer["rivals"][found.alternative]
+            assert rival["log_likelihood_ratio"] == found.log_likelihood_ratio
+            assert rival["std_errors"] == found.std_errors
+        assert answer["support"]["level"] in ("none", "weak", "moderate", "good", "with cut-off")
+        shown = baimo(*command)
+        assert shown.exit_code == 0
+        assert "stretched exponential" in shown.stdout
+        assert "lowest BIC" in shown.stdout
+        assert max(map(len, shown.stdout.splitlines())) < 140
+
+    def test_clusters_and_weights_exclude_each_other(
+        self, table: tuple[Path, pl.DataFrame]
+    ) -> None:
+        path, _ = table
+        line = refused(
+            baimo(
+                "fit", "tail", path, "--column", "size", "--weights", "size", "--clusters", "owner"
+            )
+        )
+        assert "no clusters" in line
+
+    def test_missing_labels(self, table: tuple[Path, pl.DataFrame], tmp_path: Path) -> None:
+        _, frame = table
+        path = tmp_path / "gaps.parquet"
+        owner = pl.when(pl.int_range(pl.len()) == 3).then(None).otherwise("owner")
+        frame.with_columns(owner=owner).write_parquet(path)
+        line = refused(baimo("fit", "tail", path, "--column", "size", "--clusters", "owner"))
+        assert "1 of 1200 labels" in line
+
+    def test_zipf_takes_one_cut_off(self, table: tuple[Path, pl.DataFrame]) -> None:
+        path, _ = table
+        for options in ((), ("--top", 50, "--share", 0.1)):
+            line = refused(baimo("fit", "zipf", path, "--column", "size", *options))
+            assert "--top K or --share S" in line
+
+
 class TestRefusals:
     @pytest.mark.parametrize(
         ("content", "message"),

@@ -13,7 +13,8 @@ import pytest
 from numpy.typing import NDArray
 from scipy import stats
 
-from estimation.alternatives import Comparison, compare_tail
+from estimation.alternatives import Comparison, compare_tail, judge_support
+from estimation.bootstrap import goodness_of_fit
 from estimation.tails import TailFit, fit_tail
 
 Recording = Callable[[str], Path]
@@ -128,6 +129,26 @@ def test_lognormal_of_words_sits_at_its_boundary(recording: Recording) -> None:
     found = compared(recording("tails/words.txt"), True)["lognormal"]
     assert found.at_boundary
     assert found.verdict == "cannot tell"
+    # Near 0, and by the variance test not to be told from the power law.
+    assert abs(found.log_likelihood_ratio) < 0.2
+    assert found.p_variance is not None
+    assert found.p_variance > 0.05
+    assert found.std_errors == {"mu": None, "sigma": None}
+
+
+@pytest.mark.parametrize(
+    ("name", "discrete", "level"),
+    [("words", True, "good"), ("terrorism", True, "moderate"), ("cities", False, "moderate")],
+)
+def test_support_in_the_words_of_the_table(
+    name: str, discrete: bool, level: str, recording: Recording
+) -> None:
+    # CSN, Tables 6.2 and 6.3, last column.
+    path = recording(f"tails/{name}.txt")
+    fit = fitted(path, discrete)
+    goodness = goodness_of_fit(load(path), fit, n_replications=300)
+    found = judge_support(fit, goodness, list(compared(path, discrete).values()))
+    assert found.level == level
 
 
 def test_lognormal_of_cities(recording: Recording) -> None:

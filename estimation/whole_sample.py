@@ -1,0 +1,498 @@
+"""Models of the whole sample: every item, zeros included, by maximum likelihood.
+
+A tail index describes the few largest items; half of all downloads on the Hub are zero. These
+models put a probability on every count, so that body, zeros and tail are judged together:
+(zero-inflated) negative binomial and Poisson-lognormal, and a lognormal or double Pareto-lognormal
+size rounded to whole numbers, P(x) = F(x + 1/2) - F(x - 1/2). Sizes that are not counts get the
+last two as densities over the positive values. The formulas stand in `count_densities`.
+
+The likelihood is maximised on the log scale of positive parameters and the logit scale of shares,
+from several starts, then by Newton steps; the standard error is the delta method on the observed
+information (fourth-order differences over a tenth of a standard error), the interval the image of
+the one on the log or logit scale. A parameter whose limit (no dispersion, no extra zeros, no
+Pareto tail) is no worse than any value inside is reported at that limit, without an error.
+
+Coverage of the 95 % intervals, 2,000 samples each, n = 200 / 2,000. Negative binomial, mean and
+dispersion: (5, 2) .949 .952 / .953 .952; (100, 15) .944 .953 / .943 .949. Poisson-lognormal, mu
+and sigma: (0, 2) .947 .950 / .944 .948; (-3, 3), where 77 % are zero, .937 .945 / .955 .950. A
+plain value +- 1.96 errors covers the mean of (100, 15) in .915 of the samples of 200.
+"""
+
+from __future__ import annotations
+
+import math
+import warnings
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy import optimize, stats
+
+from estimation.count_densities import MODELS, Model, Vector
+from estimation.counts import LARGEST_EXACT, Counts, Floats, as_counts
+from estimation.errors import ConvergenceError, ConvergenceWarning, DataError
+from estimation.results import Estimate, FitResult, registered
+
+COUNT_MODELS = tuple(name for name, model in MODELS.items() if model.discrete)
+SIZE_MODELS = tuple(name for name, model in MODELS.items() if not model.discrete)
+_COUNT_CLASSES = ((0, "0"), (1, "1"), (9, "2-9"), (99, "10-99"), (999, "100-999"))
+_Z95 = 1.959964
+_SAME = 1e-5  # a log-likelihood gain that no data could show
+_DOUBTFUL, _FAILED = 1e-6, 0.1  # remaining gain of a Newton step, in log-likelihood
+
+
+@registered
+@dataclass(frozen=True, eq=False, kw_only=True)
+class WholeSampleFit(FitResult):
+    """One model of the whole sample.
+
+    Parameters
+    ----------
+    model
+        A name from `COUNT_MODELS` or `SIZE_MODELS`.
+    parameters, std_errors, intervals
+        By parameter; error and 95 % interval None where unknown (at a boundary).
+    log_likelihood, aic, bic
+        Of all items used.
+    observed_zeros, expected_zeros
+        Share of zeros in the data and under the model; the latter None for sizes, whose zeros
+        are left out.
+    tail_exponent
+        zeta of P(X > x) ~ x^-zeta; None for a model, or a fit, without a power tail.
+    at_boundary
+        Some parameter lies at its limit or at the edge of the search; `notes` says which.
+    classes, observed_shares, expected_shares
+        Size classes with the share of the items used in each, seen and expected.
+    ks_distance
+        Largest gap between the two distribution functions.
+    """
+
+    model: str
+    parameters: dict[str, float]
+    std_errors: dict[str, float | None]
+    intervals: dict[str, tuple[float, float] | None]
+    log_likelihood: float
+    aic: float
+    bic: float
+    observed_zeros: float
+    expected_zeros: float | None
+    tail_exponent: float | None
+    at_boundary: bool
+    classes: tuple[str, ...]
+    observed_shares: tuple[float, ...]
+    expected_shares: tuple[float, ...]
+    ks_distance: float
+    title: ClassVar[str] = "Model of the whole sample"
+
+    def estimates(self) -> dict[str, Estimate]:
+        """Return the parameters, then the share of zeros under the model."""
+        out = {
+            name: Estimate(value=v, std_error=self.std_errors[name], interval=self.intervals[name])
+            for name, v in self.parameters.items()
+        }
+        if self.expected_zeros is not None:
+            out["expected_zeros"] = Estimate(value=self.expected_zeros)
+        return out
+
+    def log_probability(self, x: ArrayLike) -> Floats:
+        """Return the log pmf of counts, or the log density of positive sizes."""
+        return MODELS[self.model].log_probability(self._inside(), np.asarray(x, dtype=float))
+
+    def cdf(self, x: ArrayLike) -> Floats:
+        """Return P(X <= x), at whole x for counts."""
+        return MODELS[self.model].cdf(self._inside(), np.asarray(x, dtype=float))
+
+    def _inside(self) -> Vector:
+        """Return the parameters, limits replaced by the numbers that stand for them."""
+        table = MODELS[self.model].parameters
+        return tuple(p.natural(p.working(self.parameters[p.name])) for p in table)
+
+
+@registered
+@dataclass(frozen=True, eq=False, kw_only=True)
+class WholeSampleVuong:
+    """The model with the lowest BIC against one rival.
+
+    Parameters
+    ----------
+    best, rival
+        Their names.
+    log_likelihood_ratio
+        Log-likelihood of the best less that of the rival.
+    vuong, p_value
+        Vuong's statistic and two-sided normal p; None when nothing separates the two item by
+        item, or when one contains the other.
+    p_nested
+        When one contains the other: p of "the smaller one suffices". Extra zeros: half
+        chi-square with one degree, pi = 0 being a boundary. Pareto tails on a lognormal:
+        chi-square with two degrees, an upper bound (the information is singular there).
+    """
+
+    best: str
+    rival: str
+    log_likelihood_ratio: float
+    vuong: float | None
+    p_value: float | None
+    p_nested: float | None
+
+    @property
+    def verdict(self) -> str:
+        """Name the model that the data prefer at the 5 % level."""
+        if self.p_nested is not None:
+            smaller, larger = sorted((self.best, self.rival), key=lambda m: MODELS[m].size)
+            return larger if self.p_nested < 0.05 else f"{smaller} suffices"
+        if self.p_value is None or self.p_value >= 0.05:
+            return "cannot tell"
+        return self.best if self.log_likelihood_ratio > 0 else self.rival
+
+
+@registered
+@dataclass(frozen=True, eq=False, kw_only=True)
+class WholeSampleComparison:
+    """Models of one sample, lowest BIC first, with tests of the first against each other."""
+
+    fits: tuple[WholeSampleFit, ...]
+    tests: tuple[WholeSampleVuong, ...]
+
+    @property
+    def best(self) -> WholeSampleFit:
+        """The fit with the lowest BIC."""
+        return self.fits[0]
+
+    def summary(self) -> str:
+        """Return a table for a terminal: fit, zeros, tail, and shares by size class."""
+        head = f"{'model':<37}{'BIC - best':>12}{'KS':>8}{'zeros':>8}{'tail':>8}  verdict"
+        verdicts = {t.rival: t.verdict for t in self.tests}
+        lines = [head]
+        for fit in self.fits:
+            zeros = "-" if fit.expected_zeros is None else f"{fit.expected_zeros:.4f}"
+            tail = "-" if fit.tail_exponent is None else f"{fit.tail_exponent:.3f}"
+            lines.append(
+                f"{fit.model:<37}{fit.bic - self.best.bic:>12,.1f}{fit.ks_distance:>8.4f}"
+                f"{zeros:>8}{tail:>8}  {verdicts.get(fit.model, 'lowest BIC')}"
+                f"{'' if fit.converged else ' (did not converge)'}"
+            )
+        lines.append(f"{'share of items in':<37}" + "".join(f"{c:>16}" for c in self.best.classes))
+        rows = [("observed", self.best.observed_shares)]
+        rows += [(fit.model, fit.expected_shares) for fit in self.fits]
+        lines += [f"{name:<37}" + "".join(f"{s:>16.5f}" for s in shares) for name, shares in rows]
+        return "\n".join(lines)
+
+
+def fit_whole_sample(
+    data: Counts | ArrayLike, model: str, *, discrete: bool = True
+) -> WholeSampleFit:
+    """Fit one model to all items.
+
+    Parameters
+    ----------
+    data
+        One element per item, zeros included, or Counts.
+    model
+        A name from `COUNT_MODELS`, or from `SIZE_MODELS` with `discrete=False`.
+    discrete
+        Counts (True) or sizes, of which only the positive ones are used.
+
+    Raises
+    ------
+    DataError
+        Unknown model; values that are not counts; all zero or all equal.
+    ConvergenceError
+        No start led to an optimum; `last` holds the best point reached.
+    """
+    return _fit(model, *_prepare(data, discrete, (model,)))
+
+
+def compare_whole_sample(
+    data: Counts | ArrayLike, *, discrete: bool = True, models: tuple[str, ...] | None = None
+) -> WholeSampleComparison:
+    """Fit `models` (default: all of the kind) and test the lowest BIC against each other one."""
+    names = models if models is not None else COUNT_MODELS if discrete else SIZE_MODELS
+    used, whole = _prepare(data, discrete, names)
+    fits = sorted((_fit(name, used, whole) for name in dict.fromkeys(names)), key=lambda f: f.bic)
+    tests = tuple(_vuong(used, fits[0], rival) for rival in fits[1:])
+    return WholeSampleComparison(fits=tuple(fits), tests=tests)
+
+
+def _prepare(
+    data: Counts | ArrayLike, discrete: bool, models: tuple[str, ...]
+) -> tuple[Counts, Counts]:
+    """Return the items used and all items; refuse what cannot be fitted."""
+    known = COUNT_MODELS if discrete else SIZE_MODELS
+    if not models or not set(models) <= set(known):
+        raise DataError(f"unknown model in {models} for discrete={discrete}; choose from {known}")
+    whole = as_counts(data)
+    largest = float(whole.values[-1])
+    if largest == 0.0:
+        raise DataError("all values are zero: there is no model to fit; check the column")
+    if discrete and largest > LARGEST_EXACT:
+        raise DataError(f"a count of {largest:g} is beyond 2^53 and inexact; rescale the data")
+    if discrete and not whole.is_integer:
+        raise DataError("some values are not whole numbers; round them or pass discrete=False")
+    used = whole if discrete else whole.positive()
+    if used.n_unique == 1:
+        raise DataError(f"all values used are equal to {largest:g}; give a sample that varies")
+    return used, whole
+
+
+Flags = NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class _Optimum:
+    theta: Floats
+    free: Flags
+    log_likelihood: float
+    gain: float  # what one more Newton step promises
+    covariance: Floats | None  # of the free ones; None where the information is singular
+
+
+class _Likelihood:
+    """The log-likelihood of one model on one sample, in working parameters."""
+
+    def __init__(self, model: Model, c: Counts) -> None:
+        self.model, self.c = model, c
+        self.low, self.high = np.array([(p.low, p.high) for p in model.parameters]).T
+        # Near a limit a log or logit is vague and the parameter is not; elsewhere vague is vague.
+        limited = [p.at_low is not None or p.at_high is not None for p in model.parameters]
+        self.vague = np.array([p.scale == "log" for p in model.parameters]) & ~np.array(limited)
+
+    def logs(self, theta: Floats) -> Floats:
+        p = tuple(q.natural(float(t)) for q, t in zip(self.model.parameters, theta, strict=True))
+        with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+            return self.model.log_probability(p, self.c.values)
+
+    def climb(self, start: Floats, free: Flags) -> Floats:
+        """Return where BFGS on the mean log-likelihood ends, the ends of the ranges as walls."""
+        theta = start.copy()
+
+        def cost(t: Floats) -> float:
+            theta[free] = np.clip(t, self.low[free], self.high[free])
+            value = -self.c.sum(self.logs(theta)) / self.c.n_obs
+            return value if math.isfinite(value) else 1e10
+
+        cost(optimize.minimize(cost, start[free], method="BFGS", options={"gtol": 1e-6}).x)
+        return theta
+
+    def gain(self, theta: Floats, base: Floats) -> float:
+        """Return the log-likelihood less that of `base`, value by value: no digits lost."""
+        value = self.c.sum(self.logs(theta) - base)
+        return value if math.isfinite(value) else -1e300
+
+    def differences(self, theta: Floats, free: Flags, h: Floats) -> tuple[Floats, Floats]:
+        """Return gradient and information of the free parameters by central differences."""
+        base, index = self.logs(theta), np.flatnonzero(free)
+        d = index.size
+        moves = np.zeros((d, theta.size))
+        moves[np.arange(d), index] = h
+
+        def at(move: Floats) -> float:
+            return self.gain(theta + move, base)
+
+        gradient, information = np.empty(d), np.empty((d, d))
+        for i in range(d):
+            up, down, up2, down2 = (at(f * moves[i]) for f in (1.0, -1.0, 2.0, -2.0))
+            gradient[i] = (8.0 * (up - down) - (up2 - down2)) / (12.0 * h[i])
+            information[i, i] = ((up2 + down2) - 16.0 * (up + down)) / (12.0 * h[i] ** 2)
+            for j in range(i):
+                mixed = at(moves[i] + moves[j]) + at(-moves[i] - moves[j])
+                mixed -= at(moves[i] - moves[j]) + at(moves[j] - moves[i])
+                information[i, j] = information[j, i] = -mixed / (4.0 * h[i] * h[j])
+        return gradient, information
+
+    def steps(self, theta: Floats, free: Flags, h: Floats) -> Floats:
+        """Return a tenth of the standard error of each free parameter, the others held."""
+        base, out = self.logs(theta), h.copy()
+        for place, i in enumerate(np.flatnonzero(free)):
+            move = np.zeros_like(theta)
+            move[i] = h[place]
+            bend = -(self.gain(theta + move, base) + self.gain(theta - move, base))
+            out[place] = h[place] * min(max(0.1 / math.sqrt(max(bend, 1e-12)), 1e-3), 100.0)
+        return np.clip(out, 1e-6, 0.1)
+
+    def polish(self, theta: Floats, free: Flags) -> _Optimum:
+        """Newton steps to the top, then the information there to fourth order."""
+        h = self.steps(theta, free, np.full(int(free.sum()), 1e-3))
+        for _ in range(50):
+            h = self.steps(theta, free, h)
+            gradient, information = self.differences(theta, free, h)
+            values, vectors = np.linalg.eigh(information)
+            step = vectors @ ((vectors.T @ gradient) / np.maximum(np.abs(values), 1e-8))
+            if 0.5 * float(gradient @ step) < 1e-10:
+                break
+            step *= min(1.0, 2.0 / float(np.max(np.abs(step))))
+            base, moved = self.logs(theta), theta.copy()
+            for _ in range(14):
+                moved[free] = np.clip(theta[free] + step, self.low[free], self.high[free])
+                if self.gain(moved, base) > 0.0:
+                    break
+                step /= 2.0
+            else:
+                break
+            theta = moved
+        h = self.steps(theta, free, h)
+        gradient, fine = self.differences(theta, free, h)
+        information = (4.0 * fine - self.differences(theta, free, 2.0 * h)[1]) / 3.0
+        total, left = self.c.sum(self.logs(theta)), math.inf
+        covariance: Floats | None = None
+        scale = np.sqrt(np.abs(np.diag(information))) + 1e-300
+        if np.linalg.eigvalsh(information / np.outer(scale, scale))[0] > 1e-8:
+            covariance = np.asarray(np.linalg.inv(information), dtype=np.float64)
+            left = 0.5 * float(gradient @ covariance @ gradient)
+            if np.any(np.diag(covariance)[self.vague[free]] > 100.0):  # a factor of e^10
+                covariance = None
+        return _Optimum(theta, free, total, left, covariance)
+
+    def maximise(self) -> _Optimum:
+        """Search from all starts, then try the model inside and limits the data leave open."""
+        free = np.ones(self.model.size, dtype=bool)
+        reached = []
+        for start in self.model.starts(self.c):
+            pairs = zip(self.model.parameters, start, strict=True)
+            theta = self.climb(np.array([p.working(v) for p, v in pairs]), free)
+            reached.append((self.c.sum(self.logs(theta)), theta))
+        value, theta = max(reached, key=lambda end: end[0] if math.isfinite(end[0]) else -math.inf)
+        if not math.isfinite(value):
+            says = "the likelihood is zero at every start; check the data for extreme values"
+            raise ConvergenceError(says, _named(self.model, theta))
+        best = self.polish(theta, free)
+        if self.model.nested is not None:
+            inner = _Likelihood(MODELS[self.model.nested], self.c).maximise()
+            more = self.model.parameters[inner.theta.size :]
+            ends = [p.high if p.at_low is None else p.low for p in more]
+            inside = np.concatenate([inner.free, np.zeros(len(more), dtype=bool)])
+            there = self.polish(np.concatenate([inner.theta, ends]), inside)
+            best = max(best, there, key=lambda o: o.log_likelihood + _SAME * (o is there))
+        while (at_limit := self.at_some_limit(best)) is not None:
+            best = at_limit
+        return best
+
+    def at_some_limit(self, best: _Optimum) -> _Optimum | None:
+        """Return the optimum with one more parameter at a limit, if that costs nothing."""
+        for place, i in enumerate(np.flatnonzero(best.free)):
+            if best.covariance is not None and best.covariance[place, place] < 0.25:
+                continue
+            p = self.model.parameters[i]
+            for end in [p.low] * (p.at_low is not None) + [p.high] * (p.at_high is not None):
+                free, theta = best.free.copy(), best.theta.copy()
+                free[i], theta[i] = False, end
+                there = self.polish(self.climb(theta, free), free)
+                if there.log_likelihood >= best.log_likelihood - _SAME:
+                    return there
+        return None
+
+
+def _named(model: Model, theta: Floats) -> dict[str, float]:
+    return {p.name: p.reported(float(t)) for p, t in zip(model.parameters, theta, strict=True)}
+
+
+def _fit(name: str, used: Counts, whole: Counts) -> WholeSampleFit:
+    model = MODELS[name]
+    best = _Likelihood(model, used).maximise()
+    parameters = _named(model, best.theta)
+    errors: dict[str, float | None] = dict.fromkeys(parameters)
+    intervals: dict[str, tuple[float, float] | None] = dict.fromkeys(parameters)
+    notes, doubts = [], []
+    for i, (p, t) in enumerate(zip(model.parameters, best.theta.tolist(), strict=True)):
+        if not best.free[i]:
+            notes.append(f"{p.name} is at its limit {parameters[p.name]:g}: its error is unknown")
+        elif not p.low + 1e-3 < t < p.high - 1e-3:
+            doubts.append(f"{p.name} ran to the edge of the search")
+        elif best.covariance is not None:
+            place = int(best.free[:i].sum())
+            half = _Z95 * math.sqrt(best.covariance[place, place])
+            errors[p.name], value = half / _Z95 * p.slope(t), p.natural(t)
+            low, high = p.reported(t - half), p.reported(t + half)
+            if half > 2.0 and p.at_low is not None:  # the log scale says nothing near a limit of 0
+                low, high = max(value - half * p.slope(t), p.at_low), value + half * p.slope(t)
+            intervals[p.name] = (low, high)
+    if best.free.sum() < model.size - 2:
+        doubts.append("all spread is at its limit: the data do not identify it")
+    if best.covariance is None:
+        doubts.append("the information is singular: the data do not identify all parameters")
+    elif best.gain > _FAILED:
+        says = f"{name}: the search stopped {best.gain:.3g} below the top; try a simpler model"
+        raise ConvergenceError(says, parameters)
+    elif best.gain > _DOUBTFUL:
+        doubts.append(f"the search stopped {best.gain:.1g} below the top")
+    if doubts:
+        warnings.warn(f"{name}: {'; '.join(doubts)}", ConvergenceWarning, stacklevel=3)
+    k, n, zeros, alpha = model.size, used.n_obs, whole.n_zero / whole.n_obs, parameters.get("alpha")
+    if whole.n_obs > n:
+        notes.append(f"{whole.n_zero:,} zeros ({zeros:.1%}) are left out: a density has none")
+    p_hat = tuple(q.natural(float(t)) for q, t in zip(model.parameters, best.theta, strict=True))
+    classes, seen, predicted = _shares(model, p_hat, used)
+    return WholeSampleFit(
+        n_obs=whole.n_obs,
+        n_used=n,
+        converged=not doubts,
+        notes=(*doubts, *notes),
+        model=name,
+        parameters=parameters,
+        std_errors=errors,
+        intervals=intervals,
+        log_likelihood=best.log_likelihood,
+        aic=2.0 * (k - best.log_likelihood),
+        bic=k * math.log(n) - 2.0 * best.log_likelihood,
+        observed_zeros=zeros,
+        expected_zeros=predicted[0] if model.discrete else None,
+        tail_exponent=None if alpha == math.inf else alpha,
+        at_boundary=not bool(best.free.all()) or any("edge" in d for d in doubts),
+        classes=classes,
+        observed_shares=seen,
+        expected_shares=predicted,
+        ks_distance=_ks(model, p_hat, used),
+    )
+
+
+def _shares(model: Model, p: Vector, c: Counts) -> tuple[tuple[str, ...], Vector, Vector]:
+    """Return size classes with observed and expected shares; decades for sizes."""
+    if model.discrete:
+        edges = np.array([cut for cut, _ in _COUNT_CLASSES], dtype=float)
+        classes = (*(name for _, name in _COUNT_CLASSES), f">= {edges[-1] + 1:g}")
+    else:
+        first, last = (math.floor(math.log10(c.quantile(q))) for q in (0.02, 0.98))
+        powers = range(first + 1, max(last, first + 1) + 1)
+        edges = 10.0 ** np.array(powers)
+        classes = (*(f"<= 1e{k}" for k in powers), f"> 1e{powers[-1]}")
+    upto = np.concatenate([[0], np.cumsum(c.multiplicities)])
+    seen = upto[np.searchsorted(c.values, edges, side="right")] / c.n_obs
+    both = (np.diff(f, prepend=0.0, append=1.0).tolist() for f in (seen, model.cdf(p, edges)))
+    return classes, tuple(next(both)), tuple(next(both))
+
+
+def _ks(model: Model, p: Vector, c: Counts) -> float:
+    """Return the largest |F - ECDF|, also just below each value, where the ECDF is one lower."""
+    upto = np.cumsum(c.multiplicities) / c.n_obs
+    before = np.concatenate([[0.0], upto[:-1]])
+    below = np.maximum(c.values - 1.0, 0.0) if model.discrete else c.values
+    gap = np.abs(model.cdf(p, below) - before)
+    if model.discrete and c.values[0] == 0.0:
+        gap[0] = 0.0
+    return float(max(gap.max(), np.abs(model.cdf(p, c.values) - upto).max()))
+
+
+def _vuong(c: Counts, best: WholeSampleFit, rival: WholeSampleFit) -> WholeSampleVuong:
+    ratio = best.log_likelihood - rival.log_likelihood
+    vuong = p_value = p_nested = None
+    ours, theirs = MODELS[best.model], MODELS[rival.model]
+    if rival.model == ours.nested or best.model == theirs.nested:
+        gained = 2.0 * (ratio if ours.size > theirs.size else -ratio)
+        extra = abs(ours.size - theirs.size)
+        p_nested = float(stats.chi2.sf(gained, extra)) / (2.0 if extra == 1 else 1.0)
+        p_nested = p_nested if gained > 2.0 * _SAME else 1.0
+    else:
+        gaps = best.log_probability(c.values) - rival.log_probability(c.values)
+        variance = c.sum((gaps - ratio / c.n_obs) ** 2) / c.n_obs
+        if variance > 1e-12:
+            vuong = ratio / math.sqrt(c.n_obs * variance)
+            p_value = float(2.0 * stats.norm.sf(abs(vuong)))
+    return WholeSampleVuong(
+        best=best.model,
+        rival=rival.model,
+        log_likelihood_ratio=ratio,
+        vuong=vuong,
+        p_value=p_value,
+        p_nested=p_nested,
+    )
