@@ -11,7 +11,7 @@ The KS convention decides the answer on tied data:
 - "csn" (their programs, the default): for counts |P(X <= x) - ECDF(x)| at the distinct values;
   for sizes per item, i/n with i from 0, ties not collapsed;
 - "two-sided": the supremum over the distinct values and their left limits;
-- "left": left limits at the distinct values only.
+- "left": left limits at the distinct values only (what plfit and igraph do with counts).
 
 With x_max the tail ends there: the law is normalised on [x_min, x_max] and larger items are
 left out.
@@ -379,7 +379,7 @@ def tail_ccdf(fit: TailFit, x: ArrayLike) -> Floats:
         points = np.ceil(points)
     law = kernels.law_at(fit.alpha, fit.x_min, fit.top, fit.discrete)
     values: Floats = kernels.ccdf(points, law, fit.discrete)
-    return values
+    return np.maximum(values, 0.0)  # beyond x_max
 
 
 def draw_tail(fit: TailFit, size: int, rng: np.random.Generator) -> Floats:

@@ -1,6 +1,6 @@
 """Benchmark of the tail engine against its peers, in one run on one machine.
 
-    uv run --group peers python tests/benchmarks/tail_engine.py [--pictures FOLDER] [--quick]
+    uv run python tests/benchmarks/tail_engine.py [--pictures FOLDER] [--quick]
 
 Times are medians over several runs, shown beside one read of the raw array and the peer's time.
 Where a peer would not finish, its time is extrapolated and marked.

@@ -101,9 +101,11 @@ def solve_alpha(mean_log: float, x_min: float, guess: float) -> float:
         )
 
 
-@pytest.mark.parametrize("x_min", [1.0, 2.0, 7.0, 12.0, 100.0, 1e5], ids=lambda v: f"x_min={v:g}")
 @pytest.mark.parametrize(
-    "alpha", [1.1, 1.5, 2.0, 2.5, 3.5, 6.0, 15.0], ids=lambda v: f"alpha={v:g}"
+    "x_min", [1.0, 2.0, 7.0, 12.0, 100.0, 1e5, 1e9], ids=lambda v: f"x_min={v:g}"
+)
+@pytest.mark.parametrize(
+    "alpha", [1.05, 1.1, 1.5, 2.0, 2.5, 3.5, 6.0, 15.0, 20.0], ids=lambda v: f"alpha={v:g}"
 )
 def test_discrete_mle_solves_the_likelihood_equation(alpha: float, x_min: float) -> None:
     z, d1, d2 = scaled_hurwitz(alpha, x_min, x_min)
