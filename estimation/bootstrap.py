@@ -7,6 +7,14 @@ the data below x_min and the tail from the fit, and gets an x_min and alpha of i
 `bootstrap_tail`: the data resampled, item by item or in whole clusters, and refitted with its
 own x_min, so that the intervals contain the choice of x_min.
 
+Calibration (1,000 samples each, half of the items an exact tail from 10 on, n 500 and 2,000,
+alpha 2 and 3, counts and sizes; Monte Carlo error .008 and .007): a true power law gets p < .1 in
+.056 to .074 of the samples, the test is conservative. Against a lognormal (mu .3, sigma 2, counts)
+its power at n = 10,000 is .99 with x_min given or n_tail_min = n/10, and .49 with x_min free: the
+scan flees to a tail too short to tell. The 95 % percentile interval of zeta with x_min chosen anew
+covers .955 to .979, of whole clusters .954 to .975; the profile interval, which holds the chosen
+x_min fixed, only .893 to .926.
+
 Replicate i has a random generator of its own, seeded by the i-th child of the seed: the same
 numbers on any number of threads. The loops release the interpreter lock and run on threads.
 """

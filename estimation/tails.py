@@ -111,6 +111,9 @@ class TailFit(FitResult):
     def profile_interval(self, level: float = 0.95) -> tuple[float, float]:
         """Return the likelihood-ratio interval of alpha at fixed x_min.
 
+        At 95 % it covers .944 to .961 where x_min is given, and .893 to .926 where the scan chose
+        it (1,000 samples, see `estimation.bootstrap`, whose interval contains that choice).
+
         The alphas whose log-likelihood lies within chi2_1(level)/2 of the maximum, times the
         design effect where items come in clusters.
         """

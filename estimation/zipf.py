@@ -2,7 +2,8 @@
 
 log(rank - 1/2) = a - zeta log(size) over the k largest items, standard error |b| sqrt(2/k)
 (their eq. 1.2 and Theorem 1). The slope reported is that of log rank on log size, -zeta; the
-slope of log size on log rank would be -1/zeta. Ties get consecutive ranks.
+slope of log size on log rank would be -1/zeta. Ties get consecutive ranks. The 95 % interval covers
+.938 to .950 of exact Pareto tails (k = n/4, n 500 and 2,000, 1,000 samples).
 """
 
 from __future__ import annotations

@@ -17,7 +17,12 @@ import numpy as np
 import polars as pl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+from matplotlib.ticker import (
+    FuncFormatter,
+    LogFormatterSciNotation,
+    LogLocator,
+    NullFormatter,
+)
 
 from estimation.counts import Counts
 from estimation.series import Line, ccdf_series, rank_size_series
@@ -187,6 +192,8 @@ def draw_tail_path(measure: Measure, fits: SizeFits) -> Figure:
         _log_axis(axes, "y")
         axes.set_xlabel(f"x_min, {measure.unit} (dotted: smallest distance)")
         axes.set_ylabel("KS distance")
+        axes.yaxis.set_minor_formatter(LogFormatterSciNotation(minor_thresholds=(2, 0.8)))
+        _clip(axes, fits.counts)
         other = axes.twinx()
         zeta, error = path.alpha - 1.0, path.std_error
         other.plot(path.x_min, zeta, color=FIT, lw=1.2)

@@ -41,13 +41,18 @@ TAIL_HEADER = (
     "kernel",
     "rank-1/2",
     "95 %",
-    "Pareto or lognormal from",
+    "Pareto or lognormal",
 )
 
 
 def number(value: float | None, digits: int = 3) -> str:
     """Format a number of ordinary size, '-' when unknown."""
     return "-" if value is None else f"{value:.{digits}f}"
+
+
+def p_value(value: float | None) -> str:
+    """Format a p-value: three decimals, never a bare zero."""
+    return "-" if value is None else "<0.001" if value < 0.001 else f"{value:.3f}"
 
 
 def size(value: float) -> str:
@@ -97,7 +102,7 @@ def tail_rows(fits: dict[str, SizeFits]) -> list[tuple[str, ...]]:
         methods = ("hill", "hill_corrected", "moment", "kernel")
         estimates = [number(index[m].zeta) if m in index else "-" for m in methods]
         ci = line.conf_int()["slope"] if line else None
-        where = "-" if path.lowest_k is None else f"top {path.lowest_k:,}"
+        where = "-" if path.lowest_k is None else f"open in top {path.lowest_k:,}"
         rows.append(
             (
                 measure.title,
@@ -116,7 +121,7 @@ def tail_rows(fits: dict[str, SizeFits]) -> list[tuple[str, ...]]:
 
 def _judged_cells(judged: JudgedTail) -> tuple[str, str, str]:
     return (
-        f"{judged.goodness.p_value:.3f}",
+        p_value(judged.goodness.p_value),
         judged.support.level,
         preferred_model(judged.comparisons),
     )
@@ -173,11 +178,10 @@ def section_text(measure: Measure, fits: SizeFits) -> str:
 
 def _support_text(fits: SizeFits) -> str:
     judged, trimmed = fits.judged, fits.judged_without_largest
-    error = judged.goodness.mc_error
+    p = judged.goodness
     return (
-        f"Support for the power law: {judged.support.level} (p {judged.goodness.p_value:.3f} ± "
-        f"{error:.3f} from {judged.goodness.n_replications:,} replications), without the largest "
-        f"item {trimmed.support.level}."
+        f"Support for the power law: {judged.support.level} (p {p_value(p.p_value)} from "
+        f"{p.n_replications:,} replications); without the largest item: {trimmed.support.level}."
     )
 
 
@@ -188,9 +192,9 @@ def rival_rows(fits: SizeFits) -> list[tuple[str, ...]]:
             c.alternative.replace("_", " "),
             number(c.log_likelihood_ratio, 2),
             number(c.vuong, 2),
-            number(c.p_value, 3),
-            number(c.p_variance, 3),
-            number(c.p_nested, 3),
+            p_value(c.p_value),
+            p_value(c.p_variance),
+            p_value(c.p_nested),
             number(c.aic_difference, 1),
             c.verdict + (" (at its boundary)" if c.at_boundary else ""),
         )

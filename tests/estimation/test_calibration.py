@@ -1,109 +1,21 @@
 """Calibration: size and power of the goodness-of-fit test, coverage of every interval of a tail.
 
-The figures in the README and in docstrings are those that `pytest -m full -s` prints here.
+The figures in the README are those of `tests/benchmarks/calibration.py`; these tests hold them.
 """
 
 import math
 
-import numpy as np
 import pytest
-from numpy.typing import NDArray
 
-from estimation.bootstrap import bootstrap_tail, goodness_of_fit
-from estimation.results import Estimate
-from estimation.tails import TailFit, draw_tail, fit_tail
-from estimation.zipf import fit_zipf
-
-Floats = NDArray[np.float64]
-BODY_BELOW = 10.0
-
-
-def tail_law(alpha: float, discrete: bool) -> TailFit:
-    return TailFit(
-        n_obs=2, n_used=2, alpha=alpha, std_error=0.1, x_min=BODY_BELOW, n_tail=2, ks=0.1,
-        log_likelihood=0.0, discrete=discrete, n_zero=0,
-    )  # fmt: skip
-
-
-def half_body_half_tail(n: int, alpha: float, discrete: bool, rng: np.random.Generator) -> Floats:
-    """Return n items, half of them (binomial) an exact power law from 10 on.
-
-    The body is uniform below 10: its mass just below x_min is about that of the tail just
-    above, so that x_min is neither obvious nor without a trace.
-    """
-    n_tail = int(rng.binomial(n, 0.5))
-    body = rng.uniform(1.0, BODY_BELOW, n - n_tail)
-    tail = draw_tail(tail_law(alpha, discrete), n_tail, rng)
-    return np.concatenate([np.floor(body) if discrete else body, tail])
-
-
-def rejected_share(n: int, alpha: float, discrete: bool, runs: int, seed: int) -> float:
-    """Return the share of null samples with p < .1, 250 replications each."""
-    rng = np.random.default_rng((seed, n, int(10 * alpha), discrete))
-    low = 0
-    for i in range(runs):
-        sample = half_body_half_tail(n, alpha, discrete, rng)
-        fit = fit_tail(sample, discrete=discrete)
-        low += goodness_of_fit(sample, fit, n_replications=250, seed=i).rejected
-    return low / runs
-
-
-WAYS = ("x_min free", "n_tail_min = n/10", "x_min = 15")
-
-
-def power(n: int, discrete: bool, way: str, runs: int, seed: int = 0) -> float:
-    """Return the share of p < .1 for n items of a lognormal (mu .3, sigma 2; counts rounded up).
-
-    The example of Clauset, Shalizi & Newman (2009, section 4.2, x_min = 15). With x_min free the
-    scan flees to a tail so short that nothing can be told there.
-    """
-    rng = np.random.default_rng((seed, n, discrete))
-    low = 0
-    for i in range(runs):
-        sample = rng.lognormal(0.3, 2.0, n)
-        sample = np.ceil(sample) if discrete else sample
-        fit = fit_tail(
-            sample,
-            discrete=discrete,
-            x_min=15.0 if way == WAYS[2] else None,
-            n_tail_min=n // 10 if way == WAYS[1] else 2,
-        )
-        low += goodness_of_fit(sample, fit, n_replications=200, seed=i, stop_early=True).rejected
-    return low / runs
-
-
-def covered_share(n: int, alpha: float, discrete: bool, runs: int) -> dict[str, float]:
-    """Return the share of 95 % intervals of zeta that hold the truth, x_min given and chosen.
-
-    Clustered intervals are those of samples in which every item comes four times, with one
-    label for the four.
-    """
-    rng = np.random.default_rng((7, n, int(10 * alpha), discrete))
-    hits: dict[str, list[bool]] = {}
-
-    def note(name: str, interval: tuple[float, float] | None) -> None:
-        assert interval is not None
-        hits.setdefault(name, []).append(interval[0] <= alpha - 1.0 <= interval[1])
-
-    for i in range(runs):
-        sample = half_body_half_tail(n, alpha, discrete, rng)
-        given = fit_tail(sample, discrete=discrete, x_min=BODY_BELOW)
-        wald = Estimate(value=given.zeta, std_error=given.std_error)
-        note("Wald, x_min given", wald.conf_int())
-        note("profile, x_min given", given.conf_int()["zeta"])
-        copies, owner = np.repeat(sample, 4), np.repeat(np.arange(n), 4)
-        clustered = fit_tail(copies, discrete=discrete, x_min=BODY_BELOW, clusters=owner)
-        note("clustered, x_min given", clustered.conf_int()["zeta"])
-        if not discrete:
-            note("rank - 1/2, k = n/4", fit_zipf(sample, k=n // 4).conf_int()["zeta"])
-        chosen = fit_tail(sample, discrete=discrete)
-        note("profile, x_min chosen", chosen.conf_int()["zeta"])
-        resampled = bootstrap_tail(sample, chosen, n_replications=200, seed=i)
-        note("bootstrap, x_min chosen", resampled.conf_int()["zeta"])
-        whole = fit_tail(copies, discrete=discrete)
-        resampled = bootstrap_tail(copies, whole, clusters=owner, n_replications=200, seed=i)
-        note("cluster bootstrap, x_min chosen", resampled.conf_int()["zeta"])
-    return {name: float(np.mean(h)) for name, h in hits.items()}
+from tests.benchmarks.calibration import (
+    ALPHAS,
+    POWER_SIZES,
+    SIZES,
+    WAYS,
+    covered_share,
+    power,
+    rejected_share,
+)
 
 
 def test_size_is_at_most_nominal_quick() -> None:
@@ -118,8 +30,8 @@ def test_power_against_a_lognormal_quick() -> None:
 
 @pytest.mark.full
 @pytest.mark.parametrize("discrete", [True, False], ids=["discrete", "continuous"])
-@pytest.mark.parametrize("alpha", [2.0, 3.0])
-@pytest.mark.parametrize("n", [500, 2000])
+@pytest.mark.parametrize("alpha", ALPHAS)
+@pytest.mark.parametrize("n", SIZES)
 def test_size(n: int, alpha: float, discrete: bool) -> None:
     runs = 1000
     share = rejected_share(n, alpha, discrete, runs, seed=2)
@@ -130,17 +42,16 @@ def test_size(n: int, alpha: float, discrete: bool) -> None:
 @pytest.mark.full
 @pytest.mark.parametrize("discrete", [True, False], ids=["discrete", "continuous"])
 def test_power(discrete: bool) -> None:
-    sizes = (300, 1000, 3000, 10_000, 30_000)
-    shares = {way: [power(n, discrete, way, 200) for n in sizes] for way in WAYS}
-    print(f"\npower against a lognormal, discrete {discrete}, n {sizes}: {shares}")
+    shares = {way: [power(n, discrete, way, 200) for n in POWER_SIZES] for way in WAYS}
+    print(f"\npower against a lognormal, discrete {discrete}, n {POWER_SIZES}: {shares}")
     assert shares["x_min = 15"][3] >= 0.9
     assert shares["n_tail_min = n/10"][4] >= 0.9
 
 
 @pytest.mark.full
 @pytest.mark.parametrize("discrete", [True, False], ids=["discrete", "continuous"])
-@pytest.mark.parametrize("alpha", [2.0, 3.0])
-@pytest.mark.parametrize("n", [500, 2000])
+@pytest.mark.parametrize("alpha", ALPHAS)
+@pytest.mark.parametrize("n", SIZES)
 def test_coverage(n: int, alpha: float, discrete: bool) -> None:
     runs = 1000
     shares = covered_share(n, alpha, discrete, runs)

@@ -220,7 +220,7 @@ class TestGrowth:
 
 
 def fits_of(sizes: np.ndarray, measure: object = LIKES) -> SizeFits:
-    return fit_sizes(Counts.from_sample(sizes), measure, None)  # type: ignore[arg-type]
+    return fit_sizes(Counts.from_sample(sizes), measure, None, n_replications=50)  # type: ignore[arg-type]
 
 
 def replicated(observed: float, mean: float, sd: float) -> Replicated:
