@@ -61,7 +61,8 @@ class Comparison:
     aic_difference, bic_difference
         Criterion of the rival less that of the power law; positive favours the power law.
     at_boundary
-        The rival's optimum lies on the edge of its domain: it imitates the power law there.
+        The rival's optimum lies where it turns into the power law (for the truncated one: no
+        cut-off; for lognormal and stretched exponential: the limit of their families).
     """
 
     alternative: str
@@ -187,6 +188,8 @@ def compare_tail(
     if fit.x_max is not None:
         raise DataError("the rivals have no upper end: compare a fit without x_max")
     tail = as_counts(data).at_least(fit.x_min)
+    if tail.n_obs != fit.n_tail:
+        raise DataError("these are not the data of this fit: fit_tail them first")
     ours = _power_law(tail, fit)
     return tuple(_compare(tail, ours, name, fit_rival(name, tail, fit)) for name in alternatives)
 

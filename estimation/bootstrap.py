@@ -32,6 +32,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import special
 
 from estimation import draw_kernels
+from estimation.clusters import checked_labels
 from estimation.counts import Counts, Floats, Ints, as_counts
 from estimation.errors import DataError
 from estimation.results import Estimate, FitResult, Progress, registered
@@ -51,8 +52,8 @@ class GoodnessOfFit:
     Parameters
     ----------
     p_value
-        Share of replicates that fit no better than the data; CSN reject the power law below
-        .1. The test is conservative: see `goodness_of_fit`.
+        Share of replicates that fit no better than the data (those without any fit among
+        them); CSN reject the power law below .1. The test is conservative: see `goodness_of_fit`.
     mc_error
         Monte Carlo standard error of p_value.
     n_replications
@@ -119,7 +120,9 @@ def goodness_of_fit(
         raise DataError("these are not the data of this fit: fit_tail them first")
     below = positive.values < fit.x_min
     body, weights = positive.values[below], positive.multiplicities[below]
-    enough = -1.0 if keep_distances or fit.x_min_given else fit.ks
+    # A replicate that equals the data is no better, whatever the last bits say.
+    as_far = fit.ks * (1.0 - 1e-9)
+    enough = -1.0 if keep_distances or fit.x_min_given else as_far
     distances = np.empty(n_replications)
 
     def draw(states: NDArray[np.uint64], first: int) -> None:
@@ -130,10 +133,10 @@ def goodness_of_fit(
         )  # fmt: skip
 
     def decided(done: int) -> bool:
-        return stop_early and _beyond_doubt(int(np.sum(distances[:done] >= fit.ks)), done)
+        return stop_early and _beyond_doubt(int(np.sum(distances[:done] >= as_far)), done)
 
     done = _on_threads(draw, n_replications, seed, n_threads, progress, decided)
-    p = float(np.mean(distances[:done] >= fit.ks))
+    p = float(np.mean(distances[:done] >= as_far))
     return GoodnessOfFit(
         p_value=p,
         mc_error=math.sqrt(max(p * (1 - p), 1 / done) / done),
@@ -168,13 +171,15 @@ def _on_threads(
             (pool.submit(work, states[i : i + _BLOCK], i), min(i + _BLOCK, n))
             for i in range(0, n, _BLOCK)
         ]
-        for future, done in blocks:
-            future.result()
-            if progress is not None:
-                progress(done, n)
-            if decided(done):
-                pool.shutdown(cancel_futures=True)
-                return done
+        try:
+            for future, done in blocks:
+                future.result()
+                if progress is not None:
+                    progress(done, n)
+                if decided(done):
+                    return done
+        finally:  # early stop, or an interrupt: what is queued is not waited for
+            pool.shutdown(cancel_futures=True)
     return n
 
 
@@ -206,6 +211,8 @@ class TailBootstrap(FitResult):
 
     def conf_int(self, level: float = 0.95) -> dict[str, tuple[float, float] | None]:
         """Return the percentile intervals at `level`."""
+        if not 0 < level < 1:
+            raise DataError(f"level = {level:g} must lie between 0 and 1, 0.95 for 95 %")
         return {name: e.interval for name, e in self._estimates(level).items()}
 
     def estimates(self) -> dict[str, Estimate]:
@@ -268,6 +275,8 @@ def bootstrap_tail(
     positive = counts.positive()
     if fit.x_max is not None:
         positive = positive.at_most(fit.x_max)
+    if counts.n_obs != fit.n_obs or positive.at_least(fit.x_min).n_obs != fit.n_tail:
+        raise DataError("these are not the data of this fit: fit_tail them first")
     starts, places, times = np.empty(1, np.int64), np.empty(0, np.int64), np.empty(0, np.int64)
     if clusters is not None:
         starts, places, times = _cluster_table(data, clusters, positive)
@@ -301,9 +310,7 @@ def _cluster_table(
     data: Counts | ArrayLike, clusters: ArrayLike, positive: Counts
 ) -> tuple[Ints, Ints, Ints]:
     """Return the clusters as (start of each, place of the value, times it occurs there)."""
-    labels = np.asarray(clusters)
-    if isinstance(data, Counts) or labels.shape != np.shape(data):
-        raise DataError("clusters needs the items one by one and one label for each of them")
+    labels = checked_labels(data, clusters)
     sizes = np.asarray(data, dtype=np.float64)
     _, codes = np.unique(labels, return_inverse=True)
     inside = (sizes > 0) & (sizes <= positive.values[-1])

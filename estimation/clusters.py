@@ -14,15 +14,41 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from estimation import kernels
-from estimation.counts import Floats
+from estimation.counts import Counts, Floats
 from estimation.errors import DataError
 
 if TYPE_CHECKING:
     from estimation.tails import TailFit
     from estimation.zipf import ZipfFit
+
+
+def checked_labels(data: Counts | ArrayLike, clusters: ArrayLike) -> NDArray[Any]:
+    """Return the labels as an array.
+
+    Raises
+    ------
+    DataError
+        Compressed data, a wrong number of labels, missing labels.
+    """
+    if isinstance(data, Counts):
+        raise DataError("clusters needs the items one by one: pass the array the labels belong to")
+    labels = np.asarray(clusters)
+    if labels.shape != np.shape(data):
+        raise DataError(
+            f"{np.size(data)} items but {labels.size} cluster labels; give one label for each"
+        )
+    missing = 0
+    if labels.dtype.kind in "fO":
+        missing = sum(1 for label in labels.tolist() if label is None or label != label)
+    if missing:
+        raise DataError(
+            f"{missing} of {labels.size} cluster labels are missing; give an item without a "
+            "cluster a label of its own"
+        )
+    return labels
 
 
 def design_effect(influence: Floats, clusters: NDArray[Any]) -> float:

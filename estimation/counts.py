@@ -103,12 +103,12 @@ class Counts:
             raise DataError(f"{v.size} values but {m.size} multiplicities; give one for each")
         if not np.issubdtype(m.dtype, np.number) or np.iscomplexobj(m):
             raise DataError(f"multiplicities must be whole numbers, not {m.dtype}")
-        if not np.issubdtype(m.dtype, np.integer):
-            if not np.all(np.isfinite(m)) or np.any(m != np.floor(m)):
-                raise DataError("multiplicities must be whole numbers; round or rescale them")
-            m = m.astype(np.int64)
+        if not np.all(np.isfinite(m)) or np.any(m != np.floor(m)):
+            raise DataError("multiplicities must be whole numbers; round or rescale them")
         if m.min() < 1:
             raise DataError("multiplicities must be at least 1; drop the values that do not occur")
+        if float(np.sum(m, dtype=np.float64)) > LARGEST_EXACT:
+            raise DataError("the multiplicities add up to more than 2^53 items; rescale them")
         unique, place = np.unique(v, return_inverse=True)
         merged = np.zeros(unique.size, dtype=np.int64)
         np.add.at(merged, place, m.astype(np.int64))

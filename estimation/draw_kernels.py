@@ -155,7 +155,7 @@ def draw_count(alpha: float, x_min: float, top: float, s: State) -> float:
     t = 1.0 / x_min
     most = t / -math.expm1((1.0 - alpha) * math.log1p(t))
     while True:
-        x = math.floor(x_min * uniform(s) ** (1.0 / (1.0 - alpha)))
+        x = np.floor(x_min * uniform(s) ** (1.0 / (1.0 - alpha)))  # of floats: it may pass 2^63
         if x > top or x == np.inf:
             continue
         t = 1.0 / x
@@ -258,7 +258,8 @@ def null_distances(
     """Put the KS distance of one refitted replicate for each generator state into `out`.
 
     With enough >= 0 a replicate stops at its first distance below it and gives that one, or
-    `enough` where it has none: all that a p-value needs.
+    `enough` where it has none: all that a p-value needs. A replicate without any fit gets 2,
+    farther than any distance.
     """
     for r in range(states.shape[0]):
         values, multiplicities = replicate(
@@ -268,6 +269,9 @@ def null_distances(
         sample = (kept, logs, above)
         if fixed:
             mean_log = log_sums[0] / above[0] - math.log(x_min)
+            if mean_log <= 0.0:
+                out[r] = 2.0
+                continue
             refit, exists = kernels.mle_at(mean_log, x_min, alpha, top, discrete)
             law = kernels.law_at(refit, x_min, top, discrete)
             ks, _ = kernels.ks_distance(sample, 0, law, discrete, kind, 2.0, -1, np.empty((64, 6)))

@@ -33,15 +33,37 @@ def _log_difference(upper: Floats, lower: Floats) -> Floats:
     return out
 
 
-def _discretised(log_survival: Callable[[Floats], Floats], x: Floats, x_min: float) -> Floats:
-    inside = _log_difference(log_survival(x - 0.5), log_survival(x + 0.5))
-    logs: Floats = inside - log_survival(np.array([x_min - 0.5]))[0]
+def _discretised(
+    log_survival: Callable[[Floats], Floats],
+    log_density: Callable[[Floats], Floats],
+    x: Floats,
+    x_min: float,
+) -> Floats:
+    """Return log (S(x - 1/2) - S(x + 1/2)) - log S(x_min - 1/2), x ascending.
+
+    From 10^5 on the density at x stands for the difference: its relative error is of the order
+    of 1/x^2, while that of the difference grows with x.
+    """
+    near = int(np.searchsorted(x, 1e5))
+    small, large = x[:near], x[near:]
+    inside = _log_difference(log_survival(small - 0.5), log_survival(small + 0.5))
+    logs: Floats = np.concatenate([inside, log_density(large)])
+    logs -= log_survival(np.array([x_min - 0.5]))[0]
     return logs
 
 
 def _lognormal_counts(theta: Floats, x: Floats, x_min: float) -> Floats:
     mu, sigma = theta[0] + math.log(x_min), math.exp(theta[1])
-    return _discretised(lambda q: special.log_ndtr(-(np.log(q) - mu) / sigma), x, x_min)
+
+    def log_density(q: Floats) -> Floats:
+        logs = np.log(q)
+        out: Floats = -theta[1] - 0.5 * math.log(2.0 * math.pi) - logs
+        out -= 0.5 * ((logs - mu) / sigma) ** 2
+        return out
+
+    return _discretised(
+        lambda q: special.log_ndtr(-(np.log(q) - mu) / sigma), log_density, x, x_min
+    )
 
 
 def _lognormal_sizes(theta: Floats, y: Floats, _: float) -> Floats:
@@ -65,7 +87,14 @@ def _exponential_sizes(theta: Floats, y: Floats, _: float) -> Floats:
 
 def _stretched_counts(theta: Floats, x: Floats, x_min: float) -> Floats:
     b, beta = math.exp(theta[0]), math.exp(theta[1])
-    return _discretised(lambda q: -b * (q / x_min) ** beta, x, x_min)
+
+    def log_density(q: Floats) -> Floats:
+        logs = np.log(q / x_min)
+        out: Floats = theta[0] + theta[1] - math.log(x_min) + (beta - 1.0) * logs
+        out -= b * np.exp(beta * logs)
+        return out
+
+    return _discretised(lambda q: -b * (q / x_min) ** beta, log_density, x, x_min)
 
 
 def _stretched_sizes(theta: Floats, y: Floats, _: float) -> Floats:
@@ -130,6 +159,7 @@ class _Rival:
     sizes: LogPdf
     starts: Callable[[TailFit, float], list[list[float]]]
     bounds: list[tuple[float, float]]
+    power_law_edges: list[tuple[bool, bool]]  # low and high end of each: the power law is there
     report: Callable[[Floats, float], dict[str, float]]
 
 
@@ -145,6 +175,7 @@ _RIVALS = {
             [-80.0, 0.5 * math.log(80.0 / f.zeta)],
         ],
         [(-_DEEPEST, 50.0), (-5.0, 3.5)],
+        [(True, False), (False, True)],
         lambda th, x_min: {"mu": th[0] + math.log(x_min), "sigma": math.exp(th[1])},
     ),
     "exponential": _Rival(
@@ -152,6 +183,7 @@ _RIVALS = {
         _exponential_sizes,
         lambda f, mean: [[-math.log(mean)]],
         [(-60.0, 30.0)],
+        [(False, False)],
         lambda th, x_min: {"rate": math.exp(th[0]) / x_min},
     ),
     "stretched_exponential": _Rival(
@@ -159,6 +191,7 @@ _RIVALS = {
         _stretched_sizes,
         lambda f, mean: [[0.0, -0.7], [1.6, -1.9], [math.log(f.zeta) + 4.0, -4.0]],
         [(-20.0, 20.0), (-9.0, 3.0)],
+        [(False, True), (True, False)],
         lambda th, x_min: {
             "rate": math.exp(th[0] - math.exp(th[1]) * math.log(x_min)),
             "beta": math.exp(th[1]),
@@ -174,6 +207,7 @@ _RIVALS = {
             [max(0.1, f.alpha - 1.0), -math.log(mean)],
         ],
         [(0.0, 1000.0), (-60.0, 10.0)],
+        [(False, False), (True, False)],
         lambda th, x_min: {"alpha": th[0], "rate": math.exp(th[1]) / x_min},
     ),
 }
@@ -193,7 +227,7 @@ class FittedRival:
         Derivatives of the log density along axes in which the scores are uncorrelated and of
         unit variance, and the mean of the second ones; flat directions are left out.
     at_boundary
-        The optimum lies on the edge of the domain.
+        The optimum lies on the edge where the rival turns into the power law.
     """
 
     parameters: dict[str, float]
@@ -234,16 +268,18 @@ def fit_rival(name: str, tail: Counts, fit: TailFit) -> FittedRival:
         key=lambda found: float(found.fun),
     )
     theta: Floats = best.x
-    at_boundary = bool(np.any(theta < low + 1e-3) or np.any(theta > high - 1e-3))
+    edges = np.stack([theta < low + 1e-3, theta > high - 1e-3], axis=1)
     axes, scores, curvature = _derivatives(log_density, theta, tail)
     logs = log_density(theta)
     return FittedRival(
         parameters={k: float(v) for k, v in rival.report(theta, fit.x_min).items()},
-        std_errors=_errors(rival, theta, axes, curvature * tail.n_obs, fit.x_min, at_boundary),
+        std_errors=_errors(
+            rival, theta, axes, curvature * tail.n_obs, fit.x_min, bool(edges.any())
+        ),
         log_density=logs if fit.discrete else logs - math.log(fit.x_min),
         scores=scores,
         curvature=curvature,
-        at_boundary=at_boundary,
+        at_boundary=bool(np.any(edges & np.array(rival.power_law_edges))),
     )
 
 
@@ -267,26 +303,27 @@ def _derivatives(
     sizes, directions = np.linalg.eigh(products)
     there = sizes > 1e-20
     axes = directions[:, there] / np.sqrt(sizes[there])
-    step = 1e-3 / math.sqrt(tail.n_obs)
+    reach = np.max(np.abs(axes), axis=0)
+    step = np.minimum(1e-3 / math.sqrt(tail.n_obs), 0.01 / reach)
     curvature = np.empty((there.sum(), there.sum()))
     for i in range(there.sum()):
         for j in range(i + 1):
-            a, b = axes[:, i] * step, axes[:, j] * step
+            a, b = axes[:, i] * step[i], axes[:, j] * step[j]
             corners = log_density(theta + a + b) - log_density(theta + a - b)
             corners += log_density(theta - a - b) - log_density(theta - a + b)
-            second = tail.sum(corners) / (4 * step * step * tail.n_obs)
+            second = tail.sum(corners) / (4 * step[i] * step[j] * tail.n_obs)
             curvature[i, j] = curvature[j, i] = second
     return axes, scores @ axes, curvature
 
 
 def _errors(
     rival: _Rival, theta: Floats, axes: Floats, curvature: Floats, x_min: float,
-    at_boundary: bool,
+    on_edge: bool,
 ) -> dict[str, float | None]:  # fmt: skip
     """Return standard errors of the reported parameters by the delta method, None if unknown."""
     names = list(rival.report(theta, x_min))
     known = axes.shape[1] == theta.size and bool(np.all(np.isfinite(curvature)))
-    if at_boundary or not known or np.any(np.linalg.eigvalsh(-curvature) <= 0.0):
+    if on_edge or not known or np.any(np.linalg.eigvalsh(-curvature) <= 0.0):
         return dict.fromkeys(names)
     covariance = axes @ np.linalg.inv(-curvature) @ axes.T
     steps = 1e-6 * np.maximum(1.0, np.abs(theta)) * np.eye(theta.size)

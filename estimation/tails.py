@@ -8,8 +8,9 @@ zeta = alpha - 1 that of the CCDF.
 
 The KS convention decides the answer on tied data:
 
-- "csn" (their programs, the default): for counts |P(X <= x) - ECDF(x)| at the distinct values;
-  for sizes per item, i/n with i from 0, ties not collapsed;
+- "csn" (the default; it gives back the fits they published): for counts
+  |P(X <= x) - ECDF(x)| at the distinct values; for sizes per item, i/n with i from 0, ties not
+  collapsed;
 - "two-sided": the supremum over the distinct values and their left limits;
 - "left": left limits at the distinct values only (what plfit and igraph do with counts).
 
@@ -28,7 +29,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import optimize, stats
 
 from estimation import draw_kernels, kernels
-from estimation.clusters import tail_design_effect
+from estimation.clusters import checked_labels, tail_design_effect
 from estimation.counts import Counts, Floats, Ints, as_counts
 from estimation.errors import DataError
 from estimation.results import Estimate, FitResult, registered
@@ -214,7 +215,9 @@ def fit_tail(
     The scan is exact: no grid of candidates, no limit on x_min. Its cost is in distinct values.
     """
     counts = as_counts(data)
-    labels = _checked_labels(data, clusters, design_effect)
+    labels = None if clusters is None else checked_labels(data, clusters)
+    _checked_effect(design_effect, clusters)
+    x_max = _checked_x_max(x_max, discrete)
     notes: list[str] = []
     tail = _usable(counts, discrete, x_max, notes)
     kind = _checked_kind(ks)
@@ -264,8 +267,6 @@ def _usable(counts: Counts, discrete: bool, x_max: float | None, notes: list[str
             "some values are not whole numbers (or exceed 2^53): fit them as continuous sizes"
         )
     if x_max is not None:
-        if not x_max > 0:
-            raise DataError(f"x_max = {x_max:g} must be a positive number")
         n_before = tail.n_obs
         tail = tail.at_most(x_max)
         if tail.n_obs < n_before:
@@ -286,28 +287,27 @@ def _checked_x_min(x_min: float, discrete: bool) -> float:
     return float(x_min)
 
 
+def _checked_x_max(x_max: float | None, discrete: bool) -> float | None:
+    if x_max is None or x_max == math.inf:
+        return None
+    if not x_max > 0:
+        raise DataError(f"x_max = {x_max:g} must be a positive number")
+    return math.floor(x_max) if discrete and x_max >= 1 else float(x_max)
+
+
 def _checked_kind(ks: str) -> int:
     if ks not in KS_KINDS:
         raise DataError(f"ks = {ks!r} is not a convention; choose from {sorted(KS_KINDS)}")
     return KS_KINDS[ks]
 
 
-def _checked_labels(
-    data: Counts | ArrayLike, clusters: ArrayLike | None, design_effect: float | None
-) -> NDArray[np.generic] | None:
-    if clusters is None:
-        return None
-    if isinstance(data, Counts) or design_effect is not None:
-        raise DataError(
-            "clusters needs the items one by one and no design_effect beside it: "
-            "pass the array that the labels belong to"
-        )
-    labels = np.asarray(clusters)
-    if labels.shape != np.shape(data):
-        raise DataError(
-            f"{np.size(data)} items but {labels.size} cluster labels; give one label for each"
-        )
-    return labels
+def _checked_effect(design_effect: float | None, clusters: ArrayLike | None) -> None:
+    if design_effect is None:
+        return
+    if clusters is not None:
+        raise DataError("give clusters or their design_effect, not both: labels make their own")
+    if not (math.isfinite(design_effect) and design_effect > 0):
+        raise DataError(f"design_effect = {design_effect:g} must be a positive number")
 
 
 def _top(x_max: float | None) -> float:
@@ -382,7 +382,7 @@ def tail_ccdf(fit: TailFit, x: ArrayLike) -> Floats:
         points = np.ceil(points)
     law = kernels.law_at(fit.alpha, fit.x_min, fit.top, fit.discrete)
     values: Floats = kernels.ccdf(points, law, fit.discrete)
-    return np.maximum(values, 0.0)  # beyond x_max
+    return np.clip(values, 0.0, 1.0)  # below x_min and beyond x_max
 
 
 def draw_tail(fit: TailFit, size: int, rng: np.random.Generator) -> Floats:

@@ -118,7 +118,7 @@ def _texts(values: list[Any]) -> list[str | None]:
 
 
 def _delimited(path: Path) -> pl.DataFrame:
-    with path.open(encoding="utf-8") as file:
+    with path.open(encoding="utf-8-sig") as file:
         first = next((line for line in file if line.strip()), "")
     separator = next((s for s in ("\t", ";", ",") if s in first), ",")
     headless = all(_is_number(cell) for cell in first.strip().split(separator))
@@ -132,7 +132,7 @@ def _delimited(path: Path) -> pl.DataFrame:
 
 def _is_number(cell: str) -> bool:
     try:
-        float(cell)
+        float(cell.strip().strip('"'))
     except ValueError:
         return False
     return True

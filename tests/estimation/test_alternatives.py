@@ -508,6 +508,54 @@ def test_errors_are_the_spread_of_the_estimates(name: str) -> None:
     assert np.mean(errors, axis=0) == pytest.approx(spread, rel=4 / math.sqrt(120))
 
 
+@pytest.mark.parametrize("scale", [1e4, 1e6, 1e9, 1e12])
+def test_large_counts_are_compared_like_sizes(scale: float) -> None:
+    # The mass at a large count is the density there up to 1/x^2: ratios and errors agree.
+    sample = np.floor(scale * np.random.default_rng(3).lognormal(0.0, 1.2, 2000))
+    x_min = float(np.floor(np.median(sample)))
+    names = ("lognormal", "stretched_exponential")
+    counts, sizes = (
+        compare_tail(sample, fit_tail(sample, discrete=d, x_min=x_min), names)
+        for d in (True, False)
+    )
+    for a, b in zip(counts, sizes, strict=True):
+        assert a.log_likelihood_ratio == pytest.approx(b.log_likelihood_ratio, abs=0.05)
+        for name, error in b.std_errors.items():
+            if name != "rate":  # its unit has the scale in it
+                assert a.std_errors[name] == pytest.approx(error, rel=0.02)
+        assert a.p_variance == pytest.approx(b.p_variance, abs=0.01)
+
+
+def test_a_cut_off_without_a_power_law_is_no_imitation() -> None:
+    # Exponential counts: the truncated power law ends at alpha = 0, the edge away from the
+    # power law, and is preferred to it.
+    sample = np.random.default_rng(5).geometric(0.02, 3000)
+    found = {c.alternative: c for c in compare_tail(sample, fit_tail(sample, x_min=1))}
+    cut = found["truncated_power_law"]
+    assert cut.parameters["alpha"] == pytest.approx(0.0, abs=0.05)
+    assert not cut.at_boundary
+    assert cut.verdict == "truncated power law"
+
+
+@pytest.mark.parametrize(
+    "sample",
+    [[5, 9], [1, 1, 1000], [1] * 1000 + [2], [100, 100, 100, 101]],
+    ids=["two", "far", "steep", "near"],
+)
+@pytest.mark.parametrize("discrete", [True, False], ids=["discrete", "continuous"])
+def test_tiny_tails_are_compared_without_a_crash(sample: list[int], discrete: bool) -> None:
+    fit = fit_tail(sample, discrete=discrete)
+    for found in compare_tail(sample, fit):
+        assert math.isfinite(found.log_likelihood_ratio)
+        assert found.verdict
+
+
+def test_a_fit_of_other_data_is_refused() -> None:
+    sample, x_min = SAMPLES["lognormal"]
+    with pytest.raises(DataError, match="not the data of this fit"):
+        compare_tail(sample[:500], fit_tail(sample, x_min=x_min))
+
+
 def test_criteria_count_the_parameters() -> None:
     sample, x_min = SAMPLES["lognormal"]
     fit = fit_tail(sample, x_min=x_min)

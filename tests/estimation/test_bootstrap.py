@@ -278,6 +278,41 @@ def test_early_stop_agrees_and_says_so() -> None:
         assert full.rejected is rejected
 
 
+@pytest.mark.parametrize("sample", [[1] * 50 + [2], [1] * 20 + [2] * 3], ids=str)
+def test_ties_and_degenerate_replicates_count_alike(sample: list[int]) -> None:
+    # The same fit, x_min found or given, no body, ones in every replicate: the same law. Those
+    # equal to the data, and those without any fit, are no better than the data in both.
+    found, given = fit_tail(sample), fit_tail(sample, x_min=min(sample))
+    assert found.alpha == given.alpha
+    p = [goodness_of_fit(sample, f, n_replications=2000).p_value for f in (found, given)]
+    assert p[0] == pytest.approx(p[1], abs=5 * (0.5 / 2000) ** 0.5)
+
+
+def test_an_interrupt_is_not_delayed_by_what_is_queued() -> None:
+    sample = draw_tail(law(2.2, 2.0, discrete=True), 400, np.random.default_rng(4))
+    asked: list[int] = []
+
+    def stop(done: int, total: int) -> None:
+        asked.append(done)
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        goodness_of_fit(sample, fit_tail(sample), n_replications=20_000, progress=stop)
+    assert asked == [50]
+
+
+@pytest.mark.parametrize("alpha", [1.02, 1.3])
+@pytest.mark.parametrize("x_min", [1.0, 1e9])
+def test_draws_beyond_two_to_the_63(alpha: float, x_min: float) -> None:
+    draws = draw_tail(law(alpha, x_min, discrete=True), 4000, np.random.default_rng(1))
+    assert np.all(draws >= x_min)
+    assert draws.max() > 2.0**63 or alpha > 1.2
+    if x_min > 1:  # nearly continuous: the share beyond a far point, within four errors
+        share = 1e10 ** (1 - alpha)
+        error = math.sqrt(share * (1 - share) / 4000)
+        assert abs(np.mean(draws > x_min * 1e10) - share) < 4 * error
+
+
 def test_a_fit_of_other_data_is_refused() -> None:
     rng = np.random.default_rng(1)
     sample = draw_tail(law(2.5, 3.0, discrete=True), 200, rng)

@@ -96,7 +96,7 @@ def test_what_lies_above_the_end_is_left_out_and_said() -> None:
         ({"x_min": 1, "x_max": 9.0}, "no alpha above 1"),
         ({"ks": "anderson"}, "choose from"),
         ({"clusters": [1, 2]}, "one label for each"),
-        ({"clusters": range(13), "design_effect": 2.0}, "no design_effect beside it"),
+        ({"clusters": range(13), "design_effect": 2.0}, "not both"),
     ],
     ids=lambda v: str(v)[:30],
 )
@@ -104,6 +104,28 @@ def test_refusals(options: dict, says: str) -> None:
     sample = [1, 1, 1, 1, 9, 9, 9, 9, 9, 8, 8, 8, 7]
     with pytest.raises(DataError, match=says):
         fit_tail(sample, **options)
+
+
+@pytest.mark.parametrize("gap", [None, math.nan], ids=["None", "NaN"])
+def test_missing_labels_are_refused(gap: object) -> None:
+    labels = np.array(["a", gap, "b", "c"], dtype=object)
+    with pytest.raises(DataError, match="1 of 4 cluster labels are missing"):
+        fit_tail([1, 1, 2, 3], clusters=labels)
+
+
+@pytest.mark.parametrize("effect", [-4.0, 0.0, math.nan, math.inf])
+def test_impossible_design_effects(effect: float) -> None:
+    with pytest.raises(DataError, match="design_effect"):
+        fit_tail([1, 1, 2, 3], design_effect=effect)
+
+
+def test_the_upper_end_of_counts_is_a_whole_number() -> None:
+    sample = draw_tail(law(1.8, 1.0, True), 3000, np.random.default_rng(4))
+    whole, fraction = (fit_tail(sample, x_min=1, x_max=x) for x in (100.0, 100.9))
+    assert fraction.alpha == whole.alpha
+    assert fraction.x_max == 100
+    assert tail_ccdf(fraction, [101.0])[0] == pytest.approx(0.0, abs=1e-12)
+    assert fit_tail(sample, x_max=math.inf).x_max is None
 
 
 def test_labels_need_items() -> None:
