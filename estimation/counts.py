@@ -225,12 +225,14 @@ def as_counts(data: Counts | ArrayLike) -> Counts:
 
 
 def _flat_numbers(sample: ArrayLike) -> NDArray[Any]:
+    if isinstance(sample, np.ma.MaskedArray) and np.ma.is_masked(sample):
+        raise DataError("some values are masked: pass .compressed(), or fill them")
     x = np.asarray(sample)
     if x.ndim != 1:
         raise DataError(f"expected a flat array, got shape {x.shape}; use .ravel() if it is meant")
     if x.size == 0:
         raise DataError("no values: the sample is empty; give at least two observations")
-    if x.dtype == np.bool_ or not np.issubdtype(x.dtype, np.number) or np.iscomplexobj(x):
+    if x.dtype.kind not in "iuf":
         raise DataError(f"expected real numbers, got {x.dtype}; convert the column first")
     if x.dtype == np.uint64 and int(x.max()) > LARGEST_EXACT:
         _refuse_unusable(x, x.size)

@@ -126,7 +126,9 @@ def _delimited(path: Path) -> pl.DataFrame:
         path, separator=separator, has_header=not headless, infer_schema=False, encoding="utf8"
     )
     if headless and frame.width == 1:
-        return frame.select(value=pl.col(frame.columns[0])).drop_nulls()  # blank lines at the end
+        values = frame.to_series().alias("value")
+        end = values.len() - int(values.is_not_null().reverse().arg_max() or 0)
+        return values.head(end).to_frame()  # without blank lines at the end
     return frame
 
 

@@ -128,6 +128,19 @@ def test_the_upper_end_of_counts_is_a_whole_number() -> None:
     assert fit_tail(sample, x_max=math.inf).x_max is None
 
 
+@pytest.mark.parametrize(
+    ("data", "says"),
+    [
+        (np.ma.array([1, 2, 3, 10**6], mask=[0, 0, 0, 1]), "masked"),
+        (np.array([1, 2, 3], "m8[s]"), "timedelta"),
+    ],
+    ids=["masked", "durations"],
+)
+def test_what_is_no_plain_number(data: object, says: str) -> None:
+    with pytest.raises(DataError, match=says):
+        fit_tail(data)  # type: ignore[arg-type]
+
+
 def test_labels_need_items() -> None:
     with pytest.raises(DataError, match="one by one"):
         fit_tail(Counts.from_sample([1, 1, 2, 3]), clusters=[1, 2, 3, 4])

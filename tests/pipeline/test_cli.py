@@ -81,6 +81,16 @@ class TestFormats:
         assert answer["x_min"] == fit.x_min
         assert answer["discrete"] is True
 
+    @pytest.mark.parametrize(
+        "text", ["\ufeff1\n2\n7\n7\n", '"1"\n"2"\n"7"\n"7"\n', "1\n2\n7\n7\n\n\n"],
+        ids=["byte order mark", "quoted", "blank end"],
+    )  # fmt: skip
+    def test_the_first_number_is_no_header(self, tmp_path: Path, text: str) -> None:
+        path = tmp_path / "sample.csv"
+        path.write_text(text, encoding="utf-8")
+        answer = json.loads(baimo("fit", "tail", path, "--json").stdout)
+        assert answer["n_obs"] == 4
+
     def test_the_p_value_is_printed_with_its_error(self, tmp_path: Path) -> None:
         path = tmp_path / "sample.txt"
         path.write_text("\n".join(map(str, self.VALUES)))
@@ -220,9 +230,22 @@ class TestRefusals:
             ("1\ninf\n3\n", "NaN or infinite"),
             ("v\n1\nfoo\n3\n", "first other value is 'foo' in row 2"),
             ("v\n1\n\n3\n", "1 of 3 values of 'v' are missing"),
+            ("1\n\n3\n", "1 of 3 values of 'value' are missing"),
             ("x,y\n1,2\n3,4\n", "choose one with --column: x, y"),
         ],
-        ids=["empty", "zeros", "one", "equal", "negative", "nan", "inf", "text", "gap", "two"],
+        ids=[
+            "empty",
+            "zeros",
+            "one",
+            "equal",
+            "negative",
+            "nan",
+            "inf",
+            "text",
+            "gap",
+            "hole",
+            "two",
+        ],
     )
     def test_bad_numbers(self, tmp_path: Path, content: str, message: str) -> None:
         path = tmp_path / "sample.csv"
