@@ -13,6 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy import optimize, special
 
 from estimation.counts import Counts, Floats
@@ -254,19 +255,18 @@ def fit_rival(name: str, tail: Counts, fit: TailFit) -> FittedRival:
         return value if math.isfinite(value) else 1e300
 
     mean = max(tail.total / tail.n_obs / fit.x_min - 1.0, 1e-12)
-    best = min(
-        (
-            optimize.minimize(
-                cost,
-                np.clip(start, low, high),
-                method="Nelder-Mead",
-                bounds=rival.bounds,
-                options={"xatol": 1e-9, "fatol": 1e-9, "maxiter": 4000, "maxfev": 4000},
-            )
-            for start in rival.starts(fit, mean)
-        ),
-        key=lambda found: float(found.fun),
-    )
+
+    def climb(start: ArrayLike, digits: float) -> optimize.OptimizeResult:
+        return optimize.minimize(
+            cost,
+            np.clip(start, low, high),
+            method="Nelder-Mead",
+            bounds=rival.bounds,
+            options={"xatol": digits, "fatol": digits, "maxiter": 4000, "maxfev": 4000},
+        )
+
+    roughly = (climb(start, 1e-4) for start in rival.starts(fit, mean))
+    best = climb(min(roughly, key=lambda found: float(found.fun)).x, 1e-9)
     theta: Floats = best.x
     edges = np.stack([theta < low + 1e-3, theta > high - 1e-3], axis=1)
     axes, scores, curvature = _derivatives(log_density, theta, tail)
