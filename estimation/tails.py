@@ -387,10 +387,51 @@ def tail_ccdf(fit: TailFit, x: ArrayLike) -> Floats:
 
 def draw_tail(fit: TailFit, size: int, rng: np.random.Generator) -> Floats:
     """Draw `size` independent items from the fitted tail, exactly and in random order."""
+    return draw_power_law(fit.alpha, fit.x_min, size, rng, discrete=fit.discrete, x_max=fit.x_max)
+
+
+def draw_power_law(
+    alpha: float,
+    x_min: float,
+    size: int,
+    rng: np.random.Generator,
+    *,
+    discrete: bool = True,
+    x_max: float | None = None,
+) -> Floats:
+    """Draw independent items of P(X = x) ~ x^-alpha on x_min .. x_max, exactly.
+
+    Parameters
+    ----------
+    alpha
+        Exponent of the probabilities (counts) or of the density (sizes), > 1; zeta + 1.
+    x_min, x_max
+        Ends of the support, > 0; whole numbers for counts; no upper end where x_max is None.
+    size
+        Number of items.
+    rng
+        Gives the state of the compiled generator: one draw of it per call.
+
+    Returns
+    -------
+    (size,) float64
+
+    Raises
+    ------
+    DataError
+        A parameter outside its range.
+    """
+    top = math.inf if x_max is None else x_max
+    if not 1.0 < alpha < math.inf:
+        raise DataError(f"alpha = {alpha:g} must be above 1: the law has no finite sum otherwise")
+    if not 0.0 < x_min < top:
+        raise DataError(f"x_min = {x_min:g} must be positive and below x_max = {top:g}")
+    if discrete and (x_min % 1.0 or (math.isfinite(top) and top % 1.0)):
+        raise DataError("the ends of a law of counts must be whole numbers; or discrete=False")
+    if size < 0:
+        raise DataError(f"size = {size} must not be negative")
     state = rng.integers(0, 2**64, 4, dtype=np.uint64)
-    draws: Floats = draw_kernels.draw_items(
-        size, fit.alpha, fit.x_min, fit.top, fit.discrete, state
-    )
+    draws: Floats = draw_kernels.draw_items(size, alpha, x_min, top, discrete, state)
     return draws
 
 

@@ -15,20 +15,13 @@ from numpy.typing import NDArray
 
 from estimation.bootstrap import bootstrap_tail, goodness_of_fit
 from estimation.results import Estimate
-from estimation.tails import TailFit, draw_tail, fit_tail
+from estimation.tails import draw_power_law, fit_tail
 from estimation.zipf import fit_zipf
 
 Floats = NDArray[np.float64]
 SIZES, ALPHAS = (500, 2000), (2.0, 3.0)
 POWER_SIZES = (300, 1000, 3000, 10_000, 30_000)
 BODY_BELOW = 10.0
-
-
-def tail_law(alpha: float, discrete: bool) -> TailFit:
-    return TailFit(
-        n_obs=2, n_used=2, alpha=alpha, std_error=0.1, x_min=BODY_BELOW, n_tail=2, ks=0.1,
-        log_likelihood=0.0, discrete=discrete, n_zero=0,
-    )  # fmt: skip
 
 
 def half_body_half_tail(n: int, alpha: float, discrete: bool, rng: np.random.Generator) -> Floats:
@@ -39,7 +32,7 @@ def half_body_half_tail(n: int, alpha: float, discrete: bool, rng: np.random.Gen
     """
     n_tail = int(rng.binomial(n, 0.5))
     body = rng.uniform(1.0, BODY_BELOW, n - n_tail)
-    tail = draw_tail(tail_law(alpha, discrete), n_tail, rng)
+    tail = draw_power_law(alpha, BODY_BELOW, n_tail, rng, discrete=discrete)
     return np.concatenate([np.floor(body) if discrete else body, tail])
 
 
@@ -79,17 +72,18 @@ def power(n: int, discrete: bool, way: str, runs: int, seed: int = 0) -> float:
 
 
 def covered_share(n: int, alpha: float, discrete: bool, runs: int) -> dict[str, float]:
-    """Return the share of 95 % intervals of zeta that hold the truth, x_min given and chosen.
+    """Return the share of 95 % intervals that hold the truth, x_min given and chosen.
 
-    Clustered intervals are those of samples in which every item comes four times, with one
-    label for the four.
+    Of zeta unless named otherwise; the truth of x_min is 10, that of n_tail n/2. Clustered
+    intervals are those of samples in which every item comes four times, with one label for the
+    four.
     """
     rng = np.random.default_rng((7, n, int(10 * alpha), discrete))
     hits: dict[str, list[bool]] = {}
 
-    def note(name: str, interval: tuple[float, float] | None) -> None:
+    def note(name: str, interval: tuple[float, float] | None, truth: float = alpha - 1.0) -> None:
         assert interval is not None
-        hits.setdefault(name, []).append(interval[0] <= alpha - 1.0 <= interval[1])
+        hits.setdefault(name, []).append(interval[0] <= truth <= interval[1])
 
     for i in range(runs):
         sample = half_body_half_tail(n, alpha, discrete, rng)
@@ -100,12 +94,13 @@ def covered_share(n: int, alpha: float, discrete: bool, runs: int) -> dict[str, 
         copies, owner = np.repeat(sample, 4), np.repeat(np.arange(n), 4)
         clustered = fit_tail(copies, discrete=discrete, x_min=BODY_BELOW, clusters=owner)
         note("clustered, x_min given", clustered.conf_int()["zeta"])
-        if not discrete:
-            note("rank - 1/2, k = n/4", fit_zipf(sample, k=n // 4).conf_int()["zeta"])
+        note("rank - 1/2, k = n/4", fit_zipf(sample, k=n // 4).conf_int()["zeta"])
         chosen = fit_tail(sample, discrete=discrete)
         note("profile, x_min chosen", chosen.conf_int()["zeta"])
         resampled = bootstrap_tail(sample, chosen, n_replications=200, seed=i)
         note("bootstrap, x_min chosen", resampled.conf_int()["zeta"])
+        note("bootstrap of x_min", resampled.conf_int()["x_min"], BODY_BELOW)
+        note("bootstrap of n_tail", resampled.conf_int()["n_tail"], n / 2)
         whole = fit_tail(copies, discrete=discrete)
         resampled = bootstrap_tail(copies, whole, clusters=owner, n_replications=200, seed=i)
         note("cluster bootstrap, x_min chosen", resampled.conf_int()["zeta"])

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from estimation.bootstrap import goodness_of_fit
 from estimation.counts import Counts
-from estimation.tails import TailFit, draw_tail, fit_tail
+from estimation.tails import draw_power_law, fit_tail
 
 PEER_REPLICATIONS = 20
 REPLICATIONS = 2500
@@ -34,11 +34,7 @@ def sample(n: int) -> NDArray[np.int64]:
     The body is a lognormal cut to 1..49; the order is random.
     """
     rng = np.random.default_rng(1)
-    law = TailFit(
-        n_obs=2, n_used=2, alpha=2.0, std_error=0.1, x_min=50.0, n_tail=2, ks=0.1,
-        log_likelihood=0.0, discrete=True, n_zero=0,
-    )  # fmt: skip
-    tail = draw_tail(law, n // 5, rng)
+    tail = draw_power_law(2.0, 50.0, n // 5, rng)
     body = np.floor(rng.lognormal(1.5, 1.2, 2 * n))
     body = body[(body >= 1) & (body < 50)][: n - tail.size]
     x = np.concatenate([np.minimum(tail, 2.0**53), body])

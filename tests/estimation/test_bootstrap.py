@@ -12,23 +12,7 @@ from estimation import draw_kernels
 from estimation.bootstrap import bootstrap_tail, goodness_of_fit
 from estimation.counts import Counts
 from estimation.errors import DataError
-from estimation.tails import TailFit, draw_tail, fit_tail
-
-
-def law(alpha: float, x_min: float, *, discrete: bool) -> TailFit:
-    """Return a fit with known parameters, to draw from."""
-    return TailFit(
-        n_obs=2,
-        n_used=2,
-        alpha=alpha,
-        std_error=0.1,
-        x_min=x_min,
-        n_tail=2,
-        ks=0.1,
-        log_likelihood=0.0,
-        discrete=discrete,
-        n_zero=0,
-    )
+from estimation.tails import draw_power_law, fit_tail
 
 
 def state(seed: int) -> NDArray[np.uint64]:
@@ -127,7 +111,7 @@ def test_multinomials_have_their_moments() -> None:
 
 
 def test_p_is_the_same_for_the_same_seed() -> None:
-    sample = draw_tail(law(2.2, 2.0, discrete=True), 400, np.random.default_rng(4))
+    sample = draw_power_law(2.2, 2.0, 400, np.random.default_rng(4))
     fit = fit_tail(sample)
     a = goodness_of_fit(sample, fit, n_replications=40, seed=9, keep_distances=True)
     b = goodness_of_fit(
@@ -139,7 +123,7 @@ def test_p_is_the_same_for_the_same_seed() -> None:
 
 
 def test_a_longer_run_begins_like_a_shorter_one() -> None:
-    sample = draw_tail(law(2.2, 2.0, discrete=True), 400, np.random.default_rng(4))
+    sample = draw_power_law(2.2, 2.0, 400, np.random.default_rng(4))
     fit = fit_tail(sample)
     seen: list[tuple[int, int]] = []
     few = goodness_of_fit(sample, fit, n_replications=15, seed=9, keep_distances=True)
@@ -177,7 +161,7 @@ def test_p_is_not_small_under_the_power_law() -> None:
     rng = np.random.default_rng(31)
     low = 0
     for i in range(60):
-        sample = draw_tail(law(2.5, 1.0, discrete=True), 300, rng)
+        sample = draw_power_law(2.5, 1.0, 300, rng)
         fit = fit_tail(sample)
         low += goodness_of_fit(sample, fit, n_replications=40, seed=i).p_value < 0.1
     assert low <= 60 * 0.1 + 4 * math.sqrt(60 * 0.09)
@@ -191,7 +175,7 @@ def test_replications_must_be_positive() -> None:
 
 def test_replicates_of_a_tail_without_body() -> None:
     # Every item in the tail: no body is drawn, and the replicates have the size of the tail.
-    sample = draw_tail(law(2.5, 3.0, discrete=True), 200, np.random.default_rng(1))
+    sample = draw_power_law(2.5, 3.0, 200, np.random.default_rng(1))
     fit = replace(fit_tail(sample, x_min=3), ks=1.0)
     found = goodness_of_fit(sample, fit, n_replications=10, seed=2, keep_distances=True)
     assert found.p_value == 0.0
@@ -204,7 +188,7 @@ def test_replicates_of_a_tail_without_body() -> None:
 def test_p_alone_is_the_p_of_all_distances(discrete: bool, ks: str) -> None:
     rng = np.random.default_rng(8)
     body = rng.uniform(1, 6, 400)
-    sample = np.concatenate([body, draw_tail(law(2.2, 6.0, discrete=False), 300, rng)])
+    sample = np.concatenate([body, draw_power_law(2.2, 6.0, 300, rng, discrete=False)])
     sample = np.floor(sample) if discrete else sample
     fit = fit_tail(sample, discrete=discrete, ks=ks)
     short = goodness_of_fit(sample, fit, n_replications=150, seed=3)
@@ -215,7 +199,7 @@ def test_p_alone_is_the_p_of_all_distances(discrete: bool, ks: str) -> None:
 
 
 def test_p_does_not_depend_on_the_number_of_threads() -> None:
-    sample = draw_tail(law(2.2, 2.0, discrete=True), 400, np.random.default_rng(4))
+    sample = draw_power_law(2.2, 2.0, 400, np.random.default_rng(4))
     fit = fit_tail(sample)
     found = [
         goodness_of_fit(sample, fit, n_replications=230, n_threads=n, keep_distances=True)
@@ -226,7 +210,7 @@ def test_p_does_not_depend_on_the_number_of_threads() -> None:
 
 
 def test_the_same_seed_sequence_twice_gives_the_same_p() -> None:
-    sample = draw_tail(law(2.2, 2.0, discrete=True), 400, np.random.default_rng(4))
+    sample = draw_power_law(2.2, 2.0, 400, np.random.default_rng(4))
     fit, seed = fit_tail(sample), np.random.SeedSequence(5)
     first = goodness_of_fit(sample, fit, n_replications=60, seed=seed, keep_distances=True)
     again = goodness_of_fit(sample, fit, n_replications=60, seed=seed, keep_distances=True)
@@ -236,7 +220,7 @@ def test_the_same_seed_sequence_twice_gives_the_same_p() -> None:
 def test_replicates_follow_the_options_of_the_fit() -> None:
     # The same replicates with one candidate x_min and with all of them: more candidates can
     # only lower the smallest distance, and somewhere do.
-    sample = draw_tail(law(2.5, 4.0, discrete=False), 300, np.random.default_rng(9))
+    sample = draw_power_law(2.5, 4.0, 300, np.random.default_rng(9), discrete=False)
     whole = fit_tail(sample, discrete=False, n_tail_min=300)
     assert whole.n_tail == 300
     free = replace(whole, n_tail_min=2)
@@ -253,7 +237,7 @@ def test_a_given_x_min_has_the_null_distribution_of_stephens() -> None:
     # of sqrt(n) D are .995 and 1.094 (Stephens 1974, JASA 69, Table 1, case 3 of exponential:
     # (D - .2/n)(sqrt(n) + .26 + .5/sqrt(n)) = .990 and 1.094).
     n = 200
-    sample = draw_tail(law(2.5, 1.0, discrete=False), n, np.random.default_rng(2))
+    sample = draw_power_law(2.5, 1.0, n, np.random.default_rng(2), discrete=False)
     fit = fit_tail(sample, discrete=False, x_min=1.0, ks="two-sided")
     found = goodness_of_fit(sample, fit, n_replications=4000, keep_distances=True)
     assert found.ks_replicates is not None
@@ -265,7 +249,7 @@ def test_a_given_x_min_has_the_null_distribution_of_stephens() -> None:
 
 def test_early_stop_agrees_and_says_so() -> None:
     rng = np.random.default_rng(12)
-    good = draw_tail(law(2.2, 2.0, discrete=True), 500, rng)
+    good = draw_power_law(2.2, 2.0, 500, rng)
     bad = np.round(np.exp(rng.normal(3.0, 0.7, 1500)))
     for sample, x_min, rejected in ((good, None, False), (bad, 1.0, True)):
         fit = fit_tail(sample, x_min=x_min)
@@ -289,7 +273,7 @@ def test_ties_and_degenerate_replicates_count_alike(sample: list[int]) -> None:
 
 
 def test_an_interrupt_is_not_delayed_by_what_is_queued() -> None:
-    sample = draw_tail(law(2.2, 2.0, discrete=True), 400, np.random.default_rng(4))
+    sample = draw_power_law(2.2, 2.0, 400, np.random.default_rng(4))
     asked: list[int] = []
 
     def stop(done: int, total: int) -> None:
@@ -304,7 +288,7 @@ def test_an_interrupt_is_not_delayed_by_what_is_queued() -> None:
 @pytest.mark.parametrize("alpha", [1.02, 1.3])
 @pytest.mark.parametrize("x_min", [1.0, 1e9])
 def test_draws_beyond_two_to_the_63(alpha: float, x_min: float) -> None:
-    draws = draw_tail(law(alpha, x_min, discrete=True), 4000, np.random.default_rng(1))
+    draws = draw_power_law(alpha, x_min, 4000, np.random.default_rng(1))
     assert np.all(draws >= x_min)
     assert draws.max() > 2.0**63 or alpha > 1.2
     if x_min > 1:  # nearly continuous: the share beyond a far point, within four errors
@@ -315,7 +299,7 @@ def test_draws_beyond_two_to_the_63(alpha: float, x_min: float) -> None:
 
 def test_a_fit_of_other_data_is_refused() -> None:
     rng = np.random.default_rng(1)
-    sample = draw_tail(law(2.5, 3.0, discrete=True), 200, rng)
+    sample = draw_power_law(2.5, 3.0, 200, rng)
     with pytest.raises(DataError, match="not the data of this fit"):
         goodness_of_fit(sample[:150], fit_tail(sample))
 
@@ -326,7 +310,7 @@ def test_a_fit_of_other_data_is_refused() -> None:
 def test_resampling_gives_the_error_of_alpha_where_x_min_is_sure() -> None:
     # All mass at or above x_min = 1 and one candidate by n_tail_min: the bootstrap error is the
     # information's, up to its own Monte Carlo error of 1/sqrt(2 r) and sampling error.
-    sample = draw_tail(law(2.5, 5.0, discrete=False), 2000, np.random.default_rng(3))
+    sample = draw_power_law(2.5, 5.0, 2000, np.random.default_rng(3), discrete=False)
     fit = fit_tail(sample, discrete=False, n_tail_min=1990)
     found = bootstrap_tail(sample, replace(fit, n_tail_min=1900), n_replications=1000)
     error = found.estimates()["alpha"].std_error
@@ -334,7 +318,7 @@ def test_resampling_gives_the_error_of_alpha_where_x_min_is_sure() -> None:
 
 
 def test_zeros_are_resampled_too() -> None:
-    sample = draw_tail(law(2.5, 1.0, discrete=True), 400, np.random.default_rng(3))
+    sample = draw_power_law(2.5, 1.0, 400, np.random.default_rng(3))
     padded = np.concatenate([sample, np.zeros(3600)])
     fit = fit_tail(padded, n_tail_min=300)
     found = bootstrap_tail(padded, replace(fit, n_tail_min=2), n_replications=800)
@@ -344,7 +328,7 @@ def test_zeros_are_resampled_too() -> None:
 
 
 def test_each_item_its_own_cluster_is_no_cluster() -> None:
-    sample = draw_tail(law(2.2, 3.0, discrete=True), 600, np.random.default_rng(5))
+    sample = draw_power_law(2.2, 3.0, 600, np.random.default_rng(5))
     fit = fit_tail(sample)
     plain = bootstrap_tail(sample, fit, n_replications=1500)
     single = bootstrap_tail(sample, fit, clusters=np.arange(600), n_replications=1500, seed=1)
@@ -355,7 +339,7 @@ def test_each_item_its_own_cluster_is_no_cluster() -> None:
 
 def test_copies_in_a_cluster_bring_nothing() -> None:
     # Nine copies of each item, one cluster each: the distribution of the single items.
-    sample = draw_tail(law(2.2, 3.0, discrete=False), 400, np.random.default_rng(6))
+    sample = draw_power_law(2.2, 3.0, 400, np.random.default_rng(6), discrete=False)
     fit = fit_tail(sample, discrete=False, n_tail_min=200)
     once = bootstrap_tail(sample, fit, n_replications=1000)
     copies, owner = np.repeat(sample, 9), np.repeat(np.arange(400), 9)
@@ -370,7 +354,7 @@ def test_copies_in_a_cluster_bring_nothing() -> None:
 
 
 def test_bootstrap_round_trip_and_levels() -> None:
-    sample = draw_tail(law(2.2, 3.0, discrete=True), 300, np.random.default_rng(7))
+    sample = draw_power_law(2.2, 3.0, 300, np.random.default_rng(7))
     found = bootstrap_tail(sample, fit_tail(sample), n_replications=100)
     again = type(found).from_dict(found.to_dict())
     assert again.summary() == found.summary()
@@ -386,13 +370,13 @@ def test_bootstrap_round_trip_and_levels() -> None:
     ids=["one replicate", "too few labels"],
 )
 def test_bootstrap_refuses(options: dict[str, object], message: str) -> None:
-    sample = draw_tail(law(2.2, 3.0, discrete=True), 100, np.random.default_rng(7))
+    sample = draw_power_law(2.2, 3.0, 100, np.random.default_rng(7))
     with pytest.raises(DataError, match=message):
         bootstrap_tail(sample, fit_tail(sample), **options)  # type: ignore[arg-type]
 
 
 def test_bootstrap_refuses_what_was_not_chosen() -> None:
-    sample = draw_tail(law(2.2, 3.0, discrete=True), 100, np.random.default_rng(7))
+    sample = draw_power_law(2.2, 3.0, 100, np.random.default_rng(7))
     with pytest.raises(DataError, match="x_min was given"):
         bootstrap_tail(sample, fit_tail(sample, x_min=3))
     counts = Counts.from_sample(sample)

@@ -12,17 +12,16 @@ from numpy.typing import NDArray
 from estimation.clusters import tail_design_effect
 from estimation.counts import Counts
 from estimation.errors import DataError
-from estimation.tails import KS_KINDS, TailFit, draw_tail, fit_tail, tail_ccdf, tail_path
+from estimation.tails import (
+    KS_KINDS,
+    draw_power_law,
+    fit_tail,
+    tail_ccdf,
+    tail_path,
+)
 
 Floats = NDArray[np.float64]
 COUNTS_OR_SIZES = pytest.mark.parametrize("discrete", [True, False], ids=["discrete", "continuous"])
-
-
-def law(alpha: float, x_min: float, discrete: bool, x_max: float | None = None) -> TailFit:
-    return TailFit(
-        n_obs=2, n_used=2, alpha=alpha, std_error=0.1, x_min=x_min, n_tail=2, ks=0.1,
-        log_likelihood=0.0, discrete=discrete, n_zero=0, x_max=x_max,
-    )  # fmt: skip
 
 
 # --- an independent program ------------------------------------------------------------------
@@ -36,7 +35,7 @@ def test_igraph_finds_the_same_alpha_and_distance(
 ) -> None:
     # Its distance for counts is that of the left limits. Its search for a steep discrete alpha
     # stops a millionth short; there mpmath decides (test_kernels).
-    sample = draw_tail(law(alpha, x_min, discrete), 1500, np.random.default_rng(8))
+    sample = draw_power_law(alpha, x_min, 1500, np.random.default_rng(8), discrete=discrete)
     sample = sample[sample < 1e12]
     method = "discrete" if discrete else "continuous"
     theirs = igraph.power_law_fit(sample.tolist(), xmin=x_min, method=method, p_precision=0.49)
@@ -52,8 +51,8 @@ def test_igraph_finds_the_same_alpha_and_distance(
 @COUNTS_OR_SIZES
 @pytest.mark.parametrize("alpha", [1.3, 2.0, 3.0], ids=lambda v: f"alpha={v:g}")
 def test_alpha_below_an_upper_end(alpha: float, discrete: bool) -> None:
-    cut = law(alpha, 5.0, discrete, x_max=200.0)
-    sample = draw_tail(cut, 6000, np.random.default_rng(2))
+    rng = np.random.default_rng(2)
+    sample = draw_power_law(alpha, 5.0, 6000, rng, discrete=discrete, x_max=200.0)
     assert sample.max() <= 200
     fit = fit_tail(sample, discrete=discrete, x_min=5.0, x_max=200.0)
     assert abs(fit.alpha - alpha) < 4 * fit.std_error
@@ -67,7 +66,7 @@ def test_alpha_below_an_upper_end(alpha: float, discrete: bool) -> None:
 
 @COUNTS_OR_SIZES
 def test_a_far_upper_end_is_none(discrete: bool) -> None:
-    sample = draw_tail(law(2.5, 2.0, discrete), 2000, np.random.default_rng(3))
+    sample = draw_power_law(2.5, 2.0, 2000, np.random.default_rng(3), discrete=discrete)
     free = fit_tail(sample, discrete=discrete)
     far = fit_tail(sample, discrete=discrete, x_max=1e15)
     assert far.x_min == free.x_min
@@ -77,7 +76,7 @@ def test_a_far_upper_end_is_none(discrete: bool) -> None:
 
 
 def test_what_lies_above_the_end_is_left_out_and_said() -> None:
-    sample = draw_tail(law(2.0, 1.0, True), 3000, np.random.default_rng(4))
+    sample = draw_power_law(2.0, 1.0, 3000, np.random.default_rng(4))
     inside = sample[sample <= 100]
     fit = fit_tail(sample, x_max=100)
     alone = fit_tail(inside, x_max=100)
@@ -120,7 +119,7 @@ def test_impossible_design_effects(effect: float) -> None:
 
 
 def test_the_upper_end_of_counts_is_a_whole_number() -> None:
-    sample = draw_tail(law(1.8, 1.0, True), 3000, np.random.default_rng(4))
+    sample = draw_power_law(1.8, 1.0, 3000, np.random.default_rng(4))
     whole, fraction = (fit_tail(sample, x_min=1, x_max=x) for x in (100.0, 100.9))
     assert fraction.alpha == whole.alpha
     assert fraction.x_max == 100
@@ -153,7 +152,7 @@ def test_labels_need_items() -> None:
 @pytest.mark.parametrize("ks", sorted(KS_KINDS))
 def test_the_scan_minimises_its_own_distance(ks: str, discrete: bool) -> None:
     rng = np.random.default_rng(5)
-    sample = np.concatenate([rng.integers(1, 9, 150), draw_tail(law(2.1, 8.0, True), 150, rng)])
+    sample = np.concatenate([rng.integers(1, 9, 150), draw_power_law(2.1, 8.0, 150, rng)])
     found = fit_tail(sample, discrete=discrete, ks=ks)
     candidates = np.unique(sample)[:-1]
     each = [fit_tail(sample, discrete=discrete, ks=ks, x_min=x) for x in candidates]
@@ -163,7 +162,7 @@ def test_the_scan_minimises_its_own_distance(ks: str, discrete: bool) -> None:
 
 
 def test_two_sided_is_the_largest_and_conventions_meet_without_ties() -> None:
-    sample = draw_tail(law(2.5, 1.0, False), 500, np.random.default_rng(6))
+    sample = draw_power_law(2.5, 1.0, 500, np.random.default_rng(6), discrete=False)
     one, two, left = (
         fit_tail(sample, discrete=False, x_min=1.0, ks=k).ks for k in ("csn", "two-sided", "left")
     )
@@ -202,7 +201,7 @@ def test_a_larger_smallest_tail_only_removes_candidates(
 
 @COUNTS_OR_SIZES
 def test_copies_in_clusters_give_back_the_error_of_the_originals(discrete: bool) -> None:
-    sample = draw_tail(law(2.5, 2.0, discrete), 800, np.random.default_rng(7))
+    sample = draw_power_law(2.5, 2.0, 800, np.random.default_rng(7), discrete=discrete)
     once = fit_tail(sample, discrete=discrete, x_min=2.0)
     copies, owner = np.repeat(sample, 5), np.repeat(np.arange(800), 5)
     fit = fit_tail(copies, discrete=discrete, x_min=2.0, clusters=owner)
@@ -213,7 +212,7 @@ def test_copies_in_clusters_give_back_the_error_of_the_originals(discrete: bool)
 
 
 def test_labels_may_be_text_and_few_are_said() -> None:
-    sample = draw_tail(law(2.5, 2.0, True), 200, np.random.default_rng(7))
+    sample = draw_power_law(2.5, 2.0, 200, np.random.default_rng(7))
     owner = np.array([f"author {i % 7}" for i in range(200)])
     fit = fit_tail(sample, clusters=owner)
     assert (fit.design_effect, fit.n_clusters) == tail_design_effect(sample, owner, fit)
@@ -226,7 +225,7 @@ def test_labels_may_be_text_and_few_are_said() -> None:
 @COUNTS_OR_SIZES
 def test_the_path_holds_the_fits_at_its_candidates(discrete: bool) -> None:
     rng = np.random.default_rng(9)
-    sample = np.concatenate([rng.integers(1, 9, 300), draw_tail(law(2.1, 8.0, True), 300, rng)])
+    sample = np.concatenate([rng.integers(1, 9, 300), draw_power_law(2.1, 8.0, 300, rng)])
     fit = fit_tail(sample, discrete=discrete)
     path = tail_path(sample, fit)
     assert fit.x_min in path.x_min
@@ -239,7 +238,7 @@ def test_the_path_holds_the_fits_at_its_candidates(discrete: bool) -> None:
 
 
 def test_the_path_of_many_values_is_short() -> None:
-    sample = draw_tail(law(1.9, 1.0, False), 30_000, np.random.default_rng(1))
+    sample = draw_power_law(1.9, 1.0, 30_000, np.random.default_rng(1), discrete=False)
     path = tail_path(sample, fit_tail(sample, discrete=False), n_points=200)
     assert 100 < path.x_min.size <= 201
     assert np.all(np.diff(path.x_min) > 0)

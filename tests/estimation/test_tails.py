@@ -1,5 +1,6 @@
 """Power-law tails: brute-force scans, exact laws, seeded recovery, invariances."""
 
+import dataclasses
 import math
 import warnings
 
@@ -13,25 +14,9 @@ from scipy import optimize, special, stats
 
 from estimation.counts import Counts
 from estimation.errors import DataError
-from estimation.tails import TailFit, draw_tail, fit_tail, tail_ccdf
+from estimation.tails import TailFit, draw_power_law, fit_tail, tail_ccdf
 
 Floats = NDArray[np.float64]
-
-
-def law(alpha: float, x_min: float, *, discrete: bool) -> TailFit:
-    """Return a fit with known parameters, to draw from."""
-    return TailFit(
-        n_obs=2,
-        n_used=2,
-        alpha=alpha,
-        std_error=0.1,
-        x_min=x_min,
-        n_tail=2,
-        ks=0.1,
-        log_likelihood=0.0,
-        discrete=discrete,
-        n_zero=0,
-    )
 
 
 # --- independent oracle ------------------------------------------------------------------
@@ -172,7 +157,7 @@ def test_ks_of_a_perfect_sample_at_an_x_min_that_does_not_occur() -> None:
 
 @pytest.mark.parametrize("discrete", [True, False], ids=["discrete", "continuous"])
 def test_log_likelihood_and_std_error_are_those_of_the_density(discrete: bool) -> None:
-    sample = draw_tail(law(2.3, 5.0, discrete=discrete), 3000, np.random.default_rng(2))
+    sample = draw_power_law(2.3, 5.0, 3000, np.random.default_rng(2), discrete=discrete)
     fit = fit_tail(sample, discrete=discrete, x_min=5.0)
 
     def log_likelihood(a: float) -> float:
@@ -218,8 +203,12 @@ def test_recovery_at_a_fixed_x_min(alpha: float, discrete: bool) -> None:
     # n = 2,000: the bias of the maximum, about (alpha - 1)/n, is a fortieth of one error.
     n, runs = 2000, 60
     rng = np.random.default_rng(41)
-    truth = law(alpha, 3.0, discrete=discrete)
-    fits = [fit_tail(draw_tail(truth, n, rng), discrete=discrete, x_min=3.0) for _ in range(runs)]
+    fits = [
+        fit_tail(
+            draw_power_law(alpha, 3.0, n, rng, discrete=discrete), discrete=discrete, x_min=3.0
+        )
+        for _ in range(runs)
+    ]
     found = np.array([f.alpha for f in fits])
     z = (found.mean() - alpha) / (found.std(ddof=1) / math.sqrt(runs))
     assert abs(z) < 4
@@ -232,10 +221,10 @@ def test_recovery_at_a_fixed_x_min(alpha: float, discrete: bool) -> None:
 def test_interval_covers_at_a_fixed_x_min(discrete: bool) -> None:
     runs = 600
     rng = np.random.default_rng(17)
-    truth = law(2.2, 6.0, discrete=discrete)
     hits = 0
     for _ in range(runs):
-        fit = fit_tail(draw_tail(truth, 500, rng), discrete=discrete, x_min=6.0)
+        sample = draw_power_law(2.2, 6.0, 500, rng, discrete=discrete)
+        fit = fit_tail(sample, discrete=discrete, x_min=6.0)
         low, high = fit.conf_int()["alpha"] or (math.nan, math.nan)
         hits += low < 2.2 < high
     assert abs(hits / runs - 0.95) < 4 * math.sqrt(0.95 * 0.05 / runs)
@@ -248,7 +237,7 @@ def test_scan_recovers_alpha_above_a_body() -> None:
     rng = np.random.default_rng(29)
     errors = []
     for _ in range(runs):
-        tail = draw_tail(law(2.5, 20.0, discrete=True), 3000, rng)
+        tail = draw_power_law(2.5, 20.0, 3000, rng)
         body = rng.integers(1, 20, size=9000).astype(float)
         fit = fit_tail(np.concatenate([tail, body]))
         assert fit.x_min >= 17
@@ -374,12 +363,12 @@ def test_notes_name_zeros_and_short_tails() -> None:
     fit = fit_tail([0, 0, 1, 2, 3, 9])
     assert any("2 of 6 items are zero" in note for note in fit.notes)
     assert any("hardly determined" in note for note in fit.notes)
-    sample = draw_tail(law(2.5, 1.0, discrete=True), 500, np.random.default_rng(0))
+    sample = draw_power_law(2.5, 1.0, 500, np.random.default_rng(0))
     assert fit_tail(sample, x_min=1).notes == ()
 
 
 def test_design_effect_widens_the_interval() -> None:
-    sample = draw_tail(law(2.5, 1.0, discrete=True), 500, np.random.default_rng(0))
+    sample = draw_power_law(2.5, 1.0, 500, np.random.default_rng(0))
     plain, wide = fit_tail(sample), fit_tail(sample, design_effect=4.0)
     assert wide.std_error == plain.std_error
     assert wide.std_error_clustered == pytest.approx(2 * plain.std_error, rel=1e-15)
@@ -395,8 +384,14 @@ def test_design_effect_widens_the_interval() -> None:
 # --- the fitted law ----------------------------------------------------------------------
 
 
+def known(*, discrete: bool) -> TailFit:
+    """Return a fit with alpha 2.4 from 7 on."""
+    fit = fit_tail([7, 8, 9, 11, 30], discrete=discrete, x_min=7.0)
+    return dataclasses.replace(fit, alpha=2.4)
+
+
 def test_discrete_ccdf_is_the_hurwitz_ratio() -> None:
-    fit = law(2.4, 7.0, discrete=True)
+    fit = known(discrete=True)
     x = np.array([7, 8, 20, 1000, 10**6])
     expected = [float(mp.zeta(2.4, int(v)) / mp.zeta(2.4, 7)) for v in x]
     assert tail_ccdf(fit, x) == pytest.approx(expected, rel=1e-12)
@@ -406,7 +401,7 @@ def test_discrete_ccdf_is_the_hurwitz_ratio() -> None:
 
 def test_continuous_ccdf_is_paretos() -> None:
     x = np.array([7.0, 7.5, 100.0])
-    assert tail_ccdf(law(2.4, 7.0, discrete=False), x) == pytest.approx(
+    assert tail_ccdf(known(discrete=False), x) == pytest.approx(
         stats.pareto.sf(x, 1.4, scale=7.0), rel=1e-14
     )
 
@@ -416,7 +411,7 @@ def test_continuous_ccdf_is_paretos() -> None:
 )
 def test_discrete_draws_follow_the_zeta_law(alpha: float, x_min: float) -> None:
     n = 200_000
-    draws = draw_tail(law(alpha, x_min, discrete=True), n, np.random.default_rng(19))
+    draws = draw_power_law(alpha, x_min, n, np.random.default_rng(19))
     assert draws.size == n
     assert np.all(draws == np.floor(draws))
     assert draws.min() >= x_min
@@ -435,5 +430,22 @@ def test_discrete_draws_follow_the_zeta_law(alpha: float, x_min: float) -> None:
 
 @pytest.mark.parametrize("alpha", [1.3, 2.0, 5.0])
 def test_continuous_draws_follow_paretos_law(alpha: float) -> None:
-    draws = draw_tail(law(alpha, 2.5, discrete=False), 50_000, np.random.default_rng(23))
+    draws = draw_power_law(alpha, 2.5, 50_000, np.random.default_rng(23), discrete=False)
     assert stats.kstest(draws, stats.pareto(alpha - 1, scale=2.5).cdf).pvalue > 1e-3
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        ({"alpha": 1.0}, "alpha = 1 must be above 1"),
+        ({"alpha": math.nan}, "alpha = nan"),
+        ({"x_min": 0.0}, "x_min = 0 must be positive"),
+        ({"x_max": 2.0}, "below x_max = 2"),
+        ({"x_min": 2.5}, "whole numbers"),
+        ({"size": -1}, "size = -1"),
+    ],
+)
+def test_no_draws_from_no_law(arguments: dict[str, float], says: str) -> None:
+    given = {"alpha": 2.0, "x_min": 3.0, "size": 5} | arguments
+    with pytest.raises(DataError, match=says):
+        draw_power_law(**given, rng=np.random.default_rng(0))  # type: ignore[arg-type]
