@@ -29,13 +29,11 @@ exchanged. All on the log scale.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from dataclasses import dataclass
 
 import numpy as np
 from scipy import special
 
-from estimation.counts import Counts, Floats
+from estimation.counts import Floats
 from simulation.kernels import jit
 
 _HALF_LOG_2PI = 0.5 * math.log(2.0 * math.pi)
@@ -102,6 +100,12 @@ def negative_binomial_cdf(x: Floats, mean: float, dispersion: float) -> Floats:
     if dispersion < _POISSON_BELOW:
         return np.asarray(special.gammaincc(x + 1.0, mean))
     return np.asarray(special.betainc(1.0 / dispersion, x + 1.0, 1.0 / (1.0 + mean * dispersion)))
+
+
+def negative_binomial_log_positive(mean: float, dispersion: float) -> float:
+    """Return log P(X > 0)."""
+    at_zero = -math.log1p(mean * dispersion) / dispersion if dispersion > 0.0 else -mean
+    return math.log(-math.expm1(at_zero)) if at_zero < 0.0 else -math.inf
 
 
 @jit
@@ -179,6 +183,15 @@ def poisson_lognormal_cdf(x: Floats, mu: float, sigma: float) -> Floats:
     inner = special.gammaincc(x[narrow][:, None] + 1.0, rates[None, :])
     out[narrow] = np.sum(inner * _HERMITE_WEIGHTS, axis=1) / _HERMITE_WEIGHTS.sum()
     return out
+
+
+def poisson_lognormal_log_positive(mu: float, sigma: float) -> float:
+    """Return log P(X > 0) = log Int (1 - exp(-e^u)) N(u | mu, sigma^2) du, by the same rule."""
+    step = 1.0 / (1.0 / (0.85 * sigma) + 1.0 / 0.38)
+    u = np.arange(mu - 9.0 * sigma, mu + sigma * (sigma + 9.0), step)
+    with np.errstate(under="ignore", divide="ignore"):
+        logs = np.log(-np.expm1(-np.exp(np.minimum(u, 700.0)))) - 0.5 * ((u - mu) / sigma) ** 2
+    return float(special.logsumexp(logs)) + math.log(step / sigma) - _HALF_LOG_2PI
 
 
 # --- lognormal and double Pareto-lognormal, as functions of y = log x --------------------------
@@ -262,11 +275,33 @@ def _tails_loop(y: Floats, mu: float, sigma: float, up: float, down: float) -> F
 
 
 @jit
+def _log_middle(k: float, z: float, sigma: float, up: float, down: float) -> float:
+    """Return log of [f(k) + f''(k)/24], the mass of the cell of k where f bends little.
+
+    With A and B the two terms of the density g of z: g' = -up A + down B and
+    g'' = up^2 A + down^2 B - (up + down) phi, so that the bend costs nothing more.
+    """
+    at = -0.5 * z * z - _HALF_LOG_2PI
+    if up == math.inf:
+        log_g, first, second = at, -z, z * z - 1.0
+    else:
+        a, b = _log_phi_mills(up, z), _log_phi_mills(down, -z)
+        both = _log_sum(a, b)
+        log_g = both + math.log(up) + math.log(down) - math.log(up + down)
+        share = math.exp(a - both)
+        first = down * (1.0 - share) - up * share
+        second = up * up * share + down * down * (1.0 - share) - (up + down) * math.exp(at - both)
+    bend = ((second / sigma - 3.0 * first) / sigma + 2.0) / (24.0 * k * k)
+    return log_g - math.log(sigma * k) + math.log1p(bend)
+
+
+@jit
 def _rounded_loop(x: Floats, mu: float, sigma: float, up: float, down: float) -> Floats:
     """Return log P(x - 1/2 < X <= x + 1/2), and log P(X <= 1/2) for 0.
 
-    A difference of tails where the cell is wide, three-point Gauss-Legendre in the density
-    (relative error below 1e-12) where the log density moves by less than a tenth over it.
+    A difference of tails where the cell is wide; where the log density moves by less than a
+    tenth over it, three-point Gauss-Legendre in the density; by less than .003, the density and
+    its bend in the middle (relative error of both below 1e-12).
     """
     out = np.empty(x.size)
     steepest = max(up, down)
@@ -280,17 +315,19 @@ def _rounded_loop(x: Floats, mu: float, sigma: float, up: float, down: float) ->
         rough = 1.0 + min(abs(z), steepest) / sigma
         if abs(z) < 12.0 + steepest:
             rough += 1.0 / sigma
-        if rough < 0.1 * k:
+        if rough < 0.003 * k:
+            out[i] = _log_middle(k, z, sigma, up, down)
+        elif rough < 0.1 * k:
             middle = _log_density(z, sigma, up, down) - math.log(k)
             ratio = 0.0
             for s in (-half, half):
                 y = math.log(k + s)
                 ratio += math.exp(_log_density((y - mu) / sigma, sigma, up, down) - y - middle)
             out[i] = middle + math.log((8.0 + 5.0 * ratio) / 18.0)
-            continue
-        a, b = (math.log(k - 0.5) - mu) / sigma, (math.log(k + 0.5) - mu) / sigma
-        low, high = _log_tails(a, up, down), _log_tails(b, up, down)
-        out[i] = _log_less(low[1], high[1]) if a > 0.0 else _log_less(high[0], low[0])
+        else:
+            a, b = (math.log(k - 0.5) - mu) / sigma, (math.log(k + 0.5) - mu) / sigma
+            low, high = _log_tails(a, up, down), _log_tails(b, up, down)
+            out[i] = _log_less(low[1], high[1]) if a > 0.0 else _log_less(high[0], low[0])
     return out
 
 
@@ -321,176 +358,3 @@ class DoubleParetoLognormal:
     def log_rounded(self, x: Floats) -> Floats:
         """Return the log pmf of X rounded to a whole number."""
         return _rounded_loop(x, *self._law)
-
-
-# --- the models ---------------------------------------------------------------------------------
-
-Vector = tuple[float, ...]
-
-
-@dataclass(frozen=True)
-class Parameter:
-    """One parameter: its working scale, its range there, and the limits that its ends stand for."""
-
-    name: str
-    scale: str
-    low: float
-    high: float
-    at_low: float | None = None
-    at_high: float | None = None
-
-    def natural(self, t: float) -> float:
-        """Return the value on the reported scale."""
-        if self.scale == "log":
-            return math.exp(t)
-        return float(special.expit(t)) if self.scale == "logit" else t
-
-    def working(self, value: float) -> float:
-        """Return the value on the scale of the search, within its range."""
-        if self.scale == "log":
-            value = math.log(value) if value > 0 else -math.inf
-        elif self.scale == "logit":
-            value = float(special.logit(value))
-        return min(max(value, self.low), self.high)
-
-    def slope(self, t: float) -> float:
-        """Return the derivative of `natural`."""
-        value = self.natural(t)
-        return {"log": value, "logit": value * (1.0 - value)}.get(self.scale, 1.0)
-
-    def reported(self, t: float) -> float:
-        """Return the natural value; at or beyond an end, what that end stands for."""
-        if t <= self.low and self.at_low is not None:
-            return self.at_low
-        if t >= self.high and self.at_high is not None:
-            return self.at_high
-        return self.natural(min(max(t, self.low), self.high))
-
-
-@dataclass(frozen=True)
-class Model:
-    """Log pmf (or density) and cdf of natural parameters, and where to start the search."""
-
-    parameters: tuple[Parameter, ...]
-    log_probability: Callable[[Vector, Floats], Floats]
-    cdf: Callable[[Vector, Floats], Floats]
-    starts: Callable[[Counts], list[list[float]]]
-    nested: str | None = None  # the smaller model inside
-    discrete: bool = True
-
-    @property
-    def size(self) -> int:
-        """Number of parameters."""
-        return len(self.parameters)
-
-
-_MEAN = Parameter("mean", "log", -40.0, 40.0)
-_DISPERSION = Parameter("dispersion", "log", -23.0, 12.0, at_low=0.0)
-_MU = Parameter("mu", "identity", -400.0, 60.0)
-_SIGMA = Parameter("sigma", "log", -9.5, 4.0, at_low=0.0)
-_SPREAD = Parameter("sigma", "log", -9.5, 4.0)  # a lognormal alone needs one
-_PI = Parameter("pi", "logit", -25.0, 25.0, at_low=0.0)
-_ALPHA = Parameter("alpha", "log", -5.0, math.log(1e6), at_high=math.inf)
-_BETA = Parameter("beta", "log", -5.0, math.log(1e6), at_high=math.inf)
-
-
-def _start_negative_binomial(c: Counts) -> list[list[float]]:
-    mean = c.total / c.n_obs
-    extra = c.sum((c.values - mean) ** 2) / c.n_obs - mean
-    return [[mean, max(extra, 1e-3 * mean) / mean**2], [mean, 10.0]]
-
-
-def _start_lognormal(c: Counts) -> list[list[float]]:
-    """Two quantiles, and the moments of the log with zeros a quarter."""
-    logs = np.log(np.where(c.values > 0.0, c.values, 0.25))
-    mu = c.sum(logs) / c.n_obs
-    out = [[mu, max(math.sqrt(c.sum((logs - mu) ** 2) / c.n_obs), 0.05)]]
-    below = np.cumsum(c.multiplicities) / c.n_obs
-    i = int(np.searchsorted(below, 0.25)) if c.n_zero < 0.25 * c.n_obs else 0
-    j = max(int(np.searchsorted(below, 1.0 - 0.1 * (1.0 - below[i]))), i + 1)
-    z = special.ndtri(np.minimum(below[[i, j]], 1.0 - 0.5 / c.n_obs))
-    y = np.log(c.values[[i, j]] + (0.5 if c.n_zero else 0.0))
-    sigma = float((y[1] - y[0]) / (z[1] - z[0])) if z[1] > z[0] else 1.0
-    return [[float(y[0] - sigma * z[0]), sigma], *out]
-
-
-def _start_double_pareto(c: Counts) -> list[list[float]]:
-    (mu, sigma), (mu2, sigma2) = _start_lognormal(c)
-    top = c.at_least(max(c.quantile(0.95), float(c.values[c.values > 0][0])))
-    excess = top.sum(np.log(top.values / top.values[0])) / top.n_obs
-    hill = min(max(1.0 / max(excess, 1e-3), 0.1), 20.0)
-    return [
-        [mu, 0.8 * sigma, 2.0 / sigma, 2.0 / sigma],
-        [mu2, 0.5 * sigma2, hill, 1.5 / sigma2],
-        [mu, 0.3 * sigma, hill, 1.2 / sigma],
-        [mu - sigma, 0.7 * sigma, hill, 20.0 / sigma],
-    ]
-
-
-def _with_extra_zeros(base: Model, name: str) -> Model:
-    def log_probability(p: Vector, x: Floats) -> Floats:
-        logs = base.log_probability(p[:-1], x) + math.log1p(-p[-1])
-        return np.where(x == 0.0, np.logaddexp(math.log(p[-1]), logs), logs)
-
-    def starts(c: Counts) -> list[list[float]]:
-        zeros = max(c.n_zero, 0.5) / c.n_obs
-        out = []
-        for share in (0.1 * zeros, 0.8 * zeros):
-            n = round(share * c.n_zero / zeros) if c.n_zero > 1 else 0
-            m = c.multiplicities.copy()
-            m[0] -= min(n, m[0] - 1)
-            rest = Counts(values=c.values, multiplicities=m)
-            out += [[*start, share] for start in base.starts(rest)[:2]]
-        return out
-
-    return Model(
-        (*base.parameters, _PI),
-        log_probability,
-        lambda p, x: p[-1] + (1.0 - p[-1]) * base.cdf(p[:-1], x),
-        starts,
-        nested=name,
-    )
-
-
-_NB = Model(
-    (_MEAN, _DISPERSION),
-    lambda p, x: negative_binomial_log_pmf(x, *p),
-    lambda p, x: negative_binomial_cdf(x, *p),
-    _start_negative_binomial,
-)
-_PLN = Model(
-    (_MU, _SIGMA),
-    lambda p, x: poisson_lognormal_log_pmf(x, *p),
-    lambda p, x: poisson_lognormal_cdf(x, *p),
-    _start_lognormal,
-)
-
-
-def _lognormal(tails: bool, discrete: bool) -> Model:
-    """Return the (double Pareto-)lognormal, rounded to counts or as a density."""
-
-    def log_probability(p: Vector, x: Floats) -> Floats:
-        one = DoubleParetoLognormal(*p)
-        return one.log_rounded(x) if discrete else one.log_density(np.log(x)) - np.log(x)
-
-    prefix, shift = ("discretised_", 0.5) if discrete else ("", 0.0)
-    return Model(
-        (_MU, _SIGMA, _ALPHA, _BETA) if tails else (_MU, _SPREAD),
-        log_probability,
-        lambda p, x: DoubleParetoLognormal(*p).cdf(x + shift),
-        _start_double_pareto if tails else _start_lognormal,
-        nested=f"{prefix}lognormal" if tails else None,
-        discrete=discrete,
-    )
-
-
-MODELS = {
-    "negative_binomial": _NB,
-    "zero_inflated_negative_binomial": _with_extra_zeros(_NB, "negative_binomial"),
-    "poisson_lognormal": _PLN,
-    "zero_inflated_poisson_lognormal": _with_extra_zeros(_PLN, "poisson_lognormal"),
-    "discretised_lognormal": _lognormal(tails=False, discrete=True),
-    "discretised_double_pareto_lognormal": _lognormal(tails=True, discrete=True),
-    "lognormal": _lognormal(tails=False, discrete=False),
-    "double_pareto_lognormal": _lognormal(tails=True, discrete=False),
-}

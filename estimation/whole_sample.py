@@ -4,7 +4,8 @@ A tail index describes the few largest items; half of all downloads on the Hub a
 models put a probability on every count, so that body, zeros and tail are judged together:
 (zero-inflated) negative binomial and Poisson-lognormal, and a lognormal or double Pareto-lognormal
 size rounded to whole numbers, P(x) = F(x + 1/2) - F(x - 1/2). Sizes that are not counts get the
-last two as densities over the positive values. The formulas stand in `count_densities`.
+last two as densities over the positive values. Counts without a single zero, as words of a text
+are, get the laws of the positive counts. The formulas stand in `count_densities`.
 
 The likelihood is maximised on the log scale of positive parameters and the logit scale of shares,
 from several starts, then by Newton steps; the standard error is the delta method on the observed
@@ -26,19 +27,25 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
-from scipy import optimize, stats
+from numpy.typing import ArrayLike
+from scipy import stats
 
-from estimation.count_densities import MODELS, Model, Vector
 from estimation.counts import LARGEST_EXACT, Counts, Floats, as_counts
 from estimation.errors import ConvergenceError, ConvergenceWarning, DataError
 from estimation.results import Estimate, FitResult, registered
+from estimation.whole_models import (
+    COUNT_MODELS,
+    MODELS,
+    SIZE_MODELS,
+    ZERO_INFLATED,
+    Model,
+    Vector,
+    model_of,
+)
+from estimation.whole_search import SAME, Likelihood, named
 
-COUNT_MODELS = tuple(name for name, model in MODELS.items() if model.discrete)
-SIZE_MODELS = tuple(name for name, model in MODELS.items() if not model.discrete)
 _COUNT_CLASSES = ((0, "0"), (1, "1"), (9, "2-9"), (99, "10-99"), (999, "100-999"))
 _Z95 = 1.959964
-_SAME = 1e-5  # a log-likelihood gain that no data could show
 _DOUBTFUL, _FAILED = 1e-6, 0.1  # remaining gain of a Newton step, in log-likelihood
 
 
@@ -57,7 +64,7 @@ class WholeSampleFit(FitResult):
         Of all items used.
     observed_zeros, expected_zeros
         Share of zeros in the data and under the model; the latter None for sizes, whose zeros
-        are left out.
+        are left out, and for counts without zeros.
     tail_exponent
         zeta of P(X > x) ~ x^-zeta; None for a model, or a fit, without a power tail.
     at_boundary
@@ -66,6 +73,8 @@ class WholeSampleFit(FitResult):
         Size classes with the share of the items used in each, seen and expected.
     ks_distance
         Largest gap between the two distribution functions.
+    zero_truncated
+        Counts without any zero: probabilities are those given X > 0, parameters those of X.
     """
 
     model: str
@@ -83,6 +92,7 @@ class WholeSampleFit(FitResult):
     observed_shares: tuple[float, ...]
     expected_shares: tuple[float, ...]
     ks_distance: float
+    zero_truncated: bool = False
     title: ClassVar[str] = "Model of the whole sample"
 
     def estimates(self) -> dict[str, Estimate]:
@@ -97,11 +107,15 @@ class WholeSampleFit(FitResult):
 
     def log_probability(self, x: ArrayLike) -> Floats:
         """Return the log pmf of counts, or the log density of positive sizes."""
-        return MODELS[self.model].log_probability(self._inside(), np.asarray(x, dtype=float))
+        return self._model.log_probability(self._inside(), np.asarray(x, dtype=float))
 
     def cdf(self, x: ArrayLike) -> Floats:
         """Return P(X <= x), at whole x for counts."""
-        return MODELS[self.model].cdf(self._inside(), np.asarray(x, dtype=float))
+        return self._model.cdf(self._inside(), np.asarray(x, dtype=float))
+
+    @property
+    def _model(self) -> Model:
+        return model_of(self.model, self.zero_truncated)
 
     def _inside(self) -> Vector:
         """Return the parameters, limits replaced by the numbers that stand for them."""
@@ -207,9 +221,14 @@ def fit_whole_sample(
 def compare_whole_sample(
     data: Counts | ArrayLike, *, discrete: bool = True, models: tuple[str, ...] | None = None
 ) -> WholeSampleComparison:
-    """Fit `models` (default: all of the kind) and test the lowest BIC against each other one."""
+    """Fit `models` and test the lowest BIC against each other one.
+
+    Default: all of the kind; for counts without zeros, all but the zero-inflated ones.
+    """
     names = models if models is not None else COUNT_MODELS if discrete else SIZE_MODELS
     used, whole = _prepare(data, discrete, names)
+    if models is None and used.n_zero == 0:
+        names = tuple(name for name in names if name not in ZERO_INFLATED)
     fits = sorted((_fit(name, used, whole) for name in dict.fromkeys(names)), key=lambda f: f.bic)
     tests = tuple(_vuong(used, fits[0], rival) for rival in fits[1:])
     return WholeSampleComparison(fits=tuple(fits), tests=tests)
@@ -236,161 +255,11 @@ def _prepare(
     return used, whole
 
 
-Flags = NDArray[np.bool_]
-
-
-@dataclass(frozen=True)
-class _Optimum:
-    theta: Floats
-    free: Flags
-    log_likelihood: float
-    gain: float  # what one more Newton step promises
-    covariance: Floats | None  # of the free ones; None where the information is singular
-
-
-class _Likelihood:
-    """The log-likelihood of one model on one sample, in working parameters."""
-
-    def __init__(self, model: Model, c: Counts) -> None:
-        self.model, self.c = model, c
-        self.low, self.high = np.array([(p.low, p.high) for p in model.parameters]).T
-        # Near a limit a log or logit is vague and the parameter is not; elsewhere vague is vague.
-        limited = [p.at_low is not None or p.at_high is not None for p in model.parameters]
-        self.vague = np.array([p.scale == "log" for p in model.parameters]) & ~np.array(limited)
-
-    def logs(self, theta: Floats) -> Floats:
-        p = tuple(q.natural(float(t)) for q, t in zip(self.model.parameters, theta, strict=True))
-        with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-            return self.model.log_probability(p, self.c.values)
-
-    def climb(self, start: Floats, free: Flags) -> Floats:
-        """Return where BFGS on the mean log-likelihood ends, the ends of the ranges as walls."""
-        theta = start.copy()
-
-        def cost(t: Floats) -> float:
-            theta[free] = np.clip(t, self.low[free], self.high[free])
-            value = -self.c.sum(self.logs(theta)) / self.c.n_obs
-            return value if math.isfinite(value) else 1e10
-
-        cost(optimize.minimize(cost, start[free], method="BFGS", options={"gtol": 1e-6}).x)
-        return theta
-
-    def gain(self, theta: Floats, base: Floats) -> float:
-        """Return the log-likelihood less that of `base`, value by value: no digits lost."""
-        value = self.c.sum(self.logs(theta) - base)
-        return value if math.isfinite(value) else -1e300
-
-    def differences(self, theta: Floats, free: Flags, h: Floats) -> tuple[Floats, Floats]:
-        """Return gradient and information of the free parameters by central differences."""
-        base, index = self.logs(theta), np.flatnonzero(free)
-        d = index.size
-        moves = np.zeros((d, theta.size))
-        moves[np.arange(d), index] = h
-
-        def at(move: Floats) -> float:
-            return self.gain(theta + move, base)
-
-        gradient, information = np.empty(d), np.empty((d, d))
-        for i in range(d):
-            up, down, up2, down2 = (at(f * moves[i]) for f in (1.0, -1.0, 2.0, -2.0))
-            gradient[i] = (8.0 * (up - down) - (up2 - down2)) / (12.0 * h[i])
-            information[i, i] = ((up2 + down2) - 16.0 * (up + down)) / (12.0 * h[i] ** 2)
-            for j in range(i):
-                mixed = at(moves[i] + moves[j]) + at(-moves[i] - moves[j])
-                mixed -= at(moves[i] - moves[j]) + at(moves[j] - moves[i])
-                information[i, j] = information[j, i] = -mixed / (4.0 * h[i] * h[j])
-        return gradient, information
-
-    def steps(self, theta: Floats, free: Flags, h: Floats) -> Floats:
-        """Return a tenth of the standard error of each free parameter, the others held."""
-        base, out = self.logs(theta), h.copy()
-        for place, i in enumerate(np.flatnonzero(free)):
-            move = np.zeros_like(theta)
-            move[i] = h[place]
-            bend = -(self.gain(theta + move, base) + self.gain(theta - move, base))
-            out[place] = h[place] * min(max(0.1 / math.sqrt(max(bend, 1e-12)), 1e-3), 100.0)
-        return np.clip(out, 1e-6, 0.1)
-
-    def polish(self, theta: Floats, free: Flags) -> _Optimum:
-        """Newton steps to the top, then the information there to fourth order."""
-        h = self.steps(theta, free, np.full(int(free.sum()), 1e-3))
-        for _ in range(50):
-            h = self.steps(theta, free, h)
-            gradient, information = self.differences(theta, free, h)
-            values, vectors = np.linalg.eigh(information)
-            step = vectors @ ((vectors.T @ gradient) / np.maximum(np.abs(values), 1e-8))
-            if 0.5 * float(gradient @ step) < 1e-10:
-                break
-            step *= min(1.0, 2.0 / float(np.max(np.abs(step))))
-            base, moved = self.logs(theta), theta.copy()
-            for _ in range(14):
-                moved[free] = np.clip(theta[free] + step, self.low[free], self.high[free])
-                if self.gain(moved, base) > 0.0:
-                    break
-                step /= 2.0
-            else:
-                break
-            theta = moved
-        h = self.steps(theta, free, h)
-        gradient, fine = self.differences(theta, free, h)
-        information = (4.0 * fine - self.differences(theta, free, 2.0 * h)[1]) / 3.0
-        total, left = self.c.sum(self.logs(theta)), math.inf
-        covariance: Floats | None = None
-        scale = np.sqrt(np.abs(np.diag(information))) + 1e-300
-        if np.linalg.eigvalsh(information / np.outer(scale, scale))[0] > 1e-8:
-            covariance = np.asarray(np.linalg.inv(information), dtype=np.float64)
-            left = 0.5 * float(gradient @ covariance @ gradient)
-            if np.any(np.diag(covariance)[self.vague[free]] > 100.0):  # a factor of e^10
-                covariance = None
-        return _Optimum(theta, free, total, left, covariance)
-
-    def maximise(self) -> _Optimum:
-        """Search from all starts, then try the model inside and limits the data leave open."""
-        free = np.ones(self.model.size, dtype=bool)
-        reached = []
-        for start in self.model.starts(self.c):
-            pairs = zip(self.model.parameters, start, strict=True)
-            theta = self.climb(np.array([p.working(v) for p, v in pairs]), free)
-            reached.append((self.c.sum(self.logs(theta)), theta))
-        value, theta = max(reached, key=lambda end: end[0] if math.isfinite(end[0]) else -math.inf)
-        if not math.isfinite(value):
-            says = "the likelihood is zero at every start; check the data for extreme values"
-            raise ConvergenceError(says, _named(self.model, theta))
-        best = self.polish(theta, free)
-        if self.model.nested is not None:
-            inner = _Likelihood(MODELS[self.model.nested], self.c).maximise()
-            more = self.model.parameters[inner.theta.size :]
-            ends = [p.high if p.at_low is None else p.low for p in more]
-            inside = np.concatenate([inner.free, np.zeros(len(more), dtype=bool)])
-            there = self.polish(np.concatenate([inner.theta, ends]), inside)
-            best = max(best, there, key=lambda o: o.log_likelihood + _SAME * (o is there))
-        while (at_limit := self.at_some_limit(best)) is not None:
-            best = at_limit
-        return best
-
-    def at_some_limit(self, best: _Optimum) -> _Optimum | None:
-        """Return the optimum with one more parameter at a limit, if that costs nothing."""
-        for place, i in enumerate(np.flatnonzero(best.free)):
-            if best.covariance is not None and best.covariance[place, place] < 0.25:
-                continue
-            p = self.model.parameters[i]
-            for end in [p.low] * (p.at_low is not None) + [p.high] * (p.at_high is not None):
-                free, theta = best.free.copy(), best.theta.copy()
-                free[i], theta[i] = False, end
-                there = self.polish(self.climb(theta, free), free)
-                if there.log_likelihood >= best.log_likelihood - _SAME:
-                    return there
-        return None
-
-
-def _named(model: Model, theta: Floats) -> dict[str, float]:
-    return {p.name: p.reported(float(t)) for p, t in zip(model.parameters, theta, strict=True)}
-
-
 def _fit(name: str, used: Counts, whole: Counts) -> WholeSampleFit:
-    model = MODELS[name]
-    best = _Likelihood(model, used).maximise()
-    parameters = _named(model, best.theta)
+    truncated = MODELS[name].discrete and used.n_zero == 0
+    model = model_of(name, truncated)
+    best = Likelihood(model, used).maximise()
+    parameters = named(model, best.theta)
     errors: dict[str, float | None] = dict.fromkeys(parameters)
     intervals: dict[str, tuple[float, float] | None] = dict.fromkeys(parameters)
     notes, doubts = [], []
@@ -411,7 +280,7 @@ def _fit(name: str, used: Counts, whole: Counts) -> WholeSampleFit:
         doubts.append("all spread is at its limit: the data do not identify it")
     if best.covariance is None:
         doubts.append("the information is singular: the data do not identify all parameters")
-    elif best.gain > _FAILED:
+    elif best.gain > _FAILED and not doubts:  # at an edge the top lies beyond
         says = f"{name}: the search stopped {best.gain:.3g} below the top; try a simpler model"
         raise ConvergenceError(says, parameters)
     elif best.gain > _DOUBTFUL:
@@ -421,6 +290,8 @@ def _fit(name: str, used: Counts, whole: Counts) -> WholeSampleFit:
     k, n, zeros, alpha = model.size, used.n_obs, whole.n_zero / whole.n_obs, parameters.get("alpha")
     if whole.n_obs > n:
         notes.append(f"{whole.n_zero:,} zeros ({zeros:.1%}) are left out: a density has none")
+    if truncated:
+        notes.append("no zeros in the data: the model is that of the positive counts")
     p_hat = tuple(q.natural(float(t)) for q, t in zip(model.parameters, best.theta, strict=True))
     classes, seen, predicted = _shares(model, p_hat, used)
     return WholeSampleFit(
@@ -436,13 +307,14 @@ def _fit(name: str, used: Counts, whole: Counts) -> WholeSampleFit:
         aic=2.0 * (k - best.log_likelihood),
         bic=k * math.log(n) - 2.0 * best.log_likelihood,
         observed_zeros=zeros,
-        expected_zeros=predicted[0] if model.discrete else None,
+        expected_zeros=predicted[0] if model.discrete and not truncated else None,
         tail_exponent=None if alpha == math.inf else alpha,
         at_boundary=not bool(best.free.all()) or any("edge" in d for d in doubts),
         classes=classes,
         observed_shares=seen,
         expected_shares=predicted,
         ks_distance=_ks(model, p_hat, used),
+        zero_truncated=truncated,
     )
 
 
@@ -481,7 +353,7 @@ def _vuong(c: Counts, best: WholeSampleFit, rival: WholeSampleFit) -> WholeSampl
         gained = 2.0 * (ratio if ours.size > theirs.size else -ratio)
         extra = abs(ours.size - theirs.size)
         p_nested = float(stats.chi2.sf(gained, extra)) / (2.0 if extra == 1 else 1.0)
-        p_nested = p_nested if gained > 2.0 * _SAME else 1.0
+        p_nested = p_nested if gained > 2.0 * SAME else 1.0
     else:
         gaps = best.log_probability(c.values) - rival.log_probability(c.values)
         variance = c.sum((gaps - ratio / c.n_obs) ** 2) / c.n_obs

@@ -19,9 +19,8 @@ from estimation import count_densities as law
 from estimation.counts import Counts
 from estimation.errors import ConvergenceError, ConvergenceWarning, DataError
 from estimation.results import from_dict, to_dict
+from estimation.whole_models import COUNT_MODELS, MODELS, SIZE_MODELS, model_of
 from estimation.whole_sample import (
-    COUNT_MODELS,
-    SIZE_MODELS,
     WholeSampleComparison,
     WholeSampleFit,
     compare_whole_sample,
@@ -237,6 +236,100 @@ def test_zero_inflated_negative_binomial_fit_is_statsmodels() -> None:
     np.testing.assert_allclose(ours, theirs.bse * jacobian, rtol=1e-4)
 
 
+def test_truncated_negative_binomial_fit_is_statsmodels() -> None:
+    from statsmodels.discrete.truncated_model import TruncatedLFNegativeBinomialP
+
+    x = negative_binomial(np.random.default_rng(6), 900, 3.0, 0.7)
+    x = x[x > 0]
+    fit = fit_whole_sample(x, "negative_binomial")
+    assert fit.zero_truncated
+    assert fit.expected_zeros is None
+    assert fit.notes == ("no zeros in the data: the model is that of the positive counts",)
+    mean, dispersion = fit.parameters["mean"], fit.parameters["dispersion"]
+    model = TruncatedLFNegativeBinomialP(x, np.ones(x.size), truncation=0)
+    theirs = model.fit(start_params=[math.log(mean) + 0.05, dispersion - 0.05], disp=0, maxiter=500)
+    assert fit.log_likelihood == pytest.approx(theirs.llf, abs=1e-5)
+    assert fit.log_likelihood >= theirs.llf - 1e-8
+    jacobian = np.array([mean, 1.0])
+    ours = [fit.std_errors[k] for k in ("mean", "dispersion")]
+    np.testing.assert_allclose(ours, theirs.bse * jacobian, rtol=2e-3)
+
+
+# --- counts without zeros -----------------------------------------------------------------------
+
+POSITIVE = {
+    "negative_binomial": (6.0, 3.0),
+    "poisson_lognormal": (-2.0, 2.5),
+    "discretised_lognormal": (-1.0, 1.5),
+    "discretised_double_pareto_lognormal": (0.5, 0.7, 1.4, 0.6),
+}
+
+
+@pytest.mark.parametrize("name", sorted(POSITIVE))
+def test_truncated_probabilities_are_those_given_a_positive_count(name: str) -> None:
+    x, theta = np.arange(0.0, 4000.0), POSITIVE[name]
+    whole, positive = model_of(name), model_of(name, zero_truncated=True)
+    p, q = (np.exp(m.log_probability(theta, x)) for m in (whole, positive))
+    assert q[0] == 0.0
+    np.testing.assert_allclose(q[1:], p[1:] / (1.0 - p[0]), rtol=1e-9)
+    np.testing.assert_allclose(positive.cdf(theta, x), np.cumsum(q), atol=1e-9)
+
+
+@pytest.mark.parametrize(("mu", "sigma"), [(-30.0, 2.0), (-3.0, 0.3), (2.0, 1.5), (-8.0, 5.0)])
+def test_share_of_positive_counts_is_its_integral(mu: float, sigma: float) -> None:
+    def positive(u: mp.mpf) -> mp.mpf:
+        return -mp.expm1(-mp.exp(u)) if u < 6 else mp.mpf(1)
+
+    with mp.workdps(30):
+        ends = sorted({mu + k * sigma for k in (-12, -4, 0, 4, 12)} | {mu + sigma**2, 0.0, 6.0})
+        last = max(mu, mu + sigma**2) + 14 * sigma
+        points = [e for e in ends if e < last] + [last]
+        share = mp.quad(lambda u: positive(u) * mp.npdf(u, mu, sigma), points)
+    ours = law.poisson_lognormal_log_positive(mu, sigma)
+    assert ours == pytest.approx(float(mp.log(share)), abs=1e-10)
+
+
+@pytest.mark.parametrize(
+    ("model", "n"),
+    [
+        ("negative_binomial", 20_000),
+        ("poisson_lognormal", 20_000),
+        ("discretised_double_pareto_lognormal", 6000),
+    ],
+)
+def test_recovery_from_positive_counts_alone(model: str, n: int) -> None:
+    # The same draws as above, without their zeros: the parameters are those of all the same.
+    truth, draw = TRUTHS[model]
+    sample = draw(np.random.default_rng(12), n)
+    fit = fit_whole_sample(sample[sample > 0], model)
+    assert fit.zero_truncated
+    for name, value in truth.items():
+        error = fit.std_errors[name]
+        assert error is not None
+        assert abs(fit.parameters[name] - value) < 3 * error, name
+    assert fit.ks_distance < 1.63 / fit.n_used**0.5
+
+
+def test_logarithmic_series_is_the_edge_of_the_positive_negative_binomial() -> None:
+    # Zipf's law without zeros: the truncated negative binomial ends in P(x) ~ q^x / x (Fisher).
+    x = np.floor(2e4 / (np.arange(1, 20_001) - 0.5))
+    with pytest.warns(ConvergenceWarning, match="dispersion ran to the edge"):
+        fit = fit_whole_sample(x, "negative_binomial")
+    assert not fit.converged
+    q = 1.0 - 1.0 / (1.0 + fit.parameters["mean"] * fit.parameters["dispersion"])
+    series = x * math.log(q) - np.log(x) - math.log(-math.log1p(-q))
+    assert fit.log_likelihood == pytest.approx(series.sum(), abs=1.0)
+
+
+def test_no_zeros_say_nothing_of_extra_zeros() -> None:
+    with pytest.raises(DataError, match="leave the zero-inflated models out"):
+        fit_whole_sample([1, 1, 2, 3, 9], "zero_inflated_negative_binomial")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)  # twelve items identify little
+        found = compare_whole_sample([1, 1, 1, 1, 1, 2, 2, 3, 3, 9, 30, 31])
+    assert not [fit.model for fit in found.fits if "zero_inflated" in fit.model]
+
+
 # --- recovery -----------------------------------------------------------------------------------
 
 TRUTHS: dict[str, tuple[dict[str, float], Callable[[Rng, int], Sample]]] = {
@@ -408,7 +501,7 @@ def test_records_come_back() -> None:
 
 
 def test_a_sample_without_overdispersion_is_poisson() -> None:
-    x = np.array([2.0, 3, 3, 4, 2, 3, 4, 3])
+    x = np.array([0.0, 1, 1, 2, 0, 1, 2, 1])
     for model, name in (("negative_binomial", "dispersion"), ("poisson_lognormal", "sigma")):
         fit = fit_whole_sample(x, model)
         assert fit.converged
@@ -507,15 +600,15 @@ def test_a_wider_model_is_never_worse_than_the_one_inside() -> None:
     found = compare_whole_sample([0] * 1000 + [10**6] * 5 + [1])
     best = {f.model: f.log_likelihood for f in found.fits}
     for model, value in best.items():
-        inside = law.MODELS[model].nested
+        inside = MODELS[model].nested
         assert inside is None or value >= best[inside] - 1e-4
 
 
 def test_a_hopeless_search_raises_with_its_last_point(monkeypatch: pytest.MonkeyPatch) -> None:
     nowhere = dataclasses.replace(
-        law.MODELS["negative_binomial"], log_probability=lambda p, x: np.full_like(x, -np.inf)
+        MODELS["negative_binomial"], log_probability=lambda p, x: np.full_like(x, -np.inf)
     )
-    monkeypatch.setitem(law.MODELS, "negative_binomial", nowhere)
+    monkeypatch.setitem(MODELS, "negative_binomial", nowhere)
     with pytest.raises(ConvergenceError, match="check the data") as caught:
         fit_whole_sample([0, 1, 5], "negative_binomial")
     assert caught.value.last["mean"] == pytest.approx(2.0)
