@@ -162,6 +162,10 @@ def _on_threads(
     decided: Callable[[int], bool] = lambda done: False,
 ) -> int:
     """Run `work` on blocks of generator states, in order of results; return replicates done."""
+    if n_threads is not None and n_threads < 1:
+        raise DataError(f"n_threads = {n_threads} must be at least 1; None for one per processor")
+    if isinstance(seed, int) and seed < 0:
+        raise DataError(f"seed = {seed} must not be negative")
     root = seed if isinstance(seed, np.random.SeedSequence) else np.random.SeedSequence(seed)
     # A copy of the root: spawning changes it, and the same seed must give the same children.
     root = np.random.SeedSequence(root.entropy, spawn_key=root.spawn_key, pool_size=root.pool_size)

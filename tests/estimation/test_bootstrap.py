@@ -382,3 +382,17 @@ def test_bootstrap_refuses_what_was_not_chosen() -> None:
     counts = Counts.from_sample(sample)
     with pytest.raises(DataError, match="one by one"):
         bootstrap_tail(counts, fit_tail(sample), clusters=np.arange(100))
+
+
+@pytest.mark.parametrize(
+    ("wrong", "says"), [({"seed": -1}, "seed = -1"), ({"n_threads": 0}, "n_threads = 0")]
+)
+def test_no_threads_and_negative_seeds_are_refused_by_name(
+    wrong: dict[str, int], says: str
+) -> None:
+    sample = [1, 1, 2, 3, 5, 8, 13]
+    fit = fit_tail(sample)
+    with pytest.raises(DataError, match=says):
+        goodness_of_fit(sample, fit, n_replications=10, **wrong)  # type: ignore[arg-type]
+    with pytest.raises(DataError, match=says):
+        bootstrap_tail(sample, fit, n_replications=10, **wrong)  # type: ignore[arg-type]
