@@ -121,6 +121,11 @@ def _delimited(path: Path) -> pl.DataFrame:
     with path.open(encoding="utf-8-sig") as file:
         first = next((line for line in file if line.strip()), "")
     separator = next((s for s in ("\t", ";", ",") if s in first), ",")
+    blanks = first.split()
+    if separator not in first and len(blanks) > 1 and all(_is_number(cell) for cell in blanks):
+        raise SourceError(
+            f"{path}: numbers separated by blanks; put one on a line, or commas between columns"
+        )
     headless = all(_is_number(cell) for cell in first.strip().split(separator))
     frame = pl.read_csv(
         path, separator=separator, has_header=not headless, infer_schema=False, encoding="utf8"

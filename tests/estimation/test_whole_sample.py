@@ -419,6 +419,26 @@ def test_standard_errors_are_the_spread_over_samples(model: str) -> None:
 
 
 @pytest.mark.full
+@pytest.mark.parametrize("n", [500, 2000])
+@pytest.mark.parametrize(
+    "model",
+    ["discretised_lognormal", "lognormal", *(m for m in TRUTHS if "inflated" in m)],
+)
+def test_coverage_of_the_wider_models(model: str, n: int) -> None:
+    runs = 1000
+    truth, draw = TRUTHS[model]
+    hits = dict.fromkeys(truth, 0)
+    for i in range(runs):
+        sample = draw(np.random.default_rng([77, i]), n)
+        fit = fit_whole_sample(sample, model, discrete=model in COUNT_MODELS)
+        for name, value in truth.items():
+            interval = fit.intervals[name]
+            hits[name] += interval is not None and interval[0] <= value <= interval[1]
+    for name, hit in hits.items():
+        assert abs(hit / runs - 0.95) < 3 * math.sqrt(0.95 * 0.05 / runs), name
+
+
+@pytest.mark.full
 @pytest.mark.parametrize("n", [200, 2000])
 @pytest.mark.parametrize(
     ("model", "theta", "draw"),

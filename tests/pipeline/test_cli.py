@@ -232,6 +232,7 @@ class TestRefusals:
             ("v\n1\n\n3\n", "1 of 3 values of 'v' are missing"),
             ("1\n\n3\n", "1 of 3 values of 'value' are missing"),
             ("x,y\n1,2\n3,4\n", "choose one with --column: x, y"),
+            ("1 2 3\n4 5 6\n", "numbers separated by blanks"),
         ],
         ids=[
             "empty",
@@ -245,6 +246,7 @@ class TestRefusals:
             "gap",
             "hole",
             "two",
+            "blanks",
         ],
     )
     def test_bad_numbers(self, tmp_path: Path, content: str, message: str) -> None:
