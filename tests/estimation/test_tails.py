@@ -250,7 +250,7 @@ def test_scan_recovers_alpha_above_a_body() -> None:
 counts_lists = st.lists(st.integers(0, 200), min_size=6, max_size=60)
 
 
-def same_fit(a: TailFit, b: TailFit, *, rel: float = 0.0) -> None:
+def assert_same_fit(a: TailFit, b: TailFit, *, rel: float = 0.0) -> None:
     assert a.n_tail == b.n_tail
     assert a.x_min == pytest.approx(b.x_min, rel=rel, abs=0)
     assert a.alpha == pytest.approx(b.alpha, rel=max(rel, 1e-15))
@@ -267,7 +267,7 @@ def test_order_does_not_matter(sample: list[int], random, discrete: bool) -> Non
     assume(usable(sample))
     shuffled = sample.copy()
     random.shuffle(shuffled)
-    same_fit(fit_tail(sample, discrete=discrete), fit_tail(shuffled, discrete=discrete))
+    assert_same_fit(fit_tail(sample, discrete=discrete), fit_tail(shuffled, discrete=discrete))
 
 
 @given(counts_lists, st.integers(-30, 30))
@@ -289,7 +289,7 @@ def test_continuous_fit_does_not_depend_on_the_unit(sample: list[int], power: in
 def test_counted_input_is_the_sample(sample: list[int], discrete: bool) -> None:
     assume(usable(sample))
     pairs = Counts.from_pairs(sample[::-1], np.ones(len(sample), dtype=int))
-    same_fit(fit_tail(pairs, discrete=discrete), fit_tail(sample, discrete=discrete))
+    assert_same_fit(fit_tail(pairs, discrete=discrete), fit_tail(sample, discrete=discrete))
 
 
 @given(counts_lists, st.integers(1, 50), st.booleans())
@@ -298,7 +298,7 @@ def test_zeros_stay_outside_the_tail(sample: list[int], zeros: int, discrete: bo
     assume(usable(sample))
     plain = fit_tail(sample, discrete=discrete)
     padded = fit_tail(sample + [0] * zeros, discrete=discrete)
-    same_fit(plain, padded)
+    assert_same_fit(plain, padded)
     assert padded.n_obs == plain.n_obs + zeros
     assert padded.n_zero == plain.n_zero + zeros
     assert padded.log_likelihood == plain.log_likelihood
