@@ -1,16 +1,18 @@
-"""The command line: run, ui, tabulate; `fit` stands in `cli_fit`."""
+"""The command line: run, ui, tabulate; `fit` in `cli_fit`, refresh and lake in `cli_live`."""
 
 from __future__ import annotations
 
 import json
 import sys
 import time
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import click
 
 from pipeline.cli_fit import fit
+from pipeline.cli_live import lake, refresh
 from pipeline.errors import SourceError
 from pipeline.settings import N_REPLICATIONS, SEED
 from pipeline.terminal import aligned, one_line_errors
@@ -27,7 +29,12 @@ def main() -> None:
     "--source",
     default="reference",
     show_default=True,
-    help="The bundled reference, or a file or folder of recordings.",
+    help="reference (bundled), lake (published snapshots), or a file or folder of recordings.",
+)
+@click.option(
+    "--day",
+    type=click.DateTime(["%Y-%m-%d"]),
+    help="Which day of the lake; default: the newest with both sources.",
 )
 @click.option("--out", type=click.Path(path_type=Path), help="Default: data/out/<date>/.")
 @click.option(
@@ -45,13 +52,20 @@ def main() -> None:
     help="Simulated samples of each model.",
 )
 @one_line_errors
-def run(source: str, out: Path | None, seed: int, replications: int) -> None:
+def run(source: str, day: datetime | None, out: Path | None, seed: int, replications: int) -> None:
     """Fit, calibrate, simulate, refit, audit and report, in one go."""
     from pipeline.report.words import TABLE_HEADER, TAIL_HEADER, table_rows, tail_rows
     from pipeline.run import run_graph
 
     started = time.monotonic()
-    finished = run_graph(source, out, seed=seed, n_replications=replications, step=_report_step)
+    finished = run_graph(
+        source,
+        out,
+        seed=seed,
+        n_replications=replications,
+        step=_report_step,
+        day=day.date() if day else None,
+    )
     for line in _taken(finished.provenance):
         click.echo(line)
     click.echo()
@@ -141,6 +155,8 @@ def tabulate(snapshots: tuple[str, ...], out: Path, about: Path | None) -> None:
 
 
 main.add_command(fit)
+main.add_command(refresh)
+main.add_command(lake)
 
 
 if __name__ == "__main__":

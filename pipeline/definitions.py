@@ -6,12 +6,14 @@ from typing import Any
 
 import dagster as dg
 
-from pipeline.defs import fits, outputs, simulations, snapshots
+from pipeline.defs import fits, outputs, simulations, snapshots, tables
+from pipeline.defs.automation import RUN_TAGS, every_day, tell_of_failures
 from pipeline.defs.lake_io import LakeIOManager
-from pipeline.defs.shared import daily_partitions
+from pipeline.defs.shared import SNAPSHOTS, daily_partitions
 from pipeline.settings import lake_dir
 
 JOB = "measure_and_audit"
+DAILY = "daily_refresh"
 
 
 def build_defs(
@@ -22,26 +24,37 @@ def build_defs(
     Parameters
     ----------
     last_day
-        Last partition; None means the newest day in the lake.
+        Last partition; None means today.
     resource_overrides
         Resources by key, in place of the default lake: the graph can be merged into another
         code location with `Definitions.merge`.
     """
     partitions = daily_partitions(last_day)
-    assets = dg.load_assets_from_modules([snapshots, fits, simulations, outputs])
+    assets = dg.load_assets_from_modules([snapshots, tables, fits, simulations, outputs])
     dated = dg.map_asset_specs(
         lambda spec: spec.replace_attributes(partitions_def=partitions),
         [a for a in assets if isinstance(a, dg.AssetsDefinition)],
     )
-    job = dg.define_asset_job(
+    everything = dg.AssetSelection.assets(*dated)
+    measure = dg.define_asset_job(
         JOB,
-        selection=dg.AssetSelection.assets(*dated),
-        description="Snapshots, fits, simulations, refits, audit and report of one day.",
+        selection=everything - dg.AssetSelection.groups(SNAPSHOTS),
+        description="Tables, fits, simulations, refits, audit and report of one day: of the lake, "
+        "of the bundled reference, or of recordings.",
         executor_def=dg.in_process_executor,
+    )
+    daily = dg.define_asset_job(
+        DAILY,
+        selection=everything,
+        description="Fetch both sources, then measure the day and write its report.",
+        executor_def=dg.in_process_executor,
+        tags=RUN_TAGS,
     )
     return dg.Definitions(
         assets=list(dated),
-        jobs=[job],
+        jobs=[measure, daily],
+        schedules=[every_day(daily)],
+        sensors=[tell_of_failures([daily])],
         resources={"io_manager": LakeIOManager(root=str(lake_dir())), **(resource_overrides or {})},
         executor=dg.in_process_executor,
     )

@@ -15,3 +15,11 @@ class TableError(PipelineError):
 
 class LakeError(PipelineError):
     """The lake or an output folder cannot be read or written."""
+
+
+class BusyError(PipelineError):
+    """Another process is at the same work."""
+
+
+class IncompleteError(PipelineError):
+    """A source gave less than the whole, or something else than a day ago; nothing published."""

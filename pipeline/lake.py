@@ -52,6 +52,14 @@ def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
             temporary.unlink(missing_ok=True)
 
 
+def sweep(folder: Path) -> int:
+    """Remove what killed writers left half done in `folder`; return how many files."""
+    left = list(folder.glob(".*.tmp"))
+    for path in left:
+        path.unlink(missing_ok=True)
+    return len(left)
+
+
 def write_text(path: Path, text: str) -> None:
     """Write a text file atomically."""
     write_atomically(path, lambda temporary: _write_text(temporary, text))
@@ -128,8 +136,8 @@ class Lake:
 
     def days(self, name: str) -> list[date]:
         """Return the days for which `name` has been written, ascending."""
-        folders = sorted((self.root / name).glob("date=*"))
-        return [date.fromisoformat(f.name.removeprefix("date=")) for f in folders]
+        files = sorted((self.root / name).glob(f"date=*/{name}.*"))
+        return [date.fromisoformat(f.parent.name.removeprefix("date=")) for f in files]
 
     def _existing(self, name: str, day: date, suffix: str) -> Path:
         path = self.path(name, day, suffix)

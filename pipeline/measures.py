@@ -89,10 +89,9 @@ def hub_ages(frequency: pl.DataFrame, day: date) -> tuple[pl.DataFrame, float]:
     return dated.with_columns(age=(age + 0.5) / DAYS_PER_YEAR), horizon
 
 
-def tvl_counts(population: pl.DataFrame) -> Counts:
-    """Return the TVL of all protocols listed on the earlier date, zeros included."""
-    listed = population.drop_nulls("tvl_before")
-    return Counts.from_pairs(listed["tvl_before"].to_numpy(), listed["n_protocols"].to_numpy())
+def tvl_counts(listing: pl.DataFrame) -> Counts:
+    """Return the TVL of all protocols of the day, zeros included."""
+    return Counts.from_pairs(listing["tvl_usd"].to_numpy(), listing["n_protocols"].to_numpy())
 
 
 def expand(table: pl.DataFrame, weight: str) -> pl.DataFrame:
@@ -101,10 +100,10 @@ def expand(table: pl.DataFrame, weight: str) -> pl.DataFrame:
     return table.drop(weight)[rows]
 
 
-def observed_sizes(frequency: pl.DataFrame, population: pl.DataFrame) -> dict[str, Counts]:
+def observed_sizes(frequency: pl.DataFrame, listing: pl.DataFrame) -> dict[str, Counts]:
     """Return the three observed samples by name."""
     return {
         "downloads": hub_counts(frequency, DOWNLOADS),
         "likes": hub_counts(frequency, LIKES),
-        "tvl": tvl_counts(population),
+        "tvl": tvl_counts(listing),
     }

@@ -164,12 +164,14 @@ def calibrate_attachment(
     )
 
 
-def calibrate_growth(population: pl.DataFrame, weekly: pl.DataFrame) -> GrowthCalibration:
-    """Calibrate the GBM from two dates of the population and the survivors' panel."""
-    rows = expand(population, "n_protocols")
-    before_on, after_on = rows["before_on"][0], rows["after_on"][0]
-    alive = rows.filter(pl.col("tvl_before") > 0)
-    before, after = alive["tvl_before"].to_numpy(), alive["tvl_after"].fill_null(np.nan).to_numpy()
+def calibrate_growth(
+    population: pl.DataFrame, listing: pl.DataFrame, weekly: pl.DataFrame
+) -> GrowthCalibration:
+    """Calibrate the GBM from two dates of the population, one day's ages and a weekly panel."""
+    pair = expand(population, "n_protocols")
+    before_on, after_on = pair["before_on"][0], pair["after_on"][0]
+    moved = pair.filter(pl.col("tvl_before") > 0)
+    before, after = moved["tvl_before"].to_numpy(), moved["tvl_after"].fill_null(np.nan).to_numpy()
     years = (after_on - before_on).days / DAYS_PER_YEAR
     grown = weekly.filter(pl.col("age_weeks") >= BIRTH_TRANSIENT_WEEKS)
     panel = fit_panel_growth(
@@ -177,26 +179,29 @@ def calibrate_growth(population: pl.DataFrame, weekly: pl.DataFrame) -> GrowthCa
         (grown["week"].cast(pl.Int32) // 7).to_numpy(),
         grown["log_growth"].to_numpy(),
     )
-    assumed = (before_on - (DEFI_START + (LISTING_FLOOR - DEFI_START) / 2)).days
-    listed = (pl.lit(before_on) - pl.col("listed_on")).dt.total_days() - QUARTER_MIDDLE_DAYS
+    rows = expand(listing, "n_protocols")
+    observed_on = rows["observed_on"][0]
+    alive = rows.filter(pl.col("tvl_usd") > 0)
+    assumed = (observed_on - (DEFI_START + (LISTING_FLOOR - DEFI_START) / 2)).days
+    listed = (pl.lit(observed_on) - pl.col("listed_on")).dt.total_days() - QUARTER_MIDDLE_DAYS
     ages = alive.select(
         pl.max_horizontal(listed, pl.lit(1)).fill_null(assumed) / DAYS_PER_YEAR
     ).to_series()
-    listings = rows.filter(~pl.col("entrant")).drop_nulls("listed_on")
+    listings = rows.drop_nulls("listed_on")
     newest = listings["listed_on"].max()
-    entry_sizes = alive.filter(pl.col("listed_on") == newest)["tvl_before"].log()
+    entry_sizes = alive.filter(pl.col("listed_on") == newest)["tvl_usd"].log()
     calibration = GrowthCalibration(
         population=fit_population_growth(before, after, years=years),
         alive=fit_population_growth(
             before, after, years=years, exit_threshold=EXIT_THRESHOLD, floor=EXIT_THRESHOLD
         ),
         panel=panel,
-        entry=_entry_growth(listings, before_on),
+        entry=_entry_growth(listings, observed_on),
         log_entry=entry_sizes.sort().to_numpy(),
         ages=np.where(alive["listed_on"].is_null(), assumed / DAYS_PER_YEAR, ages.to_numpy()),
         n_age_assumed=alive["listed_on"].null_count(),
     )
-    sizes = np.sort(before)
+    sizes = alive["tvl_usd"].sort().to_numpy()
     mixture = 1.0 - mixture_ccdf(calibration.params, sizes, calibration.log_entry, calibration.ages)
     entry = np.searchsorted(calibration.log_entry, np.log(sizes), side="right")
     return replace(

@@ -17,7 +17,7 @@ from pipeline.errors import LakeError, PipelineError, SourceError
 from pipeline.lake import Lake, check_writable, write_text
 from pipeline.measures import MEASURES
 from pipeline.settings import FIRST_DAY, dagster_home, lake_dir, out_dir
-from pipeline.sources import REFERENCE, load_snapshots
+from pipeline.sources import LAKE, REFERENCE, load_snapshots
 from pipeline.sources.reference import read_manifest
 from simulation.errors import ParameterError
 
@@ -58,11 +58,13 @@ def prepare_instance() -> Path:
     return home
 
 
-def snapshot_day(source: str) -> date:
-    """Return the day that a source is filed under."""
+def snapshot_day(source: str, day: date | None = None) -> date:
+    """Return the day that a source is filed under; of the lake, `day` or the newest."""
+    if day is not None and source != LAKE:
+        raise SourceError(f"--day goes with --source lake; {source} has its own day")
     if source == REFERENCE:
         return date.fromisoformat(read_manifest()["day"])
-    day = load_snapshots(source).day
+    day = load_snapshots(source, day).day
     if not FIRST_DAY <= day <= date.today() + timedelta(days=1):
         raise SourceError(
             f"the model listing is of {day}: the calendar runs from {FIRST_DAY} to today; "
@@ -72,7 +74,13 @@ def snapshot_day(source: str) -> date:
 
 
 def run_graph(
-    source: str, out: Path | None, *, seed: int, n_replications: int, step: Step
+    source: str,
+    out: Path | None,
+    *,
+    seed: int,
+    n_replications: int,
+    step: Step,
+    day: date | None = None,
 ) -> Finished:
     """Materialise every asset for one source.
 
@@ -82,7 +90,7 @@ def run_graph(
         What a step refused, or RunError for anything unforeseen.
     """
     lake = Lake(lake_dir())
-    day = snapshot_day(source)
+    day = snapshot_day(source, day)
     chosen = out if out is not None else out_dir(day)
     for folder in (chosen, lake.root):
         check_writable(folder)
@@ -96,7 +104,7 @@ def run_graph(
     simulation = {"config": {"seed": seed, "n_replications": n_replications}}
     config = {
         "ops": {
-            "snapshots": {"config": {"source": source}},
+            "tables": {"config": {"source": source}},
             "attachment_simulation": simulation,
             "demand_simulation": simulation,
             "growth_simulation": simulation,

@@ -10,6 +10,8 @@ REFERENCE_DAY = date(2024, 7, 11)
 FIRST_DAY = REFERENCE_DAY
 SEED = 20240711
 N_REPLICATIONS = 20  # simulated samples of each model
+RETRY_SECONDS = 300.0  # before the first new try of a source that was down
+REFRESH_CRON = "0 6 * * *"  # when the daily job starts, in UTC
 P_REPLICATIONS = 2500  # bootstrap replicates of each p-value; CSN: p to .01
 
 _PACKAGE = Path(__file__).resolve().parent
@@ -42,3 +44,26 @@ def dagster_home() -> Path:
     """Return DAGSTER_HOME, else data/dagster_home."""
     given = os.environ.get("DAGSTER_HOME")
     return Path(given).expanduser() if given else home_dir() / "data" / "dagster_home"
+
+
+def hub_endpoint() -> str:
+    """Return the Hub's address: HF_ENDPOINT, else https://huggingface.co."""
+    return (os.environ.get("HF_ENDPOINT") or "https://huggingface.co").rstrip("/")
+
+
+def defillama_url() -> str:
+    """Return DeFiLlama's address: BAIMO_DEFILLAMA_URL, else https://api.llama.fi."""
+    return (os.environ.get("BAIMO_DEFILLAMA_URL") or "https://api.llama.fi").rstrip("/")
+
+
+def hub_token() -> str | None:
+    """Return the token from the usual places of the Hub: HF_TOKEN, or the file of a login."""
+    os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
+    from huggingface_hub import get_token
+
+    return get_token()
+
+
+def webhook() -> str | None:
+    """Return where failed runs are told of: BAIMO_WEBHOOK, else nowhere."""
+    return os.environ.get("BAIMO_WEBHOOK") or None

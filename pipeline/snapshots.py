@@ -1,4 +1,4 @@
-"""Take a snapshot: load a source, validate its rows, remember where they came from."""
+"""Take a snapshot to study: load a source, validate its rows, tabulate, remember the origin."""
 
 from __future__ import annotations
 
@@ -9,15 +9,28 @@ from typing import Any
 import polars as pl
 
 from pipeline.errors import SourceError
-from pipeline.sources import REFERENCE, Input, load_snapshots
+from pipeline.sources import LAKE, REFERENCE, Input, load_snapshots
 from pipeline.sources.reference import load_ready
+from pipeline.sources.snapshots import RECORDINGS
 from pipeline.tables import TABLES, Validated, validate
-from pipeline.tabulate import frequency_of_models, tabulate_hub
+from pipeline.tabulate import (
+    frequency_of_models,
+    join_population,
+    list_protocols,
+    tabulate_hub,
+)
+
+ROWS_OF = {
+    "hub_models": "hub_models",
+    "defi_day": "defillama_protocols",
+    "defillama_protocols": "defillama_protocols",
+    "tvl_weekly": "tvl_weekly",
+}
 
 
 @dataclass(frozen=True, eq=False)
 class Taken:
-    """Validated tables of one source with their provenance."""
+    """Validated rows of one source with their provenance; frames as in `Snapshots`."""
 
     source: str
     day: date
@@ -34,17 +47,18 @@ class Taken:
                 row=pl.struct(pl.exclude("reason")).struct.json_encode(),
             )
             for name, table in self.tables.items()
+            if name != "defi_day"  # its rows are among those of both dates
         ]
         return pl.concat(parts)
 
     def provenance(self) -> dict[str, Any]:
         """Return where the rows came from as plain values."""
         return {
-            "source": REFERENCE if self.source == REFERENCE else "recordings",
+            "source": self.source,
             "day": self.day.isoformat(),
             "inputs": [asdict(i) for i in self.inputs],
             "ignored": list(self.ignored),
-            "notes": [note for table in self.tables.values() for note in table.notes],
+            "notes": self._notes(),
             "quarantined": {
                 name: {
                     "rows": table.quarantine.height,
@@ -53,7 +67,23 @@ class Taken:
                     ),
                 }
                 for name, table in self.tables.items()
+                if name != "defi_day"
             },
+        }
+
+    def _notes(self) -> list[str]:
+        """Return what recordings lack; of the other sources it is known."""
+        found = (note for table in self.tables.values() for note in table.notes)
+        return list(dict.fromkeys(found)) if self.source == RECORDINGS else []
+
+    def tabulated(self) -> dict[str, pl.DataFrame]:
+        """Return the tables that are fitted: of the Hub, of DeFi, and the weekly panel."""
+        rows = {name: table.good for name, table in self.tables.items()}
+        return {
+            **hub_frequency_tables(rows["hub_models"], self.day),
+            "defi_population": join_population(rows["defillama_protocols"]),
+            "defi_listing": list_protocols(rows["defi_day"]),
+            "tvl_weekly": rows["tvl_weekly"],
         }
 
 
@@ -67,19 +97,29 @@ def take_snapshots(source: str, day: date) -> Taken:
     TableError
         Columns missing, key repeated, no valid row.
     """
-    loaded = load_snapshots(source)
+    loaded = load_snapshots(source, day)
     if loaded.day != day:
         raise SourceError(
             f"the {source} snapshot is of {loaded.day}, not of {day}: choose the partition "
             f"{loaded.day}, or give a source of {day}"
         )
     return Taken(
-        source=source,
+        source=loaded.source,
         day=day,
-        tables={name: validate(frame, TABLES[name]) for name, frame in loaded.frames.items()},
+        tables={
+            name: _validated(frame, ROWS_OF[name], loaded.source)
+            for name, frame in loaded.frames.items()
+        },
         inputs=loaded.inputs,
         ignored=loaded.ignored,
     )
+
+
+def _validated(frame: pl.DataFrame, name: str, source: str) -> Validated:
+    """Validate rows; those of the lake were when they were published."""
+    if source == LAKE and name == "hub_models":
+        return Validated(frame, frame.clear().with_columns(reason=pl.lit("")), ())
+    return validate(frame, TABLES[name])
 
 
 def hub_frequency_tables(models: pl.DataFrame, day: date) -> dict[str, pl.DataFrame]:

@@ -73,13 +73,32 @@ HUB_MODELS = Table(
             low=0,
             high=COUNT_MAX,
         ),
+        Column(
+            "downloads_all_time",
+            pl.Int64,
+            "downloads since creation; may fall when the Hub removes spam",
+            unit="downloads",
+            nullable=True,
+            low=0,
+            high=COUNT_MAX,
+        ),
         Column("likes", pl.Int64, "net likes so far", unit="likes", low=0, high=COUNT_MAX),
         Column("created_at", UTC, "creation; floored at 2022-03-02 by the Hub", unit="UTC"),
+        Column("last_modified", UTC, "last commit", unit="UTC", nullable=True),
         Column("author", pl.String, "owner of the repository", nullable=True),
         Column("pipeline_tag", pl.String, "task", nullable=True),
         Column("library_name", pl.String, "library", nullable=True),
         Column("license", pl.String, "licence as declared", nullable=True),
-        Column("base_model", pl.String, "model it derives from", nullable=True),
+        Column("base_model", pl.String, "models it derives from, by commas", nullable=True),
+        Column("base_relation", pl.String, "adapter, finetune, merge, quantized", nullable=True),
+        Column("n_children", pl.Int64, "declared derivatives", "models", True, low=0),
+        Column("gated", pl.String, "access: false, auto, manual", nullable=True),
+        Column("private", pl.Boolean, "seen by its owner only", nullable=True),
+        Column("disabled", pl.Boolean, "switched off by the Hub", nullable=True),
+        Column("inference", pl.String, "state at the Hub's inference service", nullable=True),
+        Column("parameters", pl.Int64, "parameters by safetensors", "1", True, low=0),
+        Column("n_spaces", pl.Int64, "Spaces that use it", "spaces", True, low=0),
+        Column("trending_score", pl.Float64, "the Hub's trending score", nullable=True),
         Column("source", pl.String, "where the row comes from: reference, recording, hub"),
     ),
 )
@@ -87,18 +106,41 @@ HUB_MODELS = Table(
 DEFILLAMA_PROTOCOLS = Table(
     "defillama_protocols",
     "One row per DeFi protocol and date of observation, as DeFiLlama lists it.",
-    ("observed_on", "name"),
+    ("observed_on", "protocol_id"),
     (
         Column("observed_on", pl.Date, "date of observation"),
         Column("protocol_id", pl.String, "DeFiLlama's id; the name where there is none"),
         Column("slug", pl.String, "DeFiLlama's slug", nullable=True),
-        Column("name", pl.String, "name, the key across dates"),
+        Column("name", pl.String, "name"),
         Column("category", pl.String, "category", nullable=True),
         Column("tvl_usd", pl.Float64, "total value locked; zero where null", unit="USD", low=0),
+        Column("tvl_is_null", pl.Boolean, "the source gave no TVL", nullable=True),
         Column("listed_at", pl.Date, "listing; missing means before 2021-10-12", nullable=True),
+        Column("parent_protocol", pl.String, "id of the parent, for merging", nullable=True),
+        Column("forked_from", pl.String, "protocols it is a fork of, by commas", nullable=True),
+        Column("chains", pl.String, "chains it runs on, by commas", nullable=True),
+        Column("change_1d", pl.Float64, "change of TVL over a day", "percent", True),
+        Column("change_7d", pl.Float64, "change of TVL over seven days", "percent", True),
+        Column("mcap_usd", pl.Float64, "market value of the token", "USD", True),
+        Column("borrowed_usd", pl.Float64, "lent out, not part of TVL", "USD", True),
+        Column("staking_usd", pl.Float64, "own token staked, not part of TVL", "USD", True),
+        Column("pool2_usd", pl.Float64, "own token in pools, not part of TVL", "USD", True),
         Column("source", pl.String, "where the row comes from"),
     ),
     quarantine_repeats=True,
+)
+
+DEFILLAMA_CHAINS = Table(
+    "defillama_chains",
+    "One row per chain, as DeFiLlama lists it.",
+    ("chain",),
+    (
+        Column("chain", pl.String, "name of the chain"),
+        Column("tvl_usd", pl.Float64, "total value locked on it", unit="USD", low=0),
+        Column("token", pl.String, "symbol of its token", nullable=True),
+        Column("gecko_id", pl.String, "CoinGecko's id", nullable=True),
+        Column("chain_id", pl.String, "EIP-155 number", nullable=True),
+    ),
 )
 
 TVL_WEEKLY = Table(
@@ -203,6 +245,19 @@ DEFI_POPULATION = Table(
     ),
 )
 
+DEFI_LISTING = Table(
+    "defi_listing",
+    "DeFi protocols of one day by category, quarter of listing and TVL: what is fitted.",
+    ("category", "listed_on", "tvl_usd"),
+    (
+        Column("category", pl.String, "category", nullable=True),
+        Column("listed_on", pl.Date, "first day of the quarter of listing", nullable=True),
+        Column("tvl_usd", pl.Float64, "total value locked", unit="USD", low=0),
+        Column("observed_on", pl.Date, "the day"),
+        Column("n_protocols", pl.Int64, "protocols with these values", low=1),
+    ),
+)
+
 COMPARISON = Table(
     "comparison",
     "The headline table: each size against each model, one row a pair.",
@@ -253,6 +308,7 @@ TABLES: dict[str, Table] = {
     for t in (
         HUB_MODELS,
         DEFILLAMA_PROTOCOLS,
+        DEFILLAMA_CHAINS,
         TVL_WEEKLY,
         HUB_FREQUENCY,
         HUB_AUTHORS,
@@ -261,6 +317,7 @@ TABLES: dict[str, Table] = {
         HUB_TOTALS,
         HUB_TOP,
         DEFI_POPULATION,
+        DEFI_LISTING,
         COMPARISON,
         PARAMETERS,
     )

@@ -29,13 +29,13 @@ from pipeline.defs.shared import (
         for name, what in (
             ("downloads", "30-day downloads (author-clustered intervals)"),
             ("likes", "likes (author-clustered intervals)"),
-            ("tvl", "DeFi TVL on the earlier date"),
+            ("tvl", "DeFi TVL of the day"),
         )
     },
     internal_asset_deps=reads(
         downloads_tail="hub_frequency hub_design_effects",
         likes_tail="hub_frequency hub_design_effects",
-        tvl_tail="defi_population",
+        tvl_tail="defi_listing",
     ),
     check_specs=[
         dg.AssetCheckSpec(
@@ -48,7 +48,7 @@ from pipeline.defs.shared import (
     partitions_def=PARTITIONS,
 )
 def tails(
-    hub_frequency: pl.DataFrame, hub_design_effects: pl.DataFrame, defi_population: pl.DataFrame
+    hub_frequency: pl.DataFrame, hub_design_effects: pl.DataFrame, defi_listing: pl.DataFrame
 ) -> Iterator[Any]:
     """Fit the tails of downloads, likes and TVL."""
     from pipeline.cross_check import TOLERANCE, alpha_by_powerlaw
@@ -56,7 +56,7 @@ def tails(
     from pipeline.measures import MEASURES, naming, observed_sizes
     from pipeline.report.figures import draw_ccdf, to_png
 
-    for name, counts in observed_sizes(hub_frequency, defi_population).items():
+    for name, counts in observed_sizes(hub_frequency, defi_listing).items():
         measure = MEASURES[name]
         with naming(measure):
             fits = fit_sizes(counts, measure, hub_design_effects if measure.discrete else None)
@@ -158,11 +158,13 @@ def demand_fit(downloads_tail: Any, likes_tail: Any) -> Iterator[Any]:
     },
     partitions_def=PARTITIONS,
 )
-def growth_fit(defi_population: pl.DataFrame, tvl_weekly: pl.DataFrame) -> Iterator[Any]:
+def growth_fit(
+    defi_population: pl.DataFrame, defi_listing: pl.DataFrame, tvl_weekly: pl.DataFrame
+) -> Iterator[Any]:
     """Calibrate the GBM."""
     from pipeline.models import calibrate_growth
 
-    fit = calibrate_growth(defi_population, tvl_weekly)
+    fit = calibrate_growth(defi_population, defi_listing, tvl_weekly)
     metadata = numbers(
         {
             "mu_per_year": fit.alive.mu,

@@ -1,5 +1,6 @@
 """The IO manager: tables as Parquet, results as JSON, one file per asset and day."""
 
+from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,13 @@ import dagster as dg
 import polars as pl
 
 from pipeline.lake import Lake
+
+
+@dataclass(frozen=True)
+class InLake:
+    """A table that stands in the lake already."""
+
+    path: str
 
 
 class LakeIOManager(dg.ConfigurableIOManager):
@@ -23,6 +31,9 @@ class LakeIOManager(dg.ConfigurableIOManager):
         from estimation.results import encode
 
         name, day = context.asset_key.path[-1], date.fromisoformat(context.partition_key)
+        if isinstance(obj, InLake):
+            context.add_output_metadata({"path": dg.MetadataValue.path(obj.path)})
+            return
         if isinstance(obj, pl.DataFrame):
             path = self._lake().write_table(name, day, obj)
         else:

@@ -8,7 +8,7 @@ from typing import Any
 import dagster as dg
 import polars as pl
 
-from pipeline.settings import FIRST_DAY, lake_dir
+from pipeline.settings import FIRST_DAY
 from pipeline.tables import TABLES
 
 SNAPSHOTS = "a_snapshots"
@@ -20,17 +20,12 @@ REFIT = "f_refit"
 CONCLUSIONS = "g_conclusions"
 
 
-def _last_day() -> date:
-    """Return the newest day in the lake: the calendar has no day that no snapshot can fill."""
-    from pipeline.lake import Lake
-
-    return max([FIRST_DAY, *Lake(lake_dir()).days("hub_models")])
-
-
 def daily_partitions(last_day: date | None = None) -> dg.DailyPartitionsDefinition:
-    """Return the calendar of snapshots, from the reference's day to the newest in the lake."""
-    end = (last_day or _last_day()) + timedelta(days=1)
-    return dg.DailyPartitionsDefinition(start_date=FIRST_DAY.isoformat(), end_date=end.isoformat())
+    """Return the calendar of snapshots, from the reference's day to today (UTC), or `last_day`."""
+    end = None if last_day is None else (last_day + timedelta(days=1)).isoformat()
+    return dg.DailyPartitionsDefinition(
+        start_date=FIRST_DAY.isoformat(), end_date=end, end_offset=1
+    )
 
 
 PARTITIONS = daily_partitions()
@@ -90,13 +85,14 @@ def table_metadata(name: str) -> dict[str, Any]:
     }
 
 
-def table_out(name: str, group: str) -> dg.AssetOut:
+def table_out(name: str, group: str, *, required: bool = True) -> dg.AssetOut:
     """Return the output of one described table."""
     return dg.AssetOut(
         description=TABLES[name].meaning,
         group_name=group,
         metadata=table_metadata(name),
         kinds={"parquet"},
+        is_required=required,
     )
 
 

@@ -1,166 +1,117 @@
-"""Snapshots: from a source to validated tables, and from rows to frequency tables."""
+"""Snapshots: the live sources, one published file a day each.
 
-from collections.abc import Iterator
+Today's partition is fetched live; a past one is filled from public histories. What a source
+refuses to give is a failed step whose message says why; the lake, and yesterday's report, stay.
+"""
+
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import dagster as dg
-import polars as pl
 
-from pipeline.defs.shared import (
-    PARTITIONS,
-    SNAPSHOTS,
-    TABULATED,
-    blocking,
-    checked,
-    day_of,
-    numbers,
-    record_out,
-    rows,
-    table_out,
-)
+from pipeline.checks import DEFILLAMA_CHECKS, HUB_CHECKS, RefusedSnapshotError
+from pipeline.defs.lake_io import InLake
+from pipeline.defs.shared import PARTITIONS, SNAPSHOTS, blocking, day_of, numbers, table_out
+from pipeline.errors import PipelineError
+from pipeline.receipts import Receipt
+from pipeline.settings import RETRY_SECONDS
+from pipeline.sources.http import UnreachableError
 
-MAX_QUARANTINE = 0.01
-
-
-class SourceConfig(dg.Config):
-    """Where the snapshots come from: "reference" (bundled), or a path to recordings."""
-
-    source: str = "reference"
-
-
-RAW = ("hub_models", "defillama_protocols", "tvl_weekly")
+# A source that is down for minutes comes back; what it refuses, it refuses again.
+AGAIN = dg.RetryPolicy(max_retries=3, delay=RETRY_SECONDS, backoff=dg.Backoff.EXPONENTIAL)
 
 
 @dg.multi_asset(
-    name="snapshots",
+    name="hub",
+    outs={"hub_models": table_out("hub_models", SNAPSHOTS)},
+    check_specs=[blocking(name, "hub_models", text) for name, text in HUB_CHECKS.items()],
+    partitions_def=PARTITIONS,
+    retry_policy=AGAIN,
+    pool="hub",
+)
+def hub(context: dg.AssetExecutionContext) -> Iterator[Any]:
+    """Publish the listing of the Hub."""
+    from pipeline.daily import publish_hub
+
+    yield from _published("hub_models", lambda: publish_hub(day_of(context), context.log.info))
+
+
+@dg.multi_asset(
+    name="defillama",
     outs={
-        **{name: table_out(name, SNAPSHOTS) for name in RAW},
-        "quarantine": dg.AssetOut(
-            description="Rows that fit no table, as they came, with the reason.",
-            group_name=SNAPSHOTS,
-            kinds={"parquet"},
-        ),
-        "provenance": record_out(
-            "Which files went in (sha256, rows, date), what was ignored and why, and how many "
-            "rows were quarantined.",
-            SNAPSHOTS,
-        ),
+        "defillama_protocols": table_out("defillama_protocols", SNAPSHOTS),
+        "defillama_chains": table_out("defillama_chains", SNAPSHOTS, required=False),
     },
     check_specs=[
-        blocking(
-            "rows_fit_the_table",
-            name,
-            f"Types, bounds and key hold; at most {MAX_QUARANTINE:.0%} in quarantine.",
-        )
-        for name in RAW
+        blocking(name, "defillama_protocols", text) for name, text in DEFILLAMA_CHECKS.items()
     ],
     partitions_def=PARTITIONS,
+    retry_policy=AGAIN,
+    pool="defillama",
 )
-def snapshots(context: dg.AssetExecutionContext, config: SourceConfig) -> Iterator[Any]:
-    """Load the source, validate every row, publish what is whole."""
-    from pipeline.snapshots import take_snapshots
+def defillama(context: dg.AssetExecutionContext) -> Iterator[Any]:
+    """Publish the protocols and chains of DeFiLlama."""
+    from pipeline.daily import publish_defillama
+    from pipeline.lake import Lake
+    from pipeline.settings import lake_dir
 
-    taken = take_snapshots(config.source, day_of(context))
-    for name in RAW:
-        table = taken.tables[name]
-        total = table.good.height + table.quarantine.height
-        yield from checked(
-            "rows_fit_the_table",
-            name,
-            passed=table.quarantine.height <= MAX_QUARANTINE * total,
-            why=f"{table.quarantine.height:,} of {total:,} rows of {name} are not valid",
-            rows=total,
-            quarantined=table.quarantine.height,
+    day = day_of(context)
+    yield from _published("defillama_protocols", lambda: publish_defillama(day, context.log.info))
+    chains = Lake(lake_dir()).path("defillama_chains", day)
+    if chains.exists():
+        yield dg.Output(InLake(str(chains)), output_name="defillama_chains")
+
+
+def _published(name: str, publish: Callable[[], tuple[Receipt, str]]) -> Iterator[Any]:
+    """Publish, then report every check and what a person would look for.
+
+    Raises
+    ------
+    dagster.Failure
+        Nothing was published; the description says why.
+    """
+    try:
+        receipt, path = publish()
+    except RefusedSnapshotError as error:
+        for c in error.checks:
+            yield dg.AssetCheckResult(
+                passed=c.passed,
+                asset_key=name,
+                check_name=c.name,
+                metadata=numbers(c.numbers) | {"verdict": c.why or "holds"},
+            )
+        raise dg.Failure(str(error), allow_retries=False) from error
+    except PipelineError as error:
+        raise dg.Failure(str(error), allow_retries=isinstance(error, UnreachableError)) from error
+    checks = HUB_CHECKS if name == "hub_models" else DEFILLAMA_CHECKS
+    for check in checks:
+        found = numbers(receipt.checks.get(check, {}))
+        yield dg.AssetCheckResult(
+            passed=True,
+            asset_key=name,
+            check_name=check,
+            metadata=found | {"verdict": "holds" if found else "not applied to this source"},
         )
-    for name in RAW:
-        table = taken.tables[name]
-        metadata = rows(table.good) | numbers({"quarantined": table.quarantine.height})
-        metadata["notes"] = "; ".join(table.notes) or "none"
-        yield dg.Output(table.good, output_name=name, metadata=metadata)
-    quarantined = taken.quarantine()
-    yield dg.Output(quarantined, output_name="quarantine", metadata=rows(quarantined))
     yield dg.Output(
-        taken.provenance(),
-        output_name="provenance",
+        InLake(path),
+        output_name=name,
         metadata={
-            "source": config.source,
-            "files": dg.MetadataValue.md("\n".join(f"- {i.name}" for i in taken.inputs)),
-            "ignored": dg.MetadataValue.md("\n".join(f"- {i}" for i in taken.ignored) or "none"),
+            "dagster/row_count": receipt.rows,
+            "source": receipt.source,
+            "sha256": receipt.sha256,
+            **_shown(receipt.details),
+            **({"lacks": _listed(receipt.lacks)} if receipt.lacks else {}),
         },
     )
 
 
-HUB = (
-    "hub_frequency",
-    "hub_authors",
-    "hub_design_effects",
-    "hub_derivatives",
-    "hub_totals",
-    "hub_top",
-)
+def _shown(details: dict[str, Any]) -> dict[str, Any]:
+    return {
+        name: _listed(value) if isinstance(value, dict) else value
+        for name, value in details.items()
+        if value is not None and value != {}
+    }
 
 
-@dg.multi_asset(
-    name="hub_tables",
-    outs={name: table_out(name, TABULATED) for name in HUB},
-    check_specs=[
-        blocking(
-            "every_model_is_counted",
-            "hub_frequency",
-            "The frequency table stands for exactly the models of the snapshot.",
-        )
-    ],
-    partitions_def=PARTITIONS,
-)
-def hub_tables(context: dg.AssetExecutionContext, hub_models: pl.DataFrame) -> Iterator[Any]:
-    """Count the models by day of creation, downloads and likes; measure author clustering."""
-    from pipeline.snapshots import hub_frequency_tables
-
-    tables = hub_frequency_tables(hub_models, day_of(context))
-    counted = int(tables["hub_frequency"]["n_models"].sum())
-    yield from checked(
-        "every_model_is_counted",
-        "hub_frequency",
-        passed=counted == hub_models.height,
-        why=f"{counted:,} models counted, {hub_models.height:,} in the snapshot",
-        models=counted,
-    )
-    for name in HUB:
-        yield dg.Output(tables[name], output_name=name, metadata=rows(tables[name]))
-
-
-@dg.multi_asset(
-    name="defi_tables",
-    outs={"defi_population": table_out("defi_population", TABULATED)},
-    check_specs=[
-        blocking(
-            "enough_matched",
-            "defi_population",
-            "At least 50 protocols are positive on both dates.",
-        )
-    ],
-    partitions_def=PARTITIONS,
-)
-def defi_tables(defillama_protocols: pl.DataFrame) -> Iterator[Any]:
-    """Join the two dates of DeFi by name, without CEX, chains and canonical bridges."""
-    from pipeline.tabulate import join_population
-
-    population = join_population(defillama_protocols)
-    both = population.filter((pl.col("tvl_before") > 0) & (pl.col("tvl_after") > 0))
-    matched = int(both["n_protocols"].sum())
-    yield from checked(
-        "enough_matched",
-        "defi_population",
-        passed=matched >= 50,
-        why=f"only {matched} protocols have a positive TVL on both dates",
-        matched=matched,
-    )
-    metadata = rows(population) | numbers(
-        {
-            "protocols": int(population["n_protocols"].sum()),
-            "positive_on_both_dates": matched,
-            "entrants": int(population.filter("entrant")["n_protocols"].sum()),
-            "unmatched": int(population.filter("unmatched")["n_protocols"].sum()),
-        }
-    )
-    yield dg.Output(population, output_name="defi_population", metadata=metadata)
+def _listed(values: dict[str, Any]) -> dg.MetadataValue:
+    return dg.MetadataValue.md("\n".join(f"- {name}: {value}" for name, value in values.items()))

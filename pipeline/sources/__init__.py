@@ -1,4 +1,4 @@
-"""Where snapshots come from: the bundled reference and recordings on disk.
+"""Where snapshots come from: the bundled reference, recordings on disk, the live sources.
 
 Every source gives the same thing, `Snapshots`: raw rows under the names of `pipeline.tables`,
 not yet validated, with a word on each file taken or ignored.
@@ -6,13 +6,18 @@ not yet validated, with a word on each file taken or ignored.
 
 from __future__ import annotations
 
+from datetime import date
+
+from pipeline.sources.published import load_published
 from pipeline.sources.recordings import load_recordings
 from pipeline.sources.reference import load_reference
-from pipeline.sources.snapshots import REFERENCE, Input, Snapshots
+from pipeline.sources.snapshots import LAKE, REFERENCE, Input, Snapshots
 
-__all__ = ["REFERENCE", "Input", "Snapshots", "load_snapshots"]
+__all__ = ["LAKE", "REFERENCE", "Input", "Snapshots", "load_snapshots"]
 
 
-def load_snapshots(source: str) -> Snapshots:
-    """Load the bundled reference ("reference") or the recordings at a path."""
+def load_snapshots(source: str, day: date | None = None) -> Snapshots:
+    """Load the bundled reference ("reference"), the lake's `day` ("lake"), or recordings."""
+    if source == LAKE:
+        return load_published(day)
     return load_reference() if source == REFERENCE else load_recordings(source)

@@ -22,8 +22,8 @@ import polars as pl
 
 from pipeline.errors import SourceError
 from pipeline.measures import HUB_FLOOR
-from pipeline.sources.reference import load_reference
-from pipeline.sources.snapshots import Input, Snapshots
+from pipeline.sources.reference import earliest, load_reference
+from pipeline.sources.snapshots import RECORDINGS, Input, Snapshots
 from pipeline.tabulate import weekly_growth
 
 SUFFIXES = (".parquet", ".csv", ".json", ".jsonl", ".ndjson")
@@ -151,7 +151,10 @@ def _completed(
             day = reference.day
     if day is None:
         raise SourceError("the model listing has no usable created_at; put a date in its name")
-    return Snapshots(day=day, frames=frames, inputs=tuple(inputs), ignored=tuple(ignored))
+    frames["defi_day"] = earliest(frames["defillama_protocols"])
+    return Snapshots(
+        day=day, source=RECORDINGS, frames=frames, inputs=tuple(inputs), ignored=tuple(ignored)
+    )
 
 
 def _newest_full_listing(candidates: list[Found]) -> list[Found]:

@@ -47,15 +47,23 @@ def load_reference() -> Snapshots:
         )
         for name in BUNDLED
     )
+    protocols = _protocols(tables["defi_population"])
     return Snapshots(
         day=date.fromisoformat(manifest["day"]),
+        source=REFERENCE,
         frames={
             "hub_models": _models(tables["hub_frequency"]),
-            "defillama_protocols": _protocols(tables["defi_population"]),
+            "defi_day": earliest(protocols),
+            "defillama_protocols": protocols,
             "tvl_weekly": tables["tvl_weekly"],
         },
         inputs=inputs,
     )
+
+
+def earliest(protocols: pl.DataFrame) -> pl.DataFrame:
+    """Return the protocols of the earliest date: the cross-section that is fitted."""
+    return protocols.filter(pl.col("observed_on") == pl.col("observed_on").min())
 
 
 def load_ready() -> dict[str, pl.DataFrame]:

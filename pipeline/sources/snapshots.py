@@ -8,6 +8,8 @@ from datetime import date
 import polars as pl
 
 REFERENCE = "reference"
+LAKE = "lake"
+RECORDINGS = "recordings"
 
 
 @dataclass(frozen=True)
@@ -34,13 +36,17 @@ class Snapshots:
     ----------
     day
         Day of the Hub listing, under which the run is filed.
+    source
+        reference, recordings or lake.
     frames
-        hub_models, defillama_protocols, tvl_weekly: raw rows, not yet validated.
+        hub_models; defi_day (protocols on the day whose TVL is fitted); defillama_protocols (two
+        dates, for growth); tvl_weekly. Raw rows, not yet validated, except those of the lake.
     inputs, ignored
         Files taken, and what was passed over with the reason.
     """
 
     day: date
+    source: str
     frames: dict[str, pl.DataFrame]
     inputs: tuple[Input, ...] = ()
     ignored: tuple[str, ...] = ()

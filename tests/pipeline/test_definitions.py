@@ -1,13 +1,13 @@
 """The graph: loads without a server, reads left to right, merges, stops at a failed check."""
 
-from datetime import date
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 import dagster as dg
 import polars as pl
 import pytest
 
-from pipeline.definitions import JOB, build_defs
+from pipeline.definitions import DAILY, JOB, build_defs
 from pipeline.defs.lake_io import LakeIOManager
 from pipeline.defs.shared import checked
 from pipeline.tables import TABLES
@@ -51,17 +51,20 @@ def test_about_fifteen_steps_hold_the_graph() -> None:
     assert 10 <= len(defs.resolve_job_def(JOB).graph.node_defs) <= 16
 
 
-def test_the_calendar_ends_with_the_newest_snapshot(
-    own_home: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def days() -> list[str]:
-        calendar = build_defs().resolve_all_asset_specs()[0].partitions_def
-        assert calendar is not None
-        return list(calendar.get_partition_keys())
+def test_the_calendar_runs_from_the_reference_to_today() -> None:
+    calendar = build_defs().resolve_all_asset_specs()[0].partitions_def
+    assert isinstance(calendar, dg.DailyPartitionsDefinition)
+    days = calendar.get_partition_keys()
+    assert days[0] == DAY
+    assert days[-1] == datetime.now(UTC).date().isoformat()
 
-    assert days() == [DAY]
-    (own_home / "lake" / "hub_models" / "date=2024-07-13").mkdir(parents=True)
-    assert days() == [DAY, "2024-07-12", "2024-07-13"]
+
+def test_the_job_without_live_sources_never_touches_them() -> None:
+    defs = build_defs(date(2024, 7, 11))
+    keys = {k.path[-1] for k in defs.resolve_job_def(JOB).asset_layer.selected_asset_keys}
+    assert not keys & {"hub_models", "defillama_protocols", "defillama_chains"}
+    daily = {k.path[-1] for k in defs.resolve_job_def(DAILY).asset_layer.selected_asset_keys}
+    assert daily >= keys | {"hub_models", "defillama_protocols"}
 
 
 def test_it_merges_into_another_code_location() -> None:
@@ -73,19 +76,26 @@ def test_it_merges_into_another_code_location() -> None:
     assert {"my_own_table", "comparison", "hub_models"} <= keys
 
 
+TABLES_OP = ("hub_frequency", "hub_authors", "hub_design_effects", "hub_derivatives", "hub_totals",
+             "hub_top", "defi_population", "defi_listing", "tvl_weekly", "quarantine",
+             "provenance")  # fmt: skip
+QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
+
+
 def test_a_resource_can_be_replaced(tmp_path: Path) -> None:
     defs = build_defs(resource_overrides={"io_manager": LakeIOManager(root=str(tmp_path))})
     result = defs.resolve_implicit_global_asset_job_def().execute_in_process(
         partition_key=DAY,
-        asset_selection=[dg.AssetKey(n) for n in ("hub_models", "defillama_protocols",
-                                                  "tvl_weekly", "quarantine", "provenance")],
-        run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
-    )  # fmt: skip
+        asset_selection=[dg.AssetKey(n) for n in TABLES_OP],
+        run_config={"ops": {"tables": {"config": {"source": "reference"}}}, **QUIET},
+    )
     assert result.success
-    written = pl.read_parquet(tmp_path / "hub_models" / f"date={DAY}" / "hub_models.parquet")
-    assert written.height == 760_000
+    written = pl.read_parquet(tmp_path / "hub_frequency" / f"date={DAY}" / "hub_frequency.parquet")
+    assert written["n_models"].sum() == 760_000
     checks = result.get_asset_check_evaluations()
-    assert {c.check_name for c in checks} == {"rows_fit_the_table"}
+    assert {c.check_name for c in checks} == {
+        "rows_fit_the_table", "every_model_is_counted", "enough_matched"
+    }  # fmt: skip
     assert all(c.passed for c in checks)
 
 
@@ -105,9 +115,7 @@ def test_a_source_of_another_day_fails_with_the_remedy(
     with pytest.raises(Exception, match="choose the partition 2024-07-11"):
         defs.resolve_implicit_global_asset_job_def().execute_in_process(
             partition_key="2024-07-12",
-            asset_selection=[dg.AssetKey("hub_models"), dg.AssetKey("defillama_protocols"),
-                             dg.AssetKey("tvl_weekly"), dg.AssetKey("quarantine"),
-                             dg.AssetKey("provenance")],
-            run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
-        )  # fmt: skip
+            asset_selection=[dg.AssetKey(n) for n in TABLES_OP],
+            run_config={"ops": {"tables": {"config": {"source": "reference"}}}, **QUIET},
+        )
     assert not list((own_home / "lake").rglob("*.parquet"))

@@ -172,9 +172,17 @@ def weekly(seed: int) -> pl.DataFrame:
     ).select("protocol_number", "week", "log_growth", age_weeks=pl.lit(30))
 
 
+def listing(table: pl.DataFrame) -> pl.DataFrame:
+    """Return the cross-section of a population's earlier date."""
+    return table.filter(~pl.col("entrant")).select(
+        "category", "listed_on", pl.col("tvl_before").alias("tvl_usd"),
+        pl.col("before_on").alias("observed_on"), "n_protocols",
+    )  # fmt: skip
+
+
 class TestGrowth:
     def test_drift_and_volatility_are_recovered(self) -> None:
-        fit = calibrate_growth(population(4_000, 5), weekly(6))
+        fit = calibrate_growth((table := population(4_000, 5)), listing(table), weekly(6))
         pop = fit.population
         assert abs(pop.m + 0.3) < 4 * pop.m_std_error
         assert abs(pop.sigma - 0.9) < 4 * pop.sigma_std_error
@@ -182,7 +190,7 @@ class TestGrowth:
 
     def test_ages_come_from_quarters_and_the_undated_get_the_middle(self) -> None:
         table = population(800, 7)
-        fit = calibrate_growth(table, weekly(6))
+        fit = calibrate_growth(table, listing(table), weekly(6))
         undated = table["listed_on"].is_null().to_numpy()
         assert fit.n_age_assumed == undated.sum()
         middle = DEFI_START + (LISTING_FLOOR - DEFI_START) / 2
@@ -193,7 +201,7 @@ class TestGrowth:
         assert fit.ages.min() > 0
 
     def test_whole_quarters_only_enter_the_trend(self) -> None:
-        fit = calibrate_growth(population(800, 7), weekly(6))
+        fit = calibrate_growth((table := population(800, 7)), listing(table), weekly(6))
         assert fit.entry is not None
         # 2021-10-01 lies before listing dates began; 2023-04-01 ends within a week of the table.
         assert fit.entry.n_used == 6
@@ -202,7 +210,7 @@ class TestGrowth:
         from scipy import stats
 
         table = population(600, 8)
-        fit = calibrate_growth(table, weekly(6))
+        fit = calibrate_growth(table, listing(table), weekly(6))
         sizes = np.log(table["tvl_before"].to_numpy())
         newest = (table["listed_on"] == date(2023, 4, 1)).fill_null(False).to_numpy()
         expected = stats.ks_2samp(sizes, sizes[newest]).statistic
@@ -213,10 +221,10 @@ class TestGrowth:
         table = population(100, 9).with_columns(
             tvl_before=pl.when(pl.int_range(pl.len()) < 30).then(0.0).otherwise("tvl_before")
         )
-        counts = tvl_counts(table)
+        counts = tvl_counts(listing(table))
         assert counts.n_obs == 100
         assert counts.n_zero == 30
-        assert calibrate_growth(table, weekly(6)).ages.size == 70
+        assert calibrate_growth(table, listing(table), weekly(6)).ages.size == 70
 
 
 def fits_of(sizes: np.ndarray, measure: object = LIKES) -> SizeFits:

@@ -225,10 +225,10 @@ def test_the_run_is_in_the_dagster_instance(
     with dg.DagsterInstance.get() as instance:
         runs = instance.get_runs()
         assert [r.status for r in runs] == [dg.DagsterRunStatus.SUCCESS]
-        event = instance.get_latest_materialization_event(dg.AssetKey("hub_models"))
+        event = instance.get_latest_materialization_event(dg.AssetKey("provenance"))
         assert event is not None
         assert event.asset_materialization is not None
-        assert event.asset_materialization.metadata["dagster/row_count"].value == 760_000
+        assert event.asset_materialization.metadata["models"].value == 760_000
         assert not instance.telemetry_enabled
 
 

@@ -233,6 +233,7 @@ class TestTabulate:
         rows = pl.DataFrame(
             {
                 "observed_on": [date(2023, 1, 1)] * 3 + [date(2025, 1, 1)] * 3,
+                "protocol_id": ["a", "b", "c", "a", "b", "d"],
                 "name": ["a", "b", "c", "a", "b", "d"],
                 "category": ["Dexes", "CEX", "Lending", "Dexes", "CEX", "Canonical Bridge"],
                 "tvl_usd": [1.0, 2.0, 3.0, 4.0, 5.0, 6.0],
@@ -246,6 +247,34 @@ class TestTabulate:
             (3.0, None, True, False),
         ]
         assert joined["listed_on"].to_list() == [date(2022, 1, 1), None]
+
+
+def two_dates(ids: list[str], names: list[str]) -> pl.DataFrame:
+    n = len(ids) // 2
+    return pl.DataFrame(
+        {
+            "observed_on": [date(2023, 1, 1)] * n + [date(2025, 1, 1)] * n,
+            "protocol_id": ids,
+            "name": names,
+            "category": ["Dexes"] * 2 * n,
+            "tvl_usd": [float(i + 1) for i in range(2 * n)],
+            "listed_at": [None] * 2 * n,
+        },
+        schema_overrides={"listed_at": pl.Date},
+    )
+
+
+def test_a_renamed_protocol_is_joined_by_its_id() -> None:
+    joined = join_population(two_dates(["1", "2", "1", "2"], ["old", "b", "new", "b"]))
+    assert joined.select("tvl_before", "tvl_after").rows() == [(1.0, 3.0), (2.0, 4.0)]
+
+
+def test_without_ids_a_name_that_two_protocols_share_is_left_out() -> None:
+    ids = ["1", "2", "3", "a", "b", "c"]
+    joined = join_population(two_dates(ids, ["a", "a", "b", "a", "b", "c"]))
+    assert joined.select("tvl_before", "tvl_after").rows() == [
+        (3.0, 5.0), (None, 4.0), (None, 6.0)
+    ]  # fmt: skip
 
 
 def test_reference_loads_without_the_recordings() -> None:

@@ -77,19 +77,20 @@ def test_a_repeated_id_is_refused_because_nothing_tells_which_row_is_right() -> 
         validate(models(hub_id=["same", "same", "other"]), HUB_MODELS)
 
 
-def test_a_repeated_protocol_name_goes_to_quarantine_whole() -> None:
+def test_a_repeated_protocol_goes_to_quarantine_whole() -> None:
     frame = pl.DataFrame(
         {
             "observed_on": [date(2025, 1, 1)] * 3,
-            "protocol_id": ["1", "2", "3"],
-            "name": ["a", "a", "b"],
+            "protocol_id": ["1", "1", "3"],
+            "name": ["a", "c", "b"],
             "tvl_usd": [1.0, 2.0, 3.0],
             "source": ["recording"] * 3,
         }
     )
     result = validate(frame, DEFILLAMA_PROTOCOLS)
     assert result.good["name"].to_list() == ["b"]
-    assert result.quarantine["reason"].unique().to_list() == ["observed_on, name occurs twice"]
+    reasons = result.quarantine["reason"].unique().to_list()
+    assert reasons == ["observed_on, protocol_id occurs twice"]
 
 
 def test_a_missing_column_is_named_with_the_ones_that_are_there() -> None:

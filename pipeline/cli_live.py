@@ -1,0 +1,206 @@
+"""`baimo refresh` and `baimo lake`: the daily work without the UI.
+
+Exit code 0: published, or already there; 1: nothing published, and why; 2: wrong call.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable
+from functools import wraps
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ParamSpec
+
+import click
+
+from pipeline.errors import PipelineError
+from pipeline.settings import lake_dir
+from pipeline.terminal import one_line_errors
+
+if TYPE_CHECKING:
+    from pipeline.refresh import Refreshed
+    from pipeline.sources.hub import Progress
+
+P = ParamSpec("P")
+NOTHING_PUBLISHED = 1
+_WIDTH = 12
+
+lake_option = click.option(
+    "--lake",
+    "lake_path",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Folder of the lake; default: BAIMO_LAKE, else data/lake.",
+)
+
+
+def open_lake(given: Path | None) -> Any:
+    """Return the lake at a path, or the default one."""
+    from pipeline.lake import Lake
+
+    return Lake(given.expanduser() if given else lake_dir())
+
+
+@click.command()
+@click.option(
+    "--source",
+    default="all",
+    show_default=True,
+    type=click.Choice(["hub", "defillama", "all"]),
+    help="Which source to refresh.",
+)
+@click.option(
+    "--limit",
+    type=click.IntRange(min=1),
+    help="Only so many of the newest models: a sample in samples/, never a snapshot.",
+)
+@lake_option
+def refresh(source: str, limit: int | None, lake_path: Path | None) -> None:
+    """Publish today's snapshots of the Hub and of DeFiLlama; what was begun goes on.
+
+    Exit code 0: published, or already there; 1: nothing published, and why; 2: wrong call.
+    """
+    if limit is not None and source == "defillama":
+        raise click.UsageError("--limit is for the Hub; DeFiLlama comes in one answer")
+    from pipeline.refresh import refresh_defillama, refresh_hub
+
+    lake = open_lake(lake_path)
+    shown = Line()
+    work: dict[str, Callable[[], Refreshed]] = {
+        "hub": lambda: refresh_hub(
+            lake,
+            limit=limit,
+            progress=shown.progress(_rows_before(lake)),
+            notice=lambda text: shown.notice(f"hub: {text}"),
+        ),
+        "defillama": lambda: refresh_defillama(
+            lake, notice=lambda text: shown.notice(f"defillama: {text}")
+        ),
+    }
+    wanted = [source] if source != "all" else ["hub"] if limit is not None else list(work)
+    failed = False
+    for name in wanted:
+        try:
+            refreshed = work[name]()
+        except PipelineError as error:
+            shown.end()
+            click.echo(f"{name:<{_WIDTH}}failed: {' '.join(str(error).split())}", err=True)
+            failed = True
+            continue
+        except KeyboardInterrupt:
+            shown.end()
+            click.echo(f"{name:<{_WIDTH}}interrupted; the same command goes on", err=True)
+            sys.exit(NOTHING_PUBLISHED)
+        shown.end()
+        for line in _told(refreshed):
+            click.echo(line)
+    if failed:
+        sys.exit(NOTHING_PUBLISHED)
+
+
+def _rows_before(lake: Any) -> int | None:
+    """Return the size of the last snapshot, to tell the time to go."""
+    from pipeline.receipts import published_days, read_receipt
+
+    try:
+        days = published_days(lake, "hub_models")
+        receipt = read_receipt(lake, "hub_models", days[-1]) if days else None
+    except PipelineError:
+        return None
+    return receipt.rows if receipt and receipt.rows else None
+
+
+def _told(refreshed: Refreshed) -> list[str]:
+    receipt = refreshed.receipt
+    what = "models" if receipt.table == "hub_models" else "protocols"
+    done = {"already": "already there", "sample": "a sample, no snapshot"}
+    outcome = done.get(refreshed.outcome, refreshed.outcome)
+    lines = [f"{refreshed.source:<{_WIDTH}}{receipt.rows:,} {what} of {receipt.day}, {outcome}"]
+    details = receipt.details
+    notes = []
+    if details.get("repeated"):
+        notes.append(f"{details['repeated']:,} repeated rows removed")
+    dropped = details.get("quarantined")
+    if isinstance(dropped, dict) and dropped:
+        reasons = ", ".join(f"{why}: {n}" for why, n in list(dropped.items())[:3])
+        notes.append(f"{sum(dropped.values()):,} rows in quarantine ({reasons})")
+    elif isinstance(dropped, int) and dropped:
+        notes.append(f"{dropped:,} rows in quarantine")
+    if refreshed.outcome == "published" and details.get("end_confirmed") is False:
+        notes.append("the server does not confirm that the listing ended here")
+    lines += [" " * _WIDTH + note for note in notes]
+    return [*lines, " " * _WIDTH + refreshed.path]
+
+
+class Line:
+    """Progress on stderr: one line that is written over on a terminal, else one now and then."""
+
+    _EVERY = 30.0
+
+    def __init__(self) -> None:
+        self._live = sys.stderr.isatty()
+        self._last = time.monotonic()
+        self._open = False
+
+    def progress(self, expected: int | None) -> Callable[[Progress], None]:
+        """Return a callback that shows where a walk of about `expected` rows stands."""
+
+        def show(at: Progress) -> None:
+            if not self._live and time.monotonic() - self._last < self._EVERY:
+                return
+            self._last = time.monotonic()
+            text = f"hub: {at.rows:,} rows, {at.pages:,} pages"
+            if at.requests_left is not None:
+                text += f", {at.requests_left:,} requests left in this window"
+            new = at.rows - at.resumed_rows
+            if expected and new and at.rows < expected:
+                to_go = at.seconds / new * (expected - at.rows)
+                text += f", about {to_go / 60:.0f} min to go"
+            self._write(text)
+
+        return show
+
+    def notice(self, text: str) -> None:
+        """Show a line that stays."""
+        self.end()
+        click.echo(text, err=True)
+
+    def end(self) -> None:
+        """Leave the line that is written over."""
+        if self._open:
+            click.echo(err=True)
+            self._open = False
+
+    def _write(self, text: str) -> None:
+        if self._live:
+            click.echo(f"\r\x1b[K{text}", nl=False, err=True)
+            self._open = True
+        else:
+            click.echo(text, err=True)
+
+
+def exits_with_one(command: Callable[P, None]) -> Callable[P, None]:
+    """Turn a refusal into one line on stderr and exit code 1."""
+
+    @wraps(command)
+    def guarded(*args: P.args, **kwargs: P.kwargs) -> None:
+        try:
+            command(*args, **kwargs)
+        except PipelineError as error:
+            click.echo(f"baimo: {' '.join(str(error).split())}", err=True)
+            sys.exit(NOTHING_PUBLISHED)
+
+    return guarded
+
+
+@click.group()
+def lake() -> None:
+    """Look at the lake: what it holds, whether it is sound, where it lies."""
+
+
+@lake.command()
+@lake_option
+@one_line_errors
+def path(lake_path: Path | None) -> None:
+    """Print the folder of the lake."""
+    click.echo(open_lake(lake_path).root.resolve())

@@ -1,0 +1,63 @@
+"""What the daily job does for one day: fetch today, or fill the past."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import date
+
+from pipeline.errors import SourceError
+from pipeline.lake import Lake
+from pipeline.receipts import Receipt, is_published, read_receipt
+from pipeline.refresh import Refreshed, refresh_defillama, refresh_hub, utc_now
+from pipeline.settings import lake_dir
+from pipeline.sources.hub import Progress
+
+_EVERY_PAGES = 100
+
+
+def publish_hub(day: date, say: Callable[[str], None]) -> tuple[Receipt, str]:
+    """Publish the Hub's listing of `day`; return its receipt and path.
+
+    Raises
+    ------
+    PipelineError
+        Nothing was published.
+    """
+
+    def show(at: Progress) -> None:
+        if at.pages % _EVERY_PAGES == 0:
+            left = "" if at.requests_left is None else f", {at.requests_left:,} requests left"
+            say(f"{at.rows:,} models, {at.pages:,} pages{left}")
+
+    return _publish("hub_models", day, lambda lake: refresh_hub(lake, progress=show, notice=say))
+
+
+def publish_defillama(day: date, say: Callable[[str], None]) -> tuple[Receipt, str]:
+    """Publish DeFiLlama's protocols of `day`; return their receipt and path.
+
+    Raises
+    ------
+    PipelineError
+        Nothing was published.
+    """
+    return _publish("defillama_protocols", day, lambda lake: refresh_defillama(lake, notice=say))
+
+
+def _publish(name: str, day: date, refresh: Callable[[Lake], Refreshed]) -> tuple[Receipt, str]:
+    lake = Lake(lake_dir())
+    if is_published(lake, name, day):
+        receipt = read_receipt(lake, name, day)
+        assert receipt is not None
+        return receipt, str(lake.path(name, day))
+    if day != utc_now().date():
+        raise SourceError(
+            f"{name} of {day} cannot be fetched: the live sources know today only; "
+            f"fill it with: baimo backfill --from {day} --to {day}"
+        )
+    refreshed = refresh(lake)
+    if refreshed.receipt.day != day.isoformat():
+        raise SourceError(
+            f"the walk began on {refreshed.receipt.day} and was published under that day; run "
+            f"{day} again"
+        )
+    return refreshed.receipt, refreshed.path

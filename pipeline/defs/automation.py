@@ -1,0 +1,65 @@
+"""What runs by itself: the daily schedule and the message when a run fails. Both start off."""
+
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import dagster as dg
+
+from pipeline.settings import REFRESH_CRON, webhook
+
+RUN_TAGS = {"baimo/source": "lake", "dagster/max_retries": "1"}
+
+
+def every_day(job: Any) -> dg.ScheduleDefinition:
+    """Return the schedule of the daily job: today's partition, at the time set in `settings`."""
+
+    @dg.schedule(
+        name="every_day",
+        job=job,
+        cron_schedule=REFRESH_CRON,
+        execution_timezone="UTC",
+        description="Fetch both sources and measure the day.",
+    )
+    def every_day_(context: dg.ScheduleEvaluationContext) -> dg.RunRequest:
+        at = context.scheduled_execution_time or datetime.now(UTC)
+        day = at.astimezone(UTC).date().isoformat()
+        return dg.RunRequest(run_key=day, partition_key=day)
+
+    return every_day_
+
+
+def tell_of_failures(jobs: Sequence[Any]) -> dg.SensorDefinition:
+    """Return the sensor that posts a failed run to BAIMO_WEBHOOK; without one it skips."""
+
+    @dg.run_failure_sensor(
+        name="tell_of_failures",
+        monitored_jobs=list(jobs),
+        default_status=dg.DefaultSensorStatus.STOPPED,
+        description="Post job, day and reason of a failed run to the address in BAIMO_WEBHOOK.",
+    )
+    def tell(context: dg.RunFailureSensorContext) -> Iterator[dg.SkipReason]:
+        address = webhook()
+        if address is None:
+            yield dg.SkipReason("BAIMO_WEBHOOK is not set")
+            return
+        from pipeline.sources.webhook import post_failure
+
+        run = context.dagster_run
+        reasons = [_reason(event) for event in context.get_step_failure_events()]
+        post_failure(
+            address,
+            job=run.job_name,
+            day=run.tags.get("dagster/partition", ""),
+            run_id=run.run_id,
+            why=reasons or [context.failure_event.message or "no reason given"],
+        )
+
+    return tell
+
+
+def _reason(event: dg.DagsterEvent) -> str:
+    """Return what a failed step said: the description of a Failure, else the error's line."""
+    failed = event.step_failure_data
+    said = failed.user_failure_data.description if failed.user_failure_data else None
+    return said or (failed.error.message if failed.error else None) or "no reason given"

@@ -1,0 +1,183 @@
+"""From a finished walk to a snapshot: whole, without repeats, in one rename.
+
+The rows are written by hub_id, block after block, so that memory stays with one block whatever
+the size of the listing, and the same rows give the same bytes however the walk was cut up.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from pipeline.checks import (
+    Check,
+    few_in_quarantine,
+    no_absurd_total,
+    no_gap,
+    refuse_if_failed,
+    size_against_the_last,
+    zeros_share,
+)
+from pipeline.errors import LakeError
+from pipeline.lake import Lake, write_atomically
+from pipeline.receipts import PUBLISHED, Receipt, published_days, write_receipt
+from pipeline.sources.hub import Walk
+from pipeline.sources.spool import SavedPage
+from pipeline.tables import TABLES
+
+BLOCK_ROWS = 100_000
+NAME = "hub_models"
+
+
+def publish_models(lake: Lake, walk: Walk, odd: list[dict[str, Any]]) -> Receipt:
+    """Check a walk and publish it as the snapshot of its day.
+
+    Raises
+    ------
+    RefusedSnapshotError
+        The walk does not stand for the whole Hub; nothing is published.
+    LakeError
+        The day holds another snapshot already, or the lake cannot be written.
+    """
+    day = date.fromisoformat(walk.day)
+    rows = _counts_of(walk.pages)
+    first = rows.select(pl.col("hub_id").is_first_distinct()).to_series()
+    kept = rows.filter(first).sort("hub_id")
+    dropped = [record["reason"] for record in odd if not record["kept"]]
+    before = [d for d in published_days(lake, NAME) if d < day]
+    last = before[-1] if before else None
+    checks = refuse_if_failed(_checks(lake, walk, kept, dropped, last, day))
+    sha256 = _write_sorted(lake.path(NAME, day), walk.pages, kept)
+    receipt = Receipt(
+        NAME,
+        walk.day,
+        "hub",
+        PUBLISHED,
+        rows=kept.height,
+        sha256=sha256,
+        details={
+            "endpoint": walk.pages[0].url.split("/api/")[0],
+            "started_at": walk.started_at.isoformat(timespec="seconds"),
+            "pages": len(walk.pages),
+            "rows_received": sum(p.n_rows for p in walk.pages),
+            "repeated": int((~first).sum()),
+            "quarantined": by_reason(dropped),
+            "values_left_empty": by_reason([r["reason"] for r in odd if r["kept"]]),
+            "end_confirmed": walk.proven_end,
+            "compared_with": last.isoformat() if last else None,
+        },
+        checks={c.name: dict(c.numbers) for c in checks},
+    )
+    write_receipt(lake, receipt)
+    return receipt
+
+
+def _checks(
+    lake: Lake,
+    walk: Walk,
+    kept: pl.DataFrame,
+    dropped: list[str],
+    last: date | None,
+    day: date,
+) -> Iterator[Check]:
+    earlier: dict[str, pl.Series | None] = {"hub_id": None, "downloads": None, "likes": None}
+    if last is not None:
+        earlier = {
+            s.name: s
+            for s in pl.read_parquet(
+                lake.path(NAME, last), columns=list(earlier), hive_partitioning=False
+            )
+        }
+    ids, when = earlier["hub_id"], str(last)
+    hidden = walk.empty_pages if last is None else 0
+    why = f"{hidden} pages in the middle are empty, behind which models may be hidden"
+    yield Check("walked_to_the_end", why if hidden else "", {"pages": len(walk.pages)})
+    yield few_in_quarantine(dropped, sum(p.n_rows for p in walk.pages))
+    n_before = None if ids is None else len(ids)
+    days = (day - last).days if last else 0
+    yield size_against_the_last(kept.height, n_before, days, when)
+    yield no_gap(kept["hub_id"], ids, max(p.n_rows for p in walk.pages), when)
+    for name in ("downloads", "likes"):
+        yield zeros_share(kept[name], earlier[name])
+        yield no_absurd_total(kept[name], earlier[name])
+
+
+def _counts_of(pages: list[SavedPage]) -> pl.DataFrame:
+    """Return hub_id, downloads and likes of every row with its page and its place there."""
+    parts = []
+    for page in pages:
+        rows = pl.read_parquet(page.path, columns=["hub_id", "downloads", "likes"])
+        place = pl.int_range(pl.len(), dtype=pl.UInt32).alias("place")
+        parts.append(rows.with_columns(pl.lit(page.number, pl.UInt32).alias("page"), place))
+    return pl.concat(parts)
+
+
+def by_reason(reasons: list[str]) -> dict[str, int]:
+    """Count the reasons."""
+    return {reason: reasons.count(reason) for reason in sorted(set(reasons))}
+
+
+def _write_sorted(path: Path, pages: list[SavedPage], kept: pl.DataFrame) -> str:
+    """Write the kept rows by hub_id, block after block, and return the file's sha256."""
+
+    def blocks() -> Iterator[pl.DataFrame]:
+        for start in range(0, kept.height, BLOCK_ROWS):
+            wanted = kept.slice(start, BLOCK_ROWS)
+            parts = []
+            for (number,), rows in wanted.group_by("page", maintain_order=True):
+                page = pl.read_parquet(pages[int(str(number))].path)
+                parts.append(page[rows["place"].sort()])
+            yield pl.concat(parts).sort("hub_id")
+
+    return write_blocks(path, NAME, blocks())
+
+
+def write_blocks(path: Path, name: str, blocks: Iterator[pl.DataFrame]) -> str:
+    """Write a table block after block, atomically, and return the file's sha256.
+
+    Raises
+    ------
+    LakeError
+        `path` holds other bytes already: a published day is never changed silently.
+    """
+    found: dict[str, str] = {}
+
+    def write(temporary: Path) -> None:
+        _write_parquet(temporary, name, blocks)
+        found["new"] = file_sha256(temporary)
+        if path.exists() and file_sha256(path) != found["new"]:
+            raise LakeError(
+                f"{path} is published already and differs; remove it to publish the day anew"
+            )
+
+    write_atomically(path, write)
+    return found["new"]
+
+
+def _write_parquet(path: Path, name: str, blocks: Iterator[pl.DataFrame]) -> None:
+    import pyarrow.parquet as pq
+
+    columns = list(TABLES[name].names)
+    writer: Any = None
+    try:
+        for block in blocks:
+            table = block.select(columns).to_arrow(compat_level=pl.CompatLevel.oldest())
+            if writer is None:
+                writer = pq.ParquetWriter(
+                    path, table.schema, compression="zstd", compression_level=3
+                )
+            writer.write_table(table, row_group_size=BLOCK_ROWS)
+    finally:
+        if writer is not None:
+            writer.close()
+
+
+def file_sha256(path: Path) -> str:
+    """Return the sha256 of a file."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,99 @@
+"""Receipts: what happened to each table and day, published or not, and why.
+
+`<lake>/receipts/<table>/<day>.json`. A day is *published* when its file stands in the lake and its
+receipt says so; only such days are compared with, joined across days and measured.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, field
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+from pipeline.errors import LakeError
+from pipeline.lake import Lake, write_text
+
+PUBLISHED = "published"
+FAILED = "failed"
+MISSING = "missing"  # the source has nothing for that day
+
+
+@dataclass(frozen=True)
+class Receipt:
+    """What was published for one table and day, or why nothing was.
+
+    Parameters
+    ----------
+    outcome
+        published, failed or missing.
+    source
+        hub, defillama, or the dataset of a backfill.
+    lacks
+        Columns that the source does not have: name -> reason.
+    checks
+        Name -> numbers of every check, with `why` where it failed.
+    """
+
+    table: str
+    day: str
+    source: str
+    outcome: str
+    why: str = ""
+    rows: int = 0
+    sha256: str = ""
+    details: dict[str, Any] = field(default_factory=dict)
+    lacks: dict[str, str] = field(default_factory=dict)
+    checks: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+
+def receipt_path(lake: Lake, table: str, day: date) -> Path:
+    """Return where the receipt of one table and day lies."""
+    return lake.root / "receipts" / table / f"{day.isoformat()}.json"
+
+
+def write_receipt(lake: Lake, receipt: Receipt) -> None:
+    """Write a receipt; a failure never replaces the receipt of something published."""
+    day = date.fromisoformat(receipt.day)
+    if receipt.outcome != PUBLISHED and is_published(lake, receipt.table, day):
+        return
+    text = json.dumps(asdict(receipt), indent=1, ensure_ascii=False)
+    write_text(receipt_path(lake, receipt.table, day), text + "\n")
+
+
+def read_receipt(lake: Lake, table: str, day: date) -> Receipt | None:
+    """Return the receipt of one table and day, None where there is none.
+
+    Raises
+    ------
+    LakeError
+        It cannot be read.
+    """
+    path = receipt_path(lake, table, day)
+    try:
+        return Receipt(**json.loads(path.read_text("utf-8")))
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, TypeError) as error:
+        raise LakeError(f"{path} cannot be read ({error}); remove it") from error
+
+
+def is_published(lake: Lake, table: str, day: date) -> bool:
+    """Return whether a table of a day is published."""
+    if not lake.path(table, day).exists():
+        return False
+    receipt = read_receipt(lake, table, day)
+    return receipt is not None and receipt.outcome == PUBLISHED
+
+
+def published_days(lake: Lake, table: str) -> list[date]:
+    """Return the published days of a table, ascending."""
+    return [day for day in lake.days(table) if is_published(lake, table, day)]
+
+
+def receipts(lake: Lake, table: str) -> list[Receipt]:
+    """Return every receipt of a table by day."""
+    paths = sorted((lake.root / "receipts" / table).glob("*.json"))
+    found = (read_receipt(lake, table, date.fromisoformat(p.stem)) for p in paths)
+    return [receipt for receipt in found if receipt is not None]

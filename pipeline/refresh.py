@@ -1,0 +1,250 @@
+"""One day's snapshots: fetch, check, publish, leave a receipt.
+
+What `baimo refresh` and the daily job call. A day is published once; a failure leaves the lake
+as it was, a receipt that says why, and whatever helps the next try.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from typing import Any
+
+import polars as pl
+
+from pipeline.checks import (
+    Check,
+    RefusedSnapshotError,
+    few_in_quarantine,
+    no_absurd_total,
+    refuse_if_failed,
+    size_against_the_last,
+    zeros_share,
+)
+from pipeline.errors import PipelineError
+from pipeline.lake import Lake, sweep, write_parquet
+from pipeline.publish import by_reason, publish_models, write_blocks
+from pipeline.receipts import (
+    FAILED,
+    PUBLISHED,
+    Receipt,
+    is_published,
+    published_days,
+    read_receipt,
+    write_receipt,
+)
+from pipeline.sources.defillama import DefiLlama, Listing
+from pipeline.sources.http import Notice, Patience, silent
+from pipeline.sources.hub import Progress, Walk, crawl_models
+from pipeline.sources.spool import Spool
+
+Clock = Callable[[], datetime]
+TABLE_OF = {"hub": "hub_models", "defillama": "defillama_protocols"}
+
+
+def utc_now() -> datetime:
+    """Return the time; days are UTC days."""
+    return datetime.now(UTC)
+
+
+@dataclass(frozen=True)
+class Refreshed:
+    """What a refresh of one source came to.
+
+    `outcome` is published, already (the day stood there before) or sample.
+    """
+
+    source: str
+    outcome: str
+    receipt: Receipt
+    path: str
+
+
+def refresh_hub(
+    lake: Lake,
+    *,
+    limit: int | None = None,
+    patience: Patience | None = None,
+    now: Clock = utc_now,
+    progress: Callable[[Progress], None] = lambda _: None,
+    notice: Notice = silent,
+) -> Refreshed:
+    """Publish today's listing of the Hub, or go on with the one under way.
+
+    Parameters
+    ----------
+    limit
+        Take only so many of the newest models: written to `<lake>/samples/`, never as a
+        snapshot.
+
+    Raises
+    ------
+    PipelineError
+        Nothing was published; the message says why and what to do.
+    """
+    folder = "hub_models" if limit is None else "hub_models_sample"
+    spool = Spool(lake.root / "crawling" / folder)
+    with spool.held():
+        day = now().date()
+        sweep(lake.path("hub_models", day).parent)
+        if limit is None and is_published(lake, "hub_models", day):
+            return _already(lake, "hub", day)
+        try:
+            walk = crawl_models(
+                spool, limit=limit, patience=patience, now=now, progress=progress, notice=notice
+            )
+            day = date.fromisoformat(walk.day)
+            odd = spool.odd(walk.pages)
+            if limit is not None:
+                refreshed = _sample(lake, walk.pages, day, limit)
+            else:
+                refreshed = _publish_walk(lake, spool, walk, odd)
+        except PipelineError as error:
+            if limit is None:
+                _mark_failed(lake, "hub", day, error)
+            raise
+        spool.clear()
+        return refreshed
+
+
+def _publish_walk(lake: Lake, spool: Spool, walk: Walk, odd: list[dict[str, Any]]) -> Refreshed:
+    day = date.fromisoformat(walk.day)
+    _write_quarantine(lake, "hub_models", day, odd)
+    try:
+        receipt = publish_models(lake, walk, odd)
+    except RefusedSnapshotError:
+        spool.clear()  # looked at again, the same pages would say the same
+        raise
+    return Refreshed("hub", "published", receipt, str(lake.path("hub_models", day)))
+
+
+def refresh_defillama(
+    lake: Lake,
+    *,
+    patience: Patience | None = None,
+    now: Clock = utc_now,
+    notice: Notice = silent,
+) -> Refreshed:
+    """Publish today's protocols and chains of DeFiLlama.
+
+    Raises
+    ------
+    PipelineError
+        Nothing was published; the message says why and what to do.
+    """
+    day = now().date()
+    name = "defillama_protocols"
+    with Spool(lake.root / "crawling" / name).held():
+        sweep(lake.path(name, day).parent)
+        if is_published(lake, name, day):
+            return _already(lake, "defillama", day)
+        try:
+            api = DefiLlama(patience, notice)
+            protocols = api.protocols(day)
+            details, checks = _check_protocols(lake, protocols, day)
+            chains, details["chains"] = _chains(api)
+            _write_quarantine(lake, name, day, protocols.odd)
+            _write_if_new(lake, "defillama_chains", day, chains)
+            sha256 = write_blocks(lake.path(name, day), name, iter([protocols.good]))
+        except PipelineError as error:
+            _mark_failed(lake, "defillama", day, error)
+            raise
+        receipt = Receipt(
+            name,
+            day.isoformat(),
+            "defillama",
+            PUBLISHED,
+            rows=protocols.good.height,
+            sha256=sha256,
+            details={"endpoint": api.base, **details},
+            checks={c.name: dict(c.numbers) for c in checks},
+        )
+        write_receipt(lake, receipt)
+        return Refreshed("defillama", "published", receipt, str(lake.path(name, day)))
+
+
+def _already(lake: Lake, source: str, day: date) -> Refreshed:
+    name = TABLE_OF[source]
+    receipt = read_receipt(lake, name, day)
+    assert receipt is not None
+    return Refreshed(source, "already", receipt, str(lake.path(name, day)))
+
+
+def _mark_failed(lake: Lake, source: str, day: date, error: PipelineError) -> None:
+    checks = error.checks if isinstance(error, RefusedSnapshotError) else []
+    receipt = Receipt(
+        TABLE_OF[source],
+        day.isoformat(),
+        source,
+        FAILED,
+        str(error),
+        checks={c.name: c.numbers | ({"why": c.why} if c.why else {}) for c in checks},
+    )
+    with suppress(PipelineError):  # the lake cannot be written: the error on its way says so
+        write_receipt(lake, receipt)
+
+
+def _sample(lake: Lake, pages: Any, day: date, limit: int) -> Refreshed:
+    rows = pl.concat([pl.read_parquet(p.path) for p in pages]).unique("hub_id", maintain_order=True)
+    rows = rows.head(limit)
+    samples = Lake(lake.root / "samples")
+    path = samples.write_table("hub_models", day, rows)
+    receipt = Receipt("hub_models", day.isoformat(), "hub", "sample", rows=rows.height)
+    return Refreshed("hub", "sample", receipt, str(path))
+
+
+def _write_quarantine(lake: Lake, name: str, day: date, odd: list[dict[str, Any]]) -> None:
+    """Write the odd rows beside their table; without any, no file."""
+    if not odd:
+        return
+    frame = pl.DataFrame(
+        [(r["reason"], r["kept"], r["row"]) for r in odd],
+        schema={"reason": pl.String, "kept": pl.Boolean, "row": pl.String},
+        orient="row",
+    )
+    write_parquet(lake.path(f"{name}_quarantine", day), frame)
+
+
+def _write_if_new(lake: Lake, name: str, day: date, frame: pl.DataFrame | None) -> None:
+    if frame is not None and not lake.path(name, day).exists():
+        write_blocks(lake.path(name, day), name, iter([frame]))
+
+
+def _chains(api: DefiLlama) -> tuple[pl.DataFrame | None, Any]:
+    """Return the chains; protocols do not wait for them."""
+    try:
+        chains = api.chains()
+    except PipelineError as error:
+        return None, f"not fetched: {error}"
+    return chains.good, chains.good.height
+
+
+def _check_protocols(lake: Lake, listing: Listing, day: date) -> tuple[dict[str, Any], list[Check]]:
+    dropped = [r["reason"] for r in listing.odd if not r["kept"]]
+    before = [d for d in published_days(lake, "defillama_protocols") if d < day]
+    last = before[-1] if before else None
+    earlier = lake.read_table("defillama_protocols", last) if last else None
+    tvl, tvl_before = listing.good["tvl_usd"], earlier["tvl_usd"] if earlier is not None else None
+    checks = refuse_if_failed(
+        [
+            few_in_quarantine(dropped, listing.n_rows),
+            size_against_the_last(
+                listing.good.height,
+                earlier.height if earlier is not None else None,
+                (day - last).days if last else 0,
+                str(last),
+            ),
+            zeros_share(tvl, tvl_before),
+            no_absurd_total(tvl, tvl_before),
+        ]
+    )
+    details = {
+        "rows_received": listing.n_rows,
+        "repeated": listing.n_repeats,
+        "quarantined": by_reason(dropped),
+        "values_left_empty": by_reason([r["reason"] for r in listing.odd if r["kept"]]),
+        "compared_with": last.isoformat() if last else None,
+    }
+    return details, checks

@@ -1,0 +1,318 @@
+"""Bounded, patient HTTP: one policy for both sources.
+
+A sender makes one attempt with the client of its source (`hub_sender` on huggingface_hub's
+session, `plain_sender` on requests); `fetch` decides what an answer or a failure means: wait as
+the server asks, try again, or refuse with a named error. Redirects are never followed to another
+origin, a whole answer has a deadline, and an answer counts only when its reader accepts it, so
+that a body cut short is tried again. `huggingface_hub.utils.http_backoff` retries requests but
+neither bodies nor hangs, and gives up after five 429; its parts are used, its loop is not.
+"""
+
+from __future__ import annotations
+
+import random
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+from urllib.parse import urljoin, urlsplit
+
+from pipeline.errors import SourceError
+
+T = TypeVar("T")
+
+CONNECT_SECONDS = 10.0
+READ_SECONDS = 20.0
+_CHUNK = 1 << 16
+_MAX_REDIRECTS = 3
+
+
+class UnreachableError(SourceError):
+    """No usable answer after every attempt: the network or the server is down."""
+
+
+class RefusedError(SourceError):
+    """The server understood and said no; trying again would not help."""
+
+    def __init__(self, message: str, status: int) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+class ForeignHostError(SourceError):
+    """The server pointed to another host; nothing is sent there."""
+
+
+class UnreadableError(Exception):
+    """What a reader raises for a body that is not what was asked for: it is fetched again."""
+
+
+class AttemptError(Exception):
+    """What a sender raises when an attempt gives no answer."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """One HTTP answer; header names in lower case."""
+
+    url: str
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+@dataclass(frozen=True)
+class Patience:
+    """How long to go on.
+
+    Parameters
+    ----------
+    attempts
+        Tries of one request whose answer fails to come or cannot be read.
+    first_wait, longest_wait
+        Seconds between tries, doubled each time up to the longest.
+    whole
+        Seconds for one whole answer, however steadily it drips.
+    throttled
+        Seconds that one request may be told to wait (429) in all.
+    sleep
+        How to wait; tests that count waits without waiting put their own here.
+    """
+
+    attempts: int = 5
+    first_wait: float = 1.0
+    longest_wait: float = 60.0
+    whole: float = 60.0
+    throttled: float = 1800.0
+    sleep: Callable[[float], None] = field(default=time.sleep, repr=False)
+
+
+Send = Callable[[str, float], Answer]
+"""Make one attempt at a URL within so many seconds; raise AttemptError without an answer."""
+
+Notice = Callable[[str], None]
+"""Called with one line whenever a request has to wait."""
+
+
+def silent(_: str) -> None:
+    """Swallow notices."""
+
+
+def fetch(
+    send: Send,
+    url: str,
+    read: Callable[[Answer], T],
+    *,
+    patience: Patience,
+    notice: Notice = silent,
+    blocked: tuple[int, ...] = (),
+) -> T:
+    """Get `url` and return what `read` makes of the answer.
+
+    Parameters
+    ----------
+    read
+        Turns an answer of status 200 into a value, or raises UnreadableError: fetched anew.
+    blocked
+        Statuses besides 429, 408 and 5xx that pass with time (Cloudflare's 403 under load).
+
+    Raises
+    ------
+    UnreachableError
+        Every attempt failed.
+    RefusedError
+        Any other status of 400 and above.
+    ForeignHostError
+        A redirect to another origin.
+    """
+    waited, tries, redirects, target = 0.0, 0, 0, url
+    while True:
+        why: str
+        try:
+            answer = send(target, patience.whole)
+            if answer.status == 200:
+                return read(answer)
+            if answer.status == 429:
+                pause = _asked_pause(answer.headers)
+                if pause is None:
+                    pause = min(patience.longest_wait, patience.first_wait * 2**tries)
+                tries += 1
+                waited += pause
+                if waited > patience.throttled:
+                    raise UnreachableError(
+                        f"{shown(url)}: told to wait for more than {patience.throttled:.0f} s; "
+                        "another program uses up the limit, try later"
+                    )
+                notice(f"rate limit reached, waiting {pause:.0f} s")
+                patience.sleep(pause)
+                continue
+            if 300 <= answer.status < 400:
+                target = _redirected(answer, url)
+                redirects += 1
+                if redirects > _MAX_REDIRECTS:
+                    raise UnreachableError(f"{shown(url)}: redirected in circles; try later")
+                continue
+            if answer.status < 500 and answer.status not in (408, *blocked):
+                raise RefusedError(_refusal(answer), answer.status)
+            why = f"HTTP {answer.status}"
+        except UnreadableError as error:
+            why = str(error)
+        except AttemptError as error:
+            why = str(error)
+        tries += 1
+        if tries >= patience.attempts:
+            raise UnreachableError(f"{shown(url)}: {why}, {tries} times; try again later")
+        pause = min(patience.longest_wait, patience.first_wait * 2 ** (tries - 1))
+        pause *= random.uniform(0.75, 1.25)
+        notice(f"{why}, trying again in {pause:.0f} s ({tries} of {patience.attempts})")
+        patience.sleep(pause)
+
+
+def same_origin(one: str, other: str) -> bool:
+    """Return whether two URLs share scheme, host and port."""
+    return _origin(one) == _origin(other)
+
+
+def _origin(url: str) -> tuple[str, str | None, int | None]:
+    parts = urlsplit(url)
+    try:
+        port = parts.port
+    except ValueError:
+        port = -1
+    return parts.scheme, parts.hostname, port or {"http": 80, "https": 443}.get(parts.scheme)
+
+
+def shown(url: str) -> str:
+    """Return a URL without user information and query, for messages."""
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
+
+
+def _redirected(answer: Answer, url: str) -> str:
+    target = urljoin(answer.url, answer.headers.get("location", ""))
+    if not same_origin(target, url):
+        raise ForeignHostError(
+            f"{shown(url)} redirects to {urlsplit(target).hostname}; nothing was sent there: "
+            "check the address, or a proxy in between"
+        )
+    return target
+
+
+def _refusal(answer: Answer) -> str:
+    said = " ".join(answer.body[:200].decode("utf-8", "replace").split())
+    advice = {
+        401: "check the token",
+        402: "a paid endpoint",
+        403: "the token may not read this, or the address is blocked",
+        404: "check the address",
+    }.get(answer.status, "check the request")
+    return f"{shown(answer.url)}: HTTP {answer.status} ({said or 'no reason given'}); {advice}"
+
+
+def _asked_pause(headers: Mapping[str, str]) -> float | None:
+    """Return the seconds that a 429 asks for: RateLimit first, then Retry-After."""
+    from huggingface_hub.utils import parse_ratelimit_headers
+
+    limit = parse_ratelimit_headers(headers)
+    if limit is not None and limit.remaining == 0:
+        return limit.reset_in_seconds + 1.0
+    after = headers.get("retry-after", "").strip()
+    if after.isdigit():
+        return float(after) + 1.0
+    return _seconds_until(after) if after else None
+
+
+def _seconds_until(moment: str) -> float | None:
+    from email.utils import parsedate_to_datetime
+
+    try:
+        return max(0.0, parsedate_to_datetime(moment).timestamp() - time.time()) + 1.0
+    except ValueError:
+        return None
+
+
+# --- senders ---------------------------------------------------------------------------------
+
+
+def within(seconds: float, call: Callable[[], T]) -> T:
+    """Run `call` in a thread of its own and wait so long: not even a dripping header holds on.
+
+    Raises
+    ------
+    AttemptError
+        The time is up; the thread is left to end with its connection.
+    """
+    outcome: dict[str, Any] = {}
+
+    def run() -> None:
+        try:
+            outcome["value"] = call()
+        except BaseException as error:
+            outcome["error"] = error
+
+    thread = threading.Thread(target=run, daemon=True)
+    thread.start()
+    thread.join(seconds)
+    if thread.is_alive():
+        raise AttemptError(f"no whole answer within {seconds:.0f} s")
+    if "error" in outcome:
+        raise outcome["error"]
+    value: T = outcome["value"]
+    return value
+
+
+def plain_sender() -> Send:
+    """Return a sender on a requests session (connections kept, no redirects, no token)."""
+    import requests
+
+    session = requests.Session()
+    session.headers.update({"User-Agent": user_agent(), "Accept": "application/json, text/csv"})
+
+    def attempt(url: str) -> Answer:
+        try:
+            with session.get(
+                url, timeout=(CONNECT_SECONDS, READ_SECONDS), stream=True, allow_redirects=False
+            ) as response:
+                body = b"".join(response.iter_content(_CHUNK))
+                headers = {name.lower(): value for name, value in response.headers.items()}
+                return Answer(response.url, response.status_code, headers, body)
+        except (requests.RequestException, OSError) as error:
+            raise AttemptError(spoken(error)) from None
+
+    return lambda url, seconds: within(seconds, lambda: attempt(url))
+
+
+def user_agent() -> str:
+    """Return how requests introduce themselves."""
+    from importlib.metadata import version
+
+    return f"baimo/{version('baimo')}"
+
+
+_SPOKEN = (
+    ("getaddrinfo", "the name of the host cannot be resolved"),
+    ("name resolution", "the name of the host cannot be resolved"),
+    ("name or service", "the name of the host cannot be resolved"),
+    ("nodename nor", "the name of the host cannot be resolved"),
+    ("connection refused", "connection refused"),
+    ("timed out", "no answer in time"),
+    ("timeout", "no answer in time"),
+    ("incompleteread", "the answer was cut short"),
+    ("incomplete", "the answer was cut short"),
+    ("without response", "the connection broke"),
+    ("without sending", "the connection broke"),
+    ("reset by peer", "the connection broke"),
+    ("certificate", "the certificate of the server is not valid"),
+    ("decod", "the answer could not be unpacked"),
+    ("decompress", "the answer could not be unpacked"),
+)
+
+
+def spoken(error: BaseException) -> str:
+    """Say in a few words why an attempt failed, without addresses or objects."""
+    text = f"{type(error).__name__} {error}".lower()
+    for sign, words in _SPOKEN:
+        if sign in text:
+            return words
+    return f"the connection failed ({type(error).__name__})"

@@ -1,0 +1,303 @@
+"""The complete listing of Hub models, page by page.
+
+The walk sorts by `createdAt`, which never changes: a keyset on downloads or likes skips and
+repeats rows while they move, and models created during the walk fall before its start. Every page
+is saved with the address of the next; a Link that loops or leads to another host is refused, an
+empty page with a Link and a full page without one are asked for again, and the end is believed
+only when a page that stops one row earlier still leads to the last row.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+from urllib.parse import parse_qsl, urlencode, urljoin, urlsplit, urlunsplit
+
+from pipeline.errors import IncompleteError, SourceError
+from pipeline.settings import hub_endpoint, hub_token
+from pipeline.sources.http import (
+    CONNECT_SECONDS,
+    READ_SECONDS,
+    Answer,
+    AttemptError,
+    Notice,
+    Patience,
+    RefusedError,
+    Send,
+    UnreadableError,
+    fetch,
+    same_origin,
+    shown,
+    silent,
+    spoken,
+    within,
+)
+from pipeline.sources.hub_rows import EXPAND, Page, read_page
+from pipeline.sources.spool import SavedPage, Spool
+
+PAGE_ROWS = 1000  # the largest page known
+SORT = "createdAt"
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Where a walk stands."""
+
+    rows: int
+    pages: int
+    requests_left: int | None
+    seconds: float
+    resumed_rows: int
+
+
+@dataclass(frozen=True)
+class Walk:
+    """A walk that reached its end, or its limit.
+
+    `proven_end` tells whether the server confirmed that nothing follows; `empty_pages` counts
+    pages without rows in the middle, behind which rows may be hidden.
+    """
+
+    pages: list[SavedPage]
+    started_at: datetime
+    day: str
+    resumed_rows: int
+    requests: int
+    empty_pages: int
+    proven_end: bool
+
+
+def first_url(endpoint: str, limit: int = PAGE_ROWS) -> str:
+    """Return the address of the first page."""
+    query = [("sort", SORT), ("limit", str(limit)), *(("expand", field) for field in EXPAND)]
+    return f"{endpoint}/api/models?{urlencode(query)}"
+
+
+def hub_sender(token: str | None) -> Send:
+    """Return a sender on huggingface_hub's session: its headers, proxies and offline switch.
+
+    The session has no timeout of its own and follows redirects; both are set on each request.
+    """
+    import httpx2
+    from huggingface_hub.utils import build_hf_headers, get_session
+
+    from pipeline.sources.http import user_agent
+
+    headers = build_hf_headers(
+        token=token or False, library_name="baimo", library_version=user_agent().split("/")[1]
+    )
+    timeout = httpx2.Timeout(READ_SECONDS, connect=CONNECT_SECONDS)
+
+    def attempt(url: str) -> Answer:
+        try:
+            response = get_session().get(
+                url, headers=headers, timeout=timeout, follow_redirects=False
+            )
+        except httpx2.InvalidURL as error:
+            raise SourceError(f"{shown(url)} is no address: {error}; see HF_ENDPOINT") from None
+        except (httpx2.HTTPError, OSError) as error:
+            raise AttemptError(spoken(error)) from None
+        lower = {name.lower(): value for name, value in response.headers.items()}
+        body = response.content
+        if token and token.encode() in body and response.status_code != 200:
+            body = body.replace(token.encode(), b"***")
+        return Answer(url, response.status_code, lower, body)
+
+    return lambda url, seconds: within(seconds, lambda: attempt(url))
+
+
+def crawl_models(
+    spool: Spool,
+    *,
+    limit: int | None = None,
+    patience: Patience | None = None,
+    now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    progress: Callable[[Progress], None] = lambda _: None,
+    notice: Notice = silent,
+    send: Send | None = None,
+) -> Walk:
+    """Walk the listing into `spool`, going on where an earlier walk stopped.
+
+    Parameters
+    ----------
+    limit
+        Stop after so many rows: a sample, never a snapshot of the whole.
+    progress, notice
+        Called after each page; called with a line when a request has to wait.
+
+    Raises
+    ------
+    UnreachableError, RefusedError, ForeignHostError
+        See `http.fetch`; the pages so far stay in the spool.
+    IncompleteError
+        The listing ends where it cannot end.
+    """
+    patience = patience or Patience()
+    endpoint = hub_endpoint()
+    send = send or hub_sender(hub_token())
+    identity = {"url": first_url(endpoint, min(limit or PAGE_ROWS, PAGE_ROWS)), "limit": limit}
+    for restart in (False, True):
+        try:
+            return _Walker(spool, identity, limit, send, patience, now, progress, notice).walk()
+        except RefusedError as error:
+            if error.status != 400 or restart or len(spool.pages()) == 0:
+                raise
+            notice("the Hub no longer accepts the saved cursor; starting again from the first page")
+            spool.clear()
+    raise AssertionError("unreachable")
+
+
+@dataclass
+class _Walker:
+    spool: Spool
+    identity: dict[str, Any]
+    limit: int | None
+    send: Send
+    patience: Patience
+    now: Callable[[], datetime]
+    progress: Callable[[Progress], None]
+    notice: Notice
+    requests: int = 0
+    left: int | None = None
+    firsts: set[str] = field(default_factory=set)
+
+    def walk(self) -> Walk:
+        began = time.monotonic()
+        state = self.spool.resume(self.identity, self.now())
+        pages = self.spool.pages() if state else []
+        if state is None:
+            state = self.spool.begin(self.identity, self.now())
+        self.started = datetime.fromisoformat(state["started_at"])
+        rows = resumed = sum(p.n_rows for p in pages)
+        seen = {p.url for p in pages}
+        self.firsts = {p.first_id for p in pages if p.first_id}
+        url = pages[-1].next_url if pages else self.identity["url"]
+        if pages:
+            self.notice(f"going on after {rows:,} rows of the walk begun {state['started_at']}")
+        proven = bool(pages) and url is None
+        while url is not None and not (self.limit and rows >= self.limit):
+            page, next_url, proven = self._page(url, seen, pages)
+            pages.append(
+                self.spool.save(len(pages), url, next_url, page.n_rows, page.good, page.odd)
+            )
+            self.firsts.update(page.good["hub_id"].head(1))
+            rows += page.n_rows
+            self.progress(Progress(rows, len(pages), self.left, time.monotonic() - began, resumed))
+            url = next_url
+        if rows == 0:
+            raise IncompleteError(
+                f"{shown(self.identity['url'])} lists no model at all; check HF_ENDPOINT"
+            )
+        return Walk(
+            pages=pages,
+            started_at=self.started,
+            day=state["day"],
+            resumed_rows=resumed,
+            requests=self.requests,
+            empty_pages=sum(p.n_rows == 0 and p.next_url is not None for p in pages),
+            proven_end=proven,
+        )
+
+    def _page(
+        self, url: str, seen: set[str], pages: list[SavedPage]
+    ) -> tuple[Page, str | None, bool]:
+        """Return a page, the address of the next, and whether an end there is proven."""
+        seen.add(url)
+        page, next_url = self._get(url, seen, bear_empty=False)
+        if self.limit:
+            return page, next_url, False
+        full = page.n_rows >= PAGE_ROWS or (
+            len(pages) > 0 and page.n_rows > 0 and all(p.n_rows == page.n_rows for p in pages)
+        )
+        if next_url is not None or not full:
+            return page, next_url, True
+        for attempt in range(self.patience.attempts):
+            verdict, onward = self._end_after(url, page, seen)
+            if verdict != "lost":
+                return page, onward, verdict == "end"
+            self.patience.sleep(self.patience.first_wait * 2**attempt)
+            page, next_url = self._get(url, seen, bear_empty=False)
+            if next_url is not None:
+                return page, next_url, True
+        raise IncompleteError(
+            f"the listing stops after {sum(p.n_rows for p in pages) + page.n_rows:,} rows on a "
+            "page whose link to the next is missing; the pages are kept, try again later"
+        )
+
+    def _end_after(self, url: str, page: Page, seen: set[str]) -> tuple[str, str | None]:
+        """Ask for the page again, one row shorter: it must lead on to the last row.
+
+        Returns "end" when nothing follows, "lost" when the server drops links, "unknown" when it
+        does not page by the number of rows asked for; and the address of rows that do follow.
+        """
+        shorter = _with_limit(url, page.n_rows - 1)
+        part, onward = self._get(shorter, set(), bear_empty=True)
+        if part.n_rows != page.n_rows - 1:
+            return "unknown", None
+        if onward is None:
+            return "lost", None
+        rest, _ = self._get(_with_limit(onward, PAGE_ROWS), set(), bear_empty=True)
+        if rest.n_rows <= 1:
+            return "end", None
+        # More than the last row: the page had lost its link, and here the walk goes on.
+        return "more", _with_limit(onward, PAGE_ROWS)
+
+    def _get(self, url: str, seen: set[str], *, bear_empty: bool) -> tuple[Page, str | None]:
+        tries = 0
+
+        def read(answer: Answer) -> tuple[Page, str | None]:
+            nonlocal tries
+            tries += 1
+            page = read_page(answer.body, self.started)
+            if seen and page.good.height and page.good["hub_id"][0] in self.firsts:
+                raise UnreadableError("rows of an earlier page come again")
+            next_url = _next(answer, url, seen)
+            last = tries >= self.patience.attempts
+            if page.n_rows == 0 and next_url is not None and not (bear_empty or last):
+                raise UnreadableError("an empty page in the middle of the listing")
+            self._pace(answer)
+            return page, next_url
+
+        def counted(target: str, seconds: float) -> Answer:
+            self.requests += 1
+            return self.send(target, seconds)
+
+        return fetch(counted, url, read, patience=self.patience, notice=self.notice)
+
+    def _pace(self, answer: Answer) -> None:
+        """Wait for the next window when this one is used up."""
+        from huggingface_hub.utils import parse_ratelimit_headers
+
+        window = parse_ratelimit_headers(answer.headers)
+        self.left = window.remaining if window else None
+        if window is not None and window.remaining == 0:
+            pause = window.reset_in_seconds + 1.0
+            self.notice(f"requests of this window used up, waiting {pause:.0f} s")
+            self.patience.sleep(pause)
+
+
+def _next(answer: Answer, url: str, seen: set[str]) -> str | None:
+    """Return the address of the next page; a loop or another host is not followed."""
+    from requests.utils import parse_header_links
+
+    header = answer.headers.get("link", "")
+    links = {link.get("rel"): link["url"] for link in parse_header_links(header)}
+    if "next" not in links:
+        return None
+    target = urljoin(answer.url, links["next"])
+    if not same_origin(target, url):
+        raise UnreadableError(
+            f"the next page is said to be on {urlsplit(target).hostname}; nothing was sent there"
+        )
+    if target in seen:
+        raise UnreadableError("the link to the next page leads back to an earlier one")
+    return target
+
+
+def _with_limit(url: str, limit: int) -> str:
+    parts = urlsplit(url)
+    query = [(k, v) for k, v in parse_qsl(parts.query, keep_blank_values=True) if k != "limit"]
+    return urlunsplit(parts._replace(query=urlencode([*query, ("limit", str(limit))])))

@@ -1,0 +1,105 @@
+"""The lake as a source: the snapshots that were published for a day.
+
+Growth of DeFi is measured from an earlier published day to this one: the day nearest to a year
+before, at least thirty days, taken live (a past rebuilt from histories holds survivors only). As
+long as there is none, and for the survivors' weekly panel, the bundled reference stands in, and
+that is said.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import date, timedelta
+
+import polars as pl
+
+from pipeline.errors import SourceError
+from pipeline.lake import Lake
+from pipeline.receipts import published_days, read_receipt
+from pipeline.settings import lake_dir
+from pipeline.sources.defillama import SOURCE as LIVE
+from pipeline.sources.reference import load_reference
+from pipeline.sources.snapshots import LAKE, Input, Snapshots
+
+SHORTEST_GROWTH = timedelta(days=30)
+YEAR = timedelta(days=365)
+HUB_COLUMNS = (
+    "hub_id",
+    "model_id",
+    "downloads",
+    "likes",
+    "created_at",
+    "author",
+    "pipeline_tag",
+    "license",
+    "base_model",
+    "source",
+)
+
+
+def load_published(day: date | None = None) -> Snapshots:
+    """Load the snapshots of a day, or of the newest day that has both sources.
+
+    Raises
+    ------
+    SourceError
+        The day is not published.
+    """
+    lake = Lake(lake_dir())
+    hub, defi = (published_days(lake, t) for t in ("hub_models", "defillama_protocols"))
+    both = sorted(set(hub) & set(defi))
+    if day is None:
+        if not both:
+            raise SourceError(
+                f"the lake {lake.root} holds no day with both sources; fill it: baimo refresh"
+            )
+        day = both[-1]
+    for name, days in (("hub_models", hub), ("defillama_protocols", defi)):
+        if day not in days:
+            raise SourceError(
+                f"{name} of {day} is not published; today's: baimo refresh, a past day's: "
+                "baimo backfill"
+            )
+    models = pl.read_parquet(
+        lake.path("hub_models", day), columns=list(HUB_COLUMNS), hive_partitioning=False
+    )
+    protocols = lake.read_table("defillama_protocols", day)
+    reference = load_reference()
+    inputs = [_input(lake, "hub_models", day), _input(lake, "defillama_protocols", day)]
+    notes = ["no weekly TVL panel in the lake: the bundled reference stands in"]
+    before = _earlier(lake, [d for d in defi if day - d >= SHORTEST_GROWTH], day)
+    if before is None:
+        pair = reference.frames["defillama_protocols"]
+        inputs += [i for i in reference.inputs if i.table == "defi_population"]
+        notes.append("no earlier day of DeFi in the lake: growth is that of the bundled reference")
+    else:
+        pair = pl.concat([lake.read_table("defillama_protocols", before), protocols])
+        inputs.append(_input(lake, "defillama_protocols", before))
+    inputs += [i for i in reference.inputs if i.table == "tvl_weekly"]
+    return replace(
+        reference,
+        day=day,
+        source=LAKE,
+        frames={
+            "hub_models": models,
+            "defillama_protocols": pair,
+            "defi_day": protocols,
+            "tvl_weekly": reference.frames["tvl_weekly"],
+        },
+        inputs=tuple(inputs),
+        ignored=tuple(notes),
+    )
+
+
+def _earlier(lake: Lake, days: list[date], day: date) -> date | None:
+    live = [
+        d for d in days if (r := read_receipt(lake, "defillama_protocols", d)) and r.source == LIVE
+    ]
+    return min(live, key=lambda d: abs(day - d - YEAR), default=None)
+
+
+def _input(lake: Lake, table: str, day: date) -> Input:
+    receipt = read_receipt(lake, table, day)
+    assert receipt is not None
+    name = lake.path(table, day).relative_to(lake.root).as_posix()
+    return Input(table, name, receipt.sha256, receipt.rows, receipt.rows, day.isoformat())

@@ -1,0 +1,195 @@
+"""Pages of a walk that is under way: saved as they come, so that a killed walk goes on.
+
+`<lake>/crawling/<table>/` holds `crawl.json` (what is walked, since when), one Parquet file a
+page, whose metadata carry the address of the next page, and what the page put in quarantine. A
+page counts once its Parquet file stands under its name; that rename is the only commit. One
+process at a time holds the folder.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from pipeline.errors import BusyError, LakeError
+from pipeline.lake import sweep, write_atomically, write_text
+
+LONGEST_WALK = timedelta(hours=12)
+_KEY = "baimo"
+
+
+@dataclass(frozen=True)
+class SavedPage:
+    """A page on disk: which address gave it and where the walk goes on (None: the end)."""
+
+    number: int
+    path: Path
+    url: str
+    next_url: str | None
+    n_rows: int
+    n_good: int
+    first_id: str | None
+
+
+@dataclass(frozen=True)
+class Spool:
+    """The folder of one walk."""
+
+    folder: Path
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Hold the folder; another process that wants it is told so.
+
+        Raises
+        ------
+        BusyError
+            Another process holds it.
+        LakeError
+            The folder cannot be made or locked.
+        """
+        from filelock import FileLock, Timeout
+
+        lock = self.folder.parent / f".{self.folder.name}.lock"
+        try:
+            lock.parent.mkdir(parents=True, exist_ok=True)
+            hold = FileLock(lock, timeout=0)
+            hold.acquire()
+        except Timeout:
+            raise BusyError(
+                f"another refresh of {self.folder.name} is running; wait for it to end"
+            ) from None
+        except OSError as error:
+            raise LakeError(
+                f"cannot lock {lock}: {error.strerror or error}; choose another lake"
+            ) from error
+        try:
+            yield
+        finally:
+            hold.release()
+
+    def resume(self, identity: dict[str, Any], now: datetime) -> dict[str, Any] | None:
+        """Return the walk under way if it is the same and young, else clear the folder.
+
+        A walk of another address, with other fields, or begun more than half a day ago cannot
+        be joined to new pages.
+        """
+        try:
+            state: dict[str, Any] = json.loads((self.folder / "crawl.json").read_text("utf-8"))
+            started = datetime.fromisoformat(state["started_at"])
+            same = state["identity"] == identity
+        except (OSError, ValueError, KeyError, TypeError):
+            same, started = False, now
+        if same and timedelta(0) <= now - started < LONGEST_WALK:
+            sweep(self.folder)
+            return state
+        self.clear()
+        return None
+
+    def begin(self, identity: dict[str, Any], now: datetime) -> dict[str, Any]:
+        """Start a walk: its day is the UTC day on which it starts, whenever it ends."""
+        state = {
+            "identity": identity,
+            "started_at": now.isoformat(timespec="seconds"),
+            "day": now.date().isoformat(),
+        }
+        write_text(self.folder / "crawl.json", json.dumps(state, indent=1) + "\n")
+        return state
+
+    def clear(self) -> None:
+        """Remove the walk."""
+        try:
+            if self.folder.exists():
+                shutil.rmtree(self.folder)
+        except OSError as error:
+            raise LakeError(
+                f"cannot clear {self.folder}: {error.strerror or error}; remove it by hand"
+            ) from error
+
+    def save(
+        self,
+        number: int,
+        url: str,
+        next_url: str | None,
+        n_rows: int,
+        good: pl.DataFrame,
+        odd: list[dict[str, Any]],
+    ) -> SavedPage:
+        """Save one page; what it put in quarantine first, so that nothing is lost in between."""
+        if odd:
+            lines = "".join(json.dumps(record) + "\n" for record in odd)
+            write_text(self.odd_path(number), lines)
+        path = self.folder / f"page-{number:06d}.parquet"
+        first = good["hub_id"][0] if good.height else None
+        meta = {
+            "url": url,
+            "next": next_url,
+            "n_rows": n_rows,
+            "n_good": good.height,
+            "first_id": first,
+        }
+        write_atomically(
+            path,
+            lambda temporary: good.write_parquet(
+                temporary,
+                compression="zstd",
+                compression_level=1,
+                metadata={_KEY: json.dumps(meta)},
+            ),
+        )
+        return SavedPage(number, path, url, next_url, n_rows, good.height, first)
+
+    def pages(self) -> list[SavedPage]:
+        """Return the pages without a gap from the first; what is damaged or beyond is removed."""
+        found: list[SavedPage] = []
+        for path in sorted(self.folder.glob("page-*.parquet")):
+            page = _read_meta(path) if not found or found[-1].next_url else None
+            if page is None or page.number != len(found):
+                path.unlink()
+                continue
+            found.append(page)
+        return found
+
+    def odd(self, pages: list[SavedPage]) -> list[dict[str, Any]]:
+        """Return what the pages put in quarantine, with the page's number."""
+        records: list[dict[str, Any]] = []
+        for page in pages:
+            path = self.odd_path(page.number)
+            if path.exists():
+                lines = path.read_text("utf-8").splitlines()
+                records += [{"page": page.number, **json.loads(line)} for line in lines]
+        return records
+
+    def odd_path(self, number: int) -> Path:
+        """Return where the quarantine of one page lies."""
+        return self.folder / f"page-{number:06d}.quarantine.jsonl"
+
+
+def day_of(state: dict[str, Any]) -> date:
+    """Return the day that a walk is filed under."""
+    return date.fromisoformat(state["day"])
+
+
+def _read_meta(path: Path) -> SavedPage | None:
+    try:
+        meta = json.loads(pl.read_parquet_metadata(path)[_KEY])
+        number = int(path.name.removeprefix("page-").removesuffix(".parquet"))
+        return SavedPage(
+            number,
+            path,
+            meta["url"],
+            meta["next"],
+            meta["n_rows"],
+            meta["n_good"],
+            meta["first_id"],
+        )
+    except (OSError, ValueError, KeyError, pl.exceptions.PolarsError):
+        return None
