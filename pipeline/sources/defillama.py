@@ -91,12 +91,16 @@ class DefiLlama:
 
     def protocols(self, day: date) -> Listing:
         """Return all protocols: GET /protocols."""
-        rows = self.get("/protocols", _rows)
-        return _listing(rows, lambda row: _protocol(row, day), "defillama_protocols", "protocol_id")
+        return read_protocols(self.get("/protocols", _rows), day)
 
     def chains(self) -> Listing:
         """Return all chains: GET /v2/chains."""
         return _listing(self.get("/v2/chains", _rows), _chain, "defillama_chains", "chain")
+
+
+def read_protocols(rows: list[Any], day: date) -> Listing:
+    """Read the rows of an answer to /protocols; never raises for what a row holds."""
+    return _listing(rows, lambda row: _protocol(row, day), "defillama_protocols", "protocol_id")
 
 
 def _rows(answer: Answer) -> list[Any]:

@@ -128,13 +128,14 @@ def _read_quickly(body: bytes, latest: datetime) -> pl.DataFrame | None:
             as_text = pl.read_json(body, schema=dict.fromkeys(_NUMBERS, pl.String))
         except pl.exceptions.PolarsError:
             continue
-        unbent = [~as_text[name].is_in(("true", "false")).any() for name in _NUMBERS]
+        unbent = [not as_text[name].is_in(("true", "false")).any() for name in _NUMBERS]
         unbent += [_whole(raw[name]) for name in _COUNTS]
         unbent += [not raw[name].str.contains(_SCALAR).any() for name in _TEXTS]
         if not all(unbent):
             return None
         good = raw.select(_columns(children))
-        return good if _in_order(good, latest) else None
+        undated = good["last_modified"].null_count() > raw["lastModified"].null_count()
+        return good if not undated and _in_order(good, latest) else None
     return None
 
 
@@ -312,9 +313,10 @@ def _texts(row: dict[str, Any], name: str) -> list[str] | None:
     value = row.get(name)
     if value is None:
         return None
-    if not isinstance(value, list) or not all(isinstance(v, str) for v in value):
+    values = value if isinstance(value, list) else [value]  # one stands for a list of one
+    if any(isinstance(v, dict | list) for v in values):
         raise _OddError(f"{name} is not a list of texts")
-    return [_text({name: v}, name) or "" for v in value]
+    return [_text({name: v if isinstance(v, str) else json.dumps(v)}, name) or "" for v in values]
 
 
 def _count(row: dict[str, Any], name: str) -> int | None:
@@ -387,7 +389,7 @@ def _base(row: dict[str, Any], name: str) -> tuple[str | None, str | None] | Non
 def _children(row: dict[str, Any], name: str) -> int | None:
     value = row.get(name)
     if isinstance(value, dict):
-        return sum(_count(value, kind) or 0 for kind in _KINDS)
+        return sum(_inner(value, name, kind) or 0 for kind in _KINDS)
     return _count(row, name)
 
 
@@ -397,4 +399,11 @@ def _total(row: dict[str, Any], name: str) -> int | None:
         return None
     if not isinstance(value, dict):
         raise _OddError(f"{name} has another shape")
-    return _count(value, "total")
+    return _inner(value, name, "total")
+
+
+def _inner(value: dict[str, Any], name: str, part: str) -> int | None:
+    try:
+        return _count(value, part)
+    except _OddError as error:
+        raise _OddError(f"{name} {error}") from None
