@@ -14,11 +14,12 @@ from typing import TYPE_CHECKING, Any, ParamSpec
 
 import click
 
-from pipeline.errors import PipelineError
+from pipeline.errors import LakeError, PipelineError
 from pipeline.settings import lake_dir
-from pipeline.terminal import one_line_errors
+from pipeline.terminal import aligned, one_line_errors
 
 if TYPE_CHECKING:
+    from pipeline.receipts import Receipt
     from pipeline.refresh import Refreshed
     from pipeline.sources.hub import Progress
 
@@ -39,6 +40,20 @@ def open_lake(given: Path | None) -> Any:
     from pipeline.lake import Lake
 
     return Lake(given.expanduser() if given else lake_dir())
+
+
+def existing_lake(given: Path | None) -> Any:
+    """Return the lake at a path that must be there.
+
+    Raises
+    ------
+    LakeError
+        There is no such folder.
+    """
+    lake = open_lake(given)
+    if not lake.root.is_dir():
+        raise LakeError(f"there is no lake at {lake.root} yet; make one: baimo refresh")
+    return lake
 
 
 @click.command()
@@ -204,3 +219,68 @@ def lake() -> None:
 def path(lake_path: Path | None) -> None:
     """Print the folder of the lake."""
     click.echo(open_lake(lake_path).root.resolve())
+
+
+@lake.command()
+@lake_option
+@click.option("--days", default=10, show_default=True, type=click.IntRange(1, 10_000))
+@exits_with_one
+def status(lake_path: Path | None, days: int) -> None:
+    """Show which days are published, failed or missing, and what is under way."""
+    from pipeline.inspection import SNAPSHOTS, holding, under_way
+
+    lake = existing_lake(lake_path)
+    held = {name: holding(lake, name) for name in SNAPSHOTS}
+    rows: list[tuple[str, ...]] = [
+        ("table", "days", "first", "last", "rows", "MB", "missing", "failed")
+    ]
+    rows += [
+        (
+            name,
+            f"{len(h.published):,}",
+            h.first or "-",
+            h.last or "-",
+            f"{h.published[-1].rows:,}" if h.published else "-",
+            f"{h.n_bytes / 1e6:,.1f}",
+            f"{len(h.missing):,}",
+            f"{len(h.failed):,}",
+        )
+        for name, h in held.items()
+    ]
+    click.echo(aligned(rows, left=(0,)))
+    told = sorted((r for h in held.values() for r in (*h.published, *h.failed)), key=_when)[-days:]
+    if told:
+        click.echo()
+        shown: list[tuple[str, ...]] = [
+            (r.day, r.table, r.outcome, r.why or f"{r.rows:,} rows, {r.source}") for r in told
+        ]
+        click.echo(aligned(shown, left=(0, 1, 2, 3)))
+    for name, h in held.items():
+        if h.missing:
+            some = ", ".join(map(str, h.missing[:5])) + (" ..." if len(h.missing) > 5 else "")
+            click.echo(f"missing days of {name}: {some}; fill them with: baimo backfill")
+    for line in under_way(lake):
+        click.echo(f"under way  {line}; baimo refresh goes on")
+
+
+def _when(receipt: Receipt) -> tuple[str, str]:
+    return receipt.day, receipt.table
+
+
+@lake.command()
+@lake_option
+@exits_with_one
+def verify(lake_path: Path | None) -> None:
+    """Check every published file against its receipt: hash, schema, rows, key, order."""
+    from pipeline.inspection import verify as look
+
+    n_sound, faults = 0, []
+    for path, fault in look(existing_lake(lake_path)):
+        if fault is None:
+            n_sound += 1
+        else:
+            faults.append(fault)
+            click.echo(f"{path} {fault.what}", err=True)
+    click.echo(f"{n_sound:,} files are sound, {len(faults):,} are not")
+    if faults:
+        sys.exit(NOTHING_PUBLISHED)
