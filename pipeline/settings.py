@@ -5,6 +5,9 @@ from __future__ import annotations
 import os
 from datetime import date
 from pathlib import Path
+from urllib.parse import urlsplit
+
+from pipeline.errors import SourceError
 
 REFERENCE_DAY = date(2024, 7, 11)
 FIRST_DAY = REFERENCE_DAY
@@ -48,12 +51,31 @@ def dagster_home() -> Path:
 
 def hub_endpoint() -> str:
     """Return the Hub's address: HF_ENDPOINT, else https://huggingface.co."""
-    return (os.environ.get("HF_ENDPOINT") or "https://huggingface.co").rstrip("/")
+    return _address("HF_ENDPOINT", "https://huggingface.co")
 
 
 def defillama_url() -> str:
     """Return DeFiLlama's address: BAIMO_DEFILLAMA_URL, else https://api.llama.fi."""
-    return (os.environ.get("BAIMO_DEFILLAMA_URL") or "https://api.llama.fi").rstrip("/")
+    return _address("BAIMO_DEFILLAMA_URL", "https://api.llama.fi")
+
+
+def _address(name: str, default: str) -> str:
+    """Return an address from the environment.
+
+    Raises
+    ------
+    SourceError
+        It is none.
+    """
+    given = os.environ.get(name) or default
+    try:
+        parts = urlsplit(given)
+        whole = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        whole = False
+    if not whole:
+        raise SourceError(f"{name} is {given!r}, no address; it looks like {default}")
+    return given.rstrip("/")
 
 
 def hub_token() -> str | None:

@@ -298,6 +298,7 @@ _SPOKEN = (
     ("connection refused", "connection refused"),
     ("timed out", "no answer in time"),
     ("timeout", "no answer in time"),
+    ("complete message body", "the answer was cut short"),
     ("incompleteread", "the answer was cut short"),
     ("incomplete", "the answer was cut short"),
     ("without response", "the connection broke"),

@@ -1,0 +1,499 @@
+"""A crawl of the Hub through every fault: nothing wrong is published, nothing is lost.
+
+For each fault: what was published, what was kept for going on, what the user is told. The truth
+is the snapshot that an undisturbed crawl of the same models gives, byte for byte.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from pipeline.checks import RefusedSnapshotError
+from pipeline.errors import BusyError, IncompleteError, PipelineError
+from pipeline.lake import Lake
+from pipeline.publish import file_sha256
+from pipeline.receipts import read_receipt
+from pipeline.refresh import Refreshed, refresh_hub
+from pipeline.sources.http import Patience, RefusedError, UnreachableError
+from pipeline.sources.spool import Spool
+from tests.live.faults import (
+    Chunked,
+    CutConsistent,
+    CutShort,
+    DictBody,
+    Drip,
+    EditRows,
+    EmptyPage,
+    ForeignLink,
+    Garbage,
+    Gzip,
+    Hang,
+    LoopLink,
+    NoLink,
+    NotJson,
+    Redirect,
+    Reset,
+    Status,
+    WrongContentType,
+)
+from tests.live.hub import HubServer
+from tests.live.hub_models import synthetic_models
+from tests.live.server import Fault, Loopback
+
+N, PAGE = 430, 100
+MODELS = synthetic_models(N, seed=5)
+NOW = datetime(2026, 9, 1, 6, 0, tzinfo=UTC)
+DAY = NOW.date()
+NAME = "hub_models"
+
+
+@pytest.fixture
+def hub(monkeypatch: pytest.MonkeyPatch) -> Iterator[HubServer]:
+    with HubServer(MODELS, page_cap=PAGE) as server:
+        monkeypatch.setenv("HF_ENDPOINT", server.url)
+        yield server
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The sha256 of the snapshot without any fault."""
+    lake = Lake(tmp_path_factory.mktemp("undisturbed"))
+    with HubServer(MODELS, page_cap=PAGE) as server, pytest.MonkeyPatch.context() as patch:
+        patch.setenv("HF_ENDPOINT", server.url)
+        patch.setattr("huggingface_hub.constants.HF_TOKEN_PATH", "/nowhere")
+        return refresh_hub(lake, now=lambda: NOW).receipt.sha256
+
+
+def crawl(lake: Lake, patience: Patience, now: datetime = NOW, told: list[str] | None = None,
+          limit: int | None = None) -> Refreshed:  # fmt: skip
+    notice = told.append if told is not None else lambda _: None
+    return refresh_hub(lake, patience=patience, now=lambda: now, notice=notice, limit=limit)
+
+
+def kept_pages(lake: Lake) -> int:
+    return len(Spool(lake.root / "crawling" / NAME).pages())
+
+
+def published(lake: Lake) -> list[date]:
+    return lake.days(NAME)
+
+
+def test_the_snapshot_is_what_the_server_has(
+    hub: HubServer, lake: Lake, patience: Patience
+) -> None:
+    refreshed = crawl(lake, patience)
+    frame = lake.read_table(NAME, DAY)
+    truth = {m["_id"]: m for m in MODELS}
+    assert frame["hub_id"].to_list() == sorted(truth)
+    for row in frame.iter_rows(named=True):
+        model = truth[row["hub_id"]]
+        assert row["model_id"] == model["id"]
+        assert row["downloads"] == model["downloads"]
+        assert row["downloads_all_time"] == model["downloadsAllTime"]
+        assert row["likes"] == model["likes"]
+        assert row["gated"] == str(model["gated"]).lower()
+        assert row["parameters"] == (model.get("safetensors") or {}).get("total")
+    assert refreshed.receipt.rows == N
+    assert not (lake.root / "crawling" / NAME).exists()
+    receipt = read_receipt(lake, NAME, DAY)
+    assert receipt is not None
+    assert receipt.sha256 == file_sha256(lake.path(NAME, DAY))
+    assert receipt.details["end_confirmed"] is True
+
+
+def test_a_second_refresh_of_the_day_asks_for_nothing(
+    hub: HubServer, lake: Lake, patience: Patience
+) -> None:
+    crawl(lake, patience)
+    hub.clear()
+    assert crawl(lake, patience).outcome == "already"
+    assert hub.requests == []
+
+
+# --- faults that pass ------------------------------------------------------------------------
+
+LIMIT = {"RateLimit": '"api";r=0;t=7', "RateLimit-Policy": '"fixed window";"api";q=500;w=300'}
+PASSING: dict[str, tuple[Fault, int, list[float] | None]] = {
+    "429 with RateLimit": (Status(429, LIMIT), 1, [8.0]),
+    "429 with Retry-After": (Status(429, {"Retry-After": "11"}), 1, [12.0]),
+    "429 bare": (Status(429), 1, [1.0]),
+    "429 six in a row": (Status(429), 6, [1.0, 2.0, 4.0, 8.0, 16.0, 32.0]),
+    "500 once": (Status(500), 1, None),
+    "502 three times": (Status(502, body=b"<html>"), 3, None),
+    "408": (Status(408), 1, None),
+    "cut short": (CutShort(), 1, None),
+    "cut short, consistent length": (CutConsistent(), 1, None),
+    "not JSON": (NotJson(), 1, None),
+    "a dict where a list is due": (DictBody(), 1, None),
+    "an empty page with a Link": (EmptyPage(), 1, None),
+    "a looping Link": (LoopLink(), 1, None),
+    "a Link to the first page": (LoopLink(to_first=True), 1, None),
+    "a Link to another host": (ForeignLink("http://evil.example/api/models?cursor=x"), 1, None),
+    "no Link": (NoLink(), 1, None),
+    "a hang": (Hang(), 1, None),
+    "a slow drip": (Drip(bytes_per_step=200, pause=0.05), 1, None),
+    "a dripping head": (Drip(bytes_per_step=1, pause=0.05, head_too=True), 1, None),
+    "a reset": (Reset(), 1, None),
+    "a reset half way": (Reset(part=0.5), 1, None),
+    "not HTTP": (Garbage(), 1, None),
+    "chunks that end early": (Chunked(), 1, None),
+    "broken gzip": (Gzip(broken=True), 1, None),
+    "cut gzip": (Gzip(cut=True), 1, None),
+}
+
+
+@pytest.mark.parametrize("fault", PASSING)
+def test_a_passing_fault_leaves_the_snapshot_as_it_would_have_been(
+    fault: str, hub: HubServer, lake: Lake, patience: Patience, waits: list[float],
+    undisturbed: str,
+) -> None:  # fmt: skip
+    damage, times, pauses = PASSING[fault]
+    hub.inject(2, damage, times)
+    crawl(lake, patience)
+    assert hub.pending() == 0
+    assert file_sha256(lake.path(NAME, DAY)) == undisturbed
+    if pauses is not None:
+        assert waits == pauses
+    elif fault != "no Link":  # asked for again at once, one row shorter
+        assert len(waits) == times
+
+
+@pytest.mark.parametrize("harmless", [Gzip(), Chunked(early_end=False), WrongContentType()])
+def test_what_is_no_fault_costs_nothing(
+    harmless: Fault, hub: HubServer, lake: Lake, patience: Patience, waits: list[float],
+    undisturbed: str,
+) -> None:  # fmt: skip
+    hub.inject(1, harmless)
+    crawl(lake, patience)
+    assert waits == []
+    assert file_sha256(lake.path(NAME, DAY)) == undisturbed
+
+
+# --- faults that stay ------------------------------------------------------------------------
+
+STAYING: dict[str, tuple[Fault, type[PipelineError], str]] = {
+    "500 for ever": (Status(500), UnreachableError, "HTTP 500, 5 times; try again later"),
+    "429 for ever": (Status(429, LIMIT | {"RateLimit": '"api";r=0;t=299'}), UnreachableError,
+                     "told to wait for more than 1800 s"),
+    "401": (Status(401, body=b'{"error":"Invalid credentials"}'), RefusedError,
+            "HTTP 401 .*Invalid credentials.*; check the token"),
+    "403": (Status(403), RefusedError, "HTTP 403 .*no reason given"),
+    "404": (Status(404), RefusedError, "HTTP 404 .*check the address"),
+    "cut short": (CutShort(), UnreachableError, "the answer was cut short, 5 times"),
+    "cut short, consistent length": (CutConsistent(), UnreachableError, "the page is not JSON"),
+    "not JSON": (NotJson(), UnreachableError, "the page is not JSON, 5 times"),
+    "a dict where a list is due": (DictBody(), UnreachableError, "an object, not a list of models"),
+    "a looping Link": (LoopLink(), UnreachableError, "leads back to an earlier one"),
+    "a Link to the first page": (LoopLink(to_first=True), UnreachableError, "leads back"),
+    "a Link to another host": (ForeignLink("https://evil.example/x"), UnreachableError,
+                               "said to be on evil.example; nothing was sent there"),
+    "no Link": (NoLink(), IncompleteError, "whose link to the next is missing"),
+    "a redirect to another host": (Redirect("https://evil.example/x"), PipelineError,
+                                   "redirects to evil.example; nothing was sent there"),
+    "a redirect in circles": (Redirect("", keep_target=True), UnreachableError, "redirected in circles"),
+    "a hang": (Hang(), UnreachableError, "no answer in time, 5 times"),
+    "a slow drip": (Drip(bytes_per_step=100, pause=0.1), UnreachableError,
+                    "no whole answer within 1 s"),
+    "a reset": (Reset(), UnreachableError, "the connection broke"),
+    "not HTTP": (Garbage(), UnreachableError, "connection"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("fault", STAYING)
+def test_a_staying_fault_publishes_nothing_and_the_crawl_goes_on_later(
+    fault: str, hub: HubServer, lake: Lake, patience: Patience, undisturbed: str
+) -> None:
+    damage, error, message = STAYING[fault]
+    hub.inject(2, damage, None)
+    with pytest.raises(error, match=message):
+        crawl(lake, patience)
+    assert published(lake) == []
+    assert kept_pages(lake) == 2
+    receipt = read_receipt(lake, NAME, DAY)
+    assert receipt is not None
+    assert receipt.outcome == "failed"
+    hub.calm()
+    hub.clear()
+    crawl(lake, patience, NOW + timedelta(hours=2))
+    assert file_sha256(lake.path(NAME, DAY)) == undisturbed
+    assert all(r.ask("cursor") for r in hub.requests)  # it went on, it did not begin again
+
+
+def test_an_empty_page_for_ever_is_no_first_snapshot(
+    hub: HubServer, lake: Lake, patience: Patience
+) -> None:
+    hub.inject(2, EmptyPage(), None)
+    with pytest.raises(RefusedSnapshotError, match="behind which models may be hidden"):
+        crawl(lake, patience)
+    assert published(lake) == []
+
+
+def test_connection_refused(hub: HubServer, lake: Lake, patience: Patience) -> None:
+    hub.close()
+    with pytest.raises(UnreachableError, match="connection refused, 5 times"):
+        crawl(lake, patience)
+    assert published(lake) == []
+
+
+def test_a_server_that_goes_down_and_comes_back(
+    hub: HubServer, lake: Lake, patience: Patience, undisturbed: str
+) -> None:
+    hub.inject(2, Status(500), None)
+    with pytest.raises(UnreachableError):
+        crawl(lake, patience)
+    hub.close()
+    with pytest.raises(UnreachableError, match="connection refused"):
+        crawl(lake, patience)
+    assert kept_pages(lake) == 2
+    hub.calm()
+    hub.start()
+    crawl(lake, patience)
+    assert file_sha256(lake.path(NAME, DAY)) == undisturbed
+
+
+def test_an_unknown_host(lake: Lake, patience: Patience, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HF_ENDPOINT", "http://no-such-host.invalid")
+    with pytest.raises(UnreachableError, match="the name of the host cannot be resolved"):
+        crawl(lake, patience)
+
+
+@pytest.mark.parametrize("address", ["nonsense", "http://", "http://[::1", "ftp://x.example"])
+def test_an_address_that_is_none(
+    address: str, lake: Lake, patience: Patience, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HF_ENDPOINT", address)
+    with pytest.raises(PipelineError):
+        crawl(lake, patience)
+    assert published(lake) == []
+
+
+# --- the cursor ------------------------------------------------------------------------------
+
+
+def test_a_cursor_that_is_no_longer_accepted_begins_again_by_itself(
+    hub: HubServer, lake: Lake, patience: Patience, undisturbed: str
+) -> None:
+    told: list[str] = []
+    hub.inject(3, Status(400, body=b'{"error":"Invalid cursor"}'))
+    crawl(lake, patience, told=told)
+    assert file_sha256(lake.path(NAME, DAY)) == undisturbed
+    assert any("starting again from the first page" in line for line in told)
+
+
+def test_a_cursor_that_is_never_accepted_is_told(
+    hub: HubServer, lake: Lake, patience: Patience
+) -> None:
+    hub.inject(3, Status(400, body=b'{"error":"Invalid cursor"}'), None)
+    with pytest.raises(RefusedError, match="Invalid cursor"):
+        crawl(lake, patience)
+    assert published(lake) == []
+
+
+# --- rows ------------------------------------------------------------------------------------
+
+
+def test_bad_rows_go_to_quarantine_and_the_others_are_published(
+    hub: HubServer, lake: Lake, patience: Patience
+) -> None:
+    def spoil(rows: list[dict[str, object]]) -> None:
+        rows[0]["downloads"] = None
+        rows[1]["downloads"] = -3
+        rows[2]["likes"] = "many"
+        rows[3]["createdAt"] = "soon"
+        rows[4]["downloads"] = 2**70
+        rows[5]["gated"] = 7
+        del rows[6]["likes"]
+
+    hub.inject(1, EditRows(spoil))
+    receipt = crawl(lake, patience).receipt
+    assert receipt.rows == N - 6
+    assert sum(receipt.details["quarantined"].values()) == 6
+    odd = lake.read_table(f"{NAME}_quarantine", DAY)
+    assert odd.filter("kept")["reason"].to_list() == [
+        "gated is neither false, auto nor manual: left empty"
+    ]
+    assert odd.filter(~pl.col("kept")).height == 6
+
+
+def test_too_many_bad_rows_publish_nothing_and_stand_in_quarantine(
+    hub: HubServer, lake: Lake, patience: Patience
+) -> None:
+    hub.inject(1, EditRows(lambda rows: [r | {"downloads": None} for r in rows]))
+    with pytest.raises(RefusedSnapshotError, match=r"100 of 430 rows are not valid"):
+        crawl(lake, patience)
+    assert published(lake) == []
+    assert lake.read_table(f"{NAME}_quarantine", DAY).height == 100
+
+
+def test_rows_that_come_twice_are_taken_once(
+    hub: HubServer, lake: Lake, patience: Patience, undisturbed: str
+) -> None:
+    seen: list[dict[str, object]] = []
+    hub.inject(1, EditRows(lambda rows: seen.extend(rows[-5:])))
+    hub.inject(2, EditRows(lambda rows: [rows[0], *seen, *rows[1:]]))
+    receipt = crawl(lake, patience).receipt
+    assert receipt.details["repeated"] == 5
+    assert file_sha256(lake.path(NAME, DAY)) == undisturbed
+
+
+def test_models_created_during_the_walk_fall_outside_it(
+    hub: HubServer, lake: Lake, patience: Patience, undisturbed: str
+) -> None:
+    from tests.live.faults import Do
+
+    newer = synthetic_models(3, seed=77, end_day=date(2026, 9, 30))
+    late = [m | {"createdAt": "2026-09-01T07:00:00.000Z"} for m in newer]
+    hub.inject(1, Do(lambda: hub.replace([*MODELS, *late])))
+    crawl(lake, patience)
+    assert file_sha256(lake.path(NAME, DAY)) == undisturbed
+
+
+def test_a_listing_without_models_is_refused(
+    hub: HubServer, lake: Lake, patience: Patience
+) -> None:
+    hub.replace([])
+    with pytest.raises(IncompleteError, match="lists no model at all"):
+        crawl(lake, patience)
+
+
+# --- against the day before ------------------------------------------------------------------
+
+NEXT = NOW + timedelta(days=1)
+
+
+def test_a_gap_is_seen_against_the_day_before(
+    hub: HubServer, lake: Lake, patience: Patience
+) -> None:
+    crawl(lake, patience)
+    hub.inject(2, EditRows(lambda rows: rows[:40]))
+    with pytest.raises(RefusedSnapshotError, match=r"60 models in a row .* a page was lost"):
+        crawl(lake, patience, NEXT)
+    assert published(lake) == [DAY]
+
+
+def test_a_much_shorter_listing_is_refused_and_yesterday_stays(
+    hub: HubServer, lake: Lake, patience: Patience
+) -> None:
+    crawl(lake, patience)
+    before = file_sha256(lake.path(NAME, DAY))
+    hub.replace(MODELS[::2])
+    with pytest.raises(RefusedSnapshotError, match=r"215 rows, but 430 on 2026-09-01"):
+        crawl(lake, patience, NEXT)
+    assert published(lake) == [DAY]
+    assert file_sha256(lake.path(NAME, DAY)) == before
+    receipt = read_receipt(lake, NAME, NEXT.date())
+    assert receipt is not None
+    assert "why" in receipt.checks["size_against_the_last"]
+
+
+def test_some_removals_and_entries_are_fine(hub: HubServer, lake: Lake, patience: Patience) -> None:
+    crawl(lake, patience)
+    hub.replace([*MODELS[4:], *synthetic_models(6, seed=9)])
+    receipt = crawl(lake, patience, NEXT).receipt
+    assert receipt.rows == N + 2
+    assert receipt.checks["no_gap"]["gone"] == 4
+
+
+# --- time ------------------------------------------------------------------------------------
+
+
+def test_a_walk_belongs_to_the_day_on_which_it_began(
+    hub: HubServer, lake: Lake, patience: Patience
+) -> None:
+    late = datetime(2026, 9, 1, 23, 50, tzinfo=UTC)
+    hub.inject(2, Status(500), None)
+    with pytest.raises(UnreachableError):
+        crawl(lake, patience, late)
+    hub.calm()
+    receipt = crawl(lake, patience, late + timedelta(minutes=20)).receipt
+    assert receipt.day == "2026-09-01"
+    assert published(lake) == [date(2026, 9, 1)]
+
+
+def test_a_walk_of_long_ago_is_not_gone_on_with(
+    hub: HubServer, lake: Lake, patience: Patience
+) -> None:
+    hub.inject(2, Status(500), None)
+    with pytest.raises(UnreachableError):
+        crawl(lake, patience)
+    hub.calm()
+    hub.clear()
+    assert crawl(lake, patience, NOW + timedelta(hours=13)).receipt.day == "2026-09-01"
+    assert hub.requests[0].ask("cursor") is None
+
+
+def test_pacing_waits_for_the_next_window(
+    hub: HubServer, lake: Lake, patience: Patience, waits: list[float]
+) -> None:
+    hub.inject(1, EditHeaders(RateLimit='"api";r=0;t=41'))
+    told: list[str] = []
+    crawl(lake, patience, told=told)
+    assert waits == [42.0]
+    assert told == ["requests of this window used up, waiting 42 s"]
+
+
+class EditHeaders:
+    """The good reply with other headers."""
+
+    def __init__(self, **headers: str) -> None:
+        self.headers = headers
+
+    def strike(self, wire: object, reply: object) -> None:
+        wire.send(reply.having(**self.headers))  # type: ignore[attr-defined]
+
+
+# --- the end of the listing ------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("n", [1, 2, 99, 100, 101, 200, 300])
+def test_the_end_is_found_wherever_it_lies(
+    n: int, hub: HubServer, lake: Lake, patience: Patience
+) -> None:
+    hub.replace(MODELS[:n])
+    refreshed = crawl(lake, patience)
+    assert refreshed.receipt.rows == n
+    assert refreshed.receipt.details["end_confirmed"] is True
+
+
+# --- others ----------------------------------------------------------------------------------
+
+
+def test_two_refreshes_at_once(hub: HubServer, lake: Lake, patience: Patience) -> None:
+    held = Spool(lake.root / "crawling" / NAME).held()
+    with held, pytest.raises(BusyError, match="another refresh of hub_models is running"):
+        crawl(lake, patience)
+    assert crawl(lake, patience).outcome == "published"
+
+
+def test_a_sample_is_never_a_snapshot(hub: HubServer, lake: Lake, patience: Patience) -> None:
+    refreshed = crawl(lake, patience, limit=150)
+    assert refreshed.outcome == "sample"
+    assert refreshed.receipt.rows == 150
+    assert published(lake) == []
+    assert Path(refreshed.path).is_relative_to(lake.root / "samples")
+    assert len(hub.requests) == 2
+    newest = sorted(MODELS, key=lambda m: (m["createdAt"], m["_id"]), reverse=True)[:150]
+    assert set(pl.read_parquet(refreshed.path)["hub_id"]) == {m["_id"] for m in newest}
+
+
+def test_nothing_goes_to_another_host(
+    hub: HubServer, lake: Lake, patience: Patience, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HF_TOKEN", "hf_secret_of_the_test")
+    with Recorder() as other:
+        for fault in (ForeignLink(f"{other.url}/api/models?cursor=x"), Redirect(other.url + "/x")):
+            hub.calm()
+            hub.inject(1, fault, None)
+            with pytest.raises(PipelineError):
+                crawl(lake, patience)
+        assert other.requests == []
+    assert all(r.headers["authorization"] == "Bearer hf_secret_of_the_test" for r in hub.requests)
+
+
+class Recorder(Loopback):
+    """A host that should never be asked."""
