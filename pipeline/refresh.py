@@ -33,6 +33,7 @@ from pipeline.receipts import (
     is_published,
     published_days,
     read_receipt,
+    receipt_path,
     write_receipt,
 )
 from pipeline.sources.defillama import DefiLlama, Listing
@@ -88,8 +89,9 @@ def refresh_hub(
     spool = Spool(lake.root / "crawling" / folder)
     with spool.held():
         day = now().date()
-        sweep(lake.path("hub_models", day).parent)
+        _sweep(lake, "hub_models", day)
         if limit is None and is_published(lake, "hub_models", day):
+            spool.clear()  # a process killed after the rename leaves its pages
             return _already(lake, "hub", day)
         try:
             walk = crawl_models(
@@ -137,7 +139,7 @@ def refresh_defillama(
     day = now().date()
     name = "defillama_protocols"
     with Spool(lake.root / "crawling" / name).held():
-        sweep(lake.path(name, day).parent)
+        _sweep(lake, name, day)
         if is_published(lake, name, day):
             return _already(lake, "defillama", day)
         try:
@@ -163,6 +165,17 @@ def refresh_defillama(
         )
         write_receipt(lake, receipt)
         return Refreshed("defillama", "published", receipt, str(lake.path(name, day)))
+
+
+def _sweep(lake: Lake, name: str, day: date) -> None:
+    """Remove what a killed process left half written."""
+    for path in (
+        lake.path(name, day),
+        lake.path(f"{name}_quarantine", day),
+        lake.path("defillama_chains", day),
+        receipt_path(lake, name, day),
+    ):
+        sweep(path.parent)
 
 
 def _already(lake: Lake, source: str, day: date) -> Refreshed:
