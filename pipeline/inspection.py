@@ -10,7 +10,7 @@ from pathlib import Path
 
 import polars as pl
 
-from pipeline.lake import Lake
+from pipeline.lake import Lake, read_file
 from pipeline.publish import file_sha256
 from pipeline.receipts import PUBLISHED, Receipt, receipts
 from pipeline.tables import TABLES
@@ -108,7 +108,7 @@ def _fault(path: Path, receipt: Receipt) -> str:
     table = TABLES[receipt.table]
     try:
         schema = pl.read_parquet_schema(path)
-        keys = pl.read_parquet(path, columns=list(table.key), hive_partitioning=False)
+        keys = read_file(path, list(table.key))
     except (OSError, pl.exceptions.PolarsError) as error:
         return f"cannot be read ({type(error).__name__}); restore or remove it"
     if dict(schema) != dict(pl.Schema(table.schema)):

@@ -79,6 +79,11 @@ def write_parquet(path: Path, frame: pl.DataFrame, *, level: int = 3) -> None:
     )
 
 
+def read_file(path: Path, columns: list[str] | None = None) -> pl.DataFrame:
+    """Read one Parquet file of the lake, as it is: its path is no pattern and adds no column."""
+    return pl.read_parquet(path, columns=columns, hive_partitioning=False, glob=False)
+
+
 @contextmanager
 def staged(folder: Path) -> Iterator[Path]:
     """Give a hidden folder beside the results; its files move into `folder` only at the end.
@@ -122,7 +127,7 @@ class Lake:
 
     def read_table(self, name: str, day: date) -> pl.DataFrame:
         """Read one table of one day."""
-        return pl.read_parquet(self._existing(name, day, "parquet"), hive_partitioning=False)
+        return read_file(self._existing(name, day, "parquet"))
 
     def write_record(self, name: str, day: date, record: Any) -> Path:
         """Write plain JSON values and return the path."""

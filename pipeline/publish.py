@@ -24,7 +24,7 @@ from pipeline.checks import (
     zeros_share,
 )
 from pipeline.errors import LakeError
-from pipeline.lake import Lake, write_atomically
+from pipeline.lake import Lake, read_file, write_atomically
 from pipeline.receipts import PUBLISHED, Receipt, published_days, write_receipt
 from pipeline.sources.hub import Walk
 from pipeline.sources.spool import SavedPage
@@ -89,9 +89,7 @@ def _checks(
     if last is not None:
         earlier = {
             s.name: s
-            for s in pl.read_parquet(
-                lake.path(NAME, last), columns=list(earlier), hive_partitioning=False
-            )
+            for s in read_file(lake.path(NAME, last), list(earlier))
         }
     ids, when = earlier["hub_id"], str(last)
     hidden = walk.empty_pages if last is None else 0
@@ -111,7 +109,7 @@ def _counts_of(pages: list[SavedPage]) -> pl.DataFrame:
     """Return hub_id, downloads and likes of every row with its page and its place there."""
     parts = []
     for page in pages:
-        rows = pl.read_parquet(page.path, columns=["hub_id", "downloads", "likes"])
+        rows = read_file(page.path, ["hub_id", "downloads", "likes"])
         place = pl.int_range(pl.len(), dtype=pl.UInt32).alias("place")
         parts.append(rows.with_columns(pl.lit(page.number, pl.UInt32).alias("page"), place))
     return pl.concat(parts)
@@ -130,7 +128,7 @@ def _write_sorted(path: Path, pages: list[SavedPage], kept: pl.DataFrame) -> str
             wanted = kept.slice(start, BLOCK_ROWS)
             parts = []
             for (number,), rows in wanted.group_by("page", maintain_order=True):
-                page = pl.read_parquet(pages[int(str(number))].path)
+                page = read_file(pages[int(str(number))].path)
                 parts.append(page[rows["place"].sort()])
             yield pl.concat(parts).sort("hub_id")
 

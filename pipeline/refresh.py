@@ -24,7 +24,7 @@ from pipeline.checks import (
     zeros_share,
 )
 from pipeline.errors import PipelineError
-from pipeline.lake import Lake, sweep, write_parquet
+from pipeline.lake import Lake, read_file, sweep, write_parquet
 from pipeline.publish import by_reason, publish_models, write_blocks
 from pipeline.receipts import (
     FAILED,
@@ -200,7 +200,7 @@ def _mark_failed(lake: Lake, source: str, day: date, error: PipelineError) -> No
 
 
 def _sample(lake: Lake, pages: Any, day: date, limit: int) -> Refreshed:
-    rows = pl.concat([pl.read_parquet(p.path) for p in pages]).unique("hub_id", maintain_order=True)
+    rows = pl.concat([read_file(p.path) for p in pages]).unique("hub_id", maintain_order=True)
     rows = rows.head(limit)
     samples = Lake(lake.root / "samples")
     path = samples.write_table("hub_models", day, rows)

@@ -143,6 +143,18 @@ DEFILLAMA_CHAINS = Table(
     ),
 )
 
+DEFILLAMA_HISTORIES = Table(
+    "defillama_histories",
+    "TVL of each protocol at the start of each UTC day, as DeFiLlama tells it afterwards.",
+    ("protocol_id", "day"),
+    (
+        Column("protocol_id", pl.String, "DeFiLlama's id"),
+        Column("day", pl.Date, "day (UTC)"),
+        Column("tvl_usd", pl.Float64, "total value locked", "USD", low=0, high=1e15),
+        Column("from_bulk", pl.Boolean, "from the file of all protocols, not the protocol's own"),
+    ),
+)
+
 TVL_WEEKLY = Table(
     "tvl_weekly",
     "Weekly growth of today's largest protocols: survivors only.",
@@ -309,6 +321,7 @@ TABLES: dict[str, Table] = {
         HUB_MODELS,
         DEFILLAMA_PROTOCOLS,
         DEFILLAMA_CHAINS,
+        DEFILLAMA_HISTORIES,
         TVL_WEEKLY,
         HUB_FREQUENCY,
         HUB_AUTHORS,

@@ -9,6 +9,7 @@ only when a page that stops one row earlier still leads to the last row.
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -86,6 +87,8 @@ def hub_sender(token: str | None) -> Send:
 
     from pipeline.sources.http import user_agent
 
+    # Wire-level logs hold headers, and what a server echoes in its own.
+    logging.getLogger("httpcore2").setLevel(logging.INFO)
     headers = build_hf_headers(
         token=token or False, library_name="baimo", library_version=user_agent().split("/")[1]
     )

@@ -14,7 +14,7 @@ from datetime import date, timedelta
 import polars as pl
 
 from pipeline.errors import SourceError
-from pipeline.lake import Lake
+from pipeline.lake import Lake, read_file
 from pipeline.receipts import published_days, read_receipt
 from pipeline.settings import lake_dir
 from pipeline.sources.defillama import SOURCE as LIVE
@@ -60,9 +60,7 @@ def load_published(day: date | None = None) -> Snapshots:
                 f"{name} of {day} is not published; today's: baimo refresh, a past day's: "
                 "baimo backfill"
             )
-    models = pl.read_parquet(
-        lake.path("hub_models", day), columns=list(HUB_COLUMNS), hive_partitioning=False
-    )
+    models = read_file(lake.path("hub_models", day), list(HUB_COLUMNS))
     protocols = lake.read_table("defillama_protocols", day)
     reference = load_reference()
     inputs = [_input(lake, "hub_models", day), _input(lake, "defillama_protocols", day)]

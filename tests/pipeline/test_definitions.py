@@ -31,7 +31,10 @@ def test_every_asset_is_described_grouped_and_partitioned_by_day(
         assert isinstance(spec.partitions_def, dg.DailyPartitionsDefinition)
 
 
-@pytest.mark.parametrize("name", sorted(TABLES))
+NO_ASSETS = {"defillama_histories"}  # filled by `baimo backfill`, across days
+
+
+@pytest.mark.parametrize("name", sorted(set(TABLES) - NO_ASSETS))
 def test_tables_show_their_columns_with_meaning(specs: dict[str, dg.AssetSpec], name: str) -> None:
     schema = specs[name].metadata["dagster/column_schema"]
     columns = getattr(schema, "value", schema).columns

@@ -1,0 +1,145 @@
+"""A token never appears where it does not belong: every way of giving it, every way of failing."""
+
+from __future__ import annotations
+
+import io
+import logging
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import redirect_stderr, redirect_stdout
+from pathlib import Path
+
+import pytest
+
+from pipeline.errors import PipelineError
+from pipeline.lake import Lake
+from pipeline.refresh import refresh_hub
+from pipeline.sources.http import Patience
+from tests.live.faults import ForeignLink, NotJson, Redirect, Status
+from tests.live.hub import HubServer
+from tests.live.hub_models import synthetic_models
+from tests.live.server import Fault, Loopback, Reply, Request
+
+TOKEN = "hf_neverToBeSeen0123456789"
+ROOT = Path(__file__).resolve().parents[2]
+
+
+class Other(Loopback):
+    """Another host, which answers as if it were the Hub."""
+
+    def answer(self, request: Request) -> Reply:
+        return Reply.json([])
+
+
+@pytest.fixture
+def hub(monkeypatch: pytest.MonkeyPatch) -> Iterator[HubServer]:
+    with HubServer(synthetic_models(120, seed=1), page_cap=50, token=TOKEN) as server:
+        monkeypatch.setenv("HF_ENDPOINT", server.url)
+        yield server
+
+
+def everything_under(root: Path) -> bytes:
+    return b"".join(p.read_bytes() for p in root.rglob("*") if p.is_file())
+
+
+FAULTS: dict[str, Fault | None] = {
+    "none": None,
+    "an error that echoes the token": Status(500, body=f"Bearer {TOKEN}".encode()),
+    "a refusal that echoes the token": Status(403, body=f"no such token {TOKEN}".encode()),
+    "an echo in the headers": Status(401, {"X-Error-Message": TOKEN, "WWW-Authenticate": TOKEN}),
+    "no JSON": NotJson(TOKEN.encode()),
+    "a link to another host": ForeignLink("{other}/api/models?cursor=1"),
+    "a redirect to another host": Redirect("{other}/api/models"),
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_it_goes_to_the_hub_alone(
+    fault: str, hub: HubServer, lake: Lake, patience: Patience, monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:  # fmt: skip
+    monkeypatch.setenv("HF_TOKEN", TOKEN)
+    caplog.set_level(logging.DEBUG)
+    out, told = io.StringIO(), [""]
+    with Other() as other:
+        damage = FAULTS[fault]
+        if isinstance(damage, ForeignLink | Redirect):
+            damage = type(damage)(damage.url.format(other=other.url))
+        if damage is not None:
+            hub.inject(1, damage, None)
+        with redirect_stdout(out), redirect_stderr(out):
+            try:
+                refresh_hub(lake, patience=patience, notice=told.append)
+            except PipelineError as error:
+                told += [str(error), repr(error), str(error.__cause__), str(error.__context__)]
+        assert other.requests == []
+    assert all(r.headers.get("authorization") == f"Bearer {TOKEN}" for r in hub.requests)
+    assert TOKEN not in "".join(told)
+    assert TOKEN not in out.getvalue()
+    assert TOKEN not in caplog.text
+    assert TOKEN.encode() not in everything_under(lake.root)
+
+
+def test_without_a_token_none_is_sent(hub: HubServer, lake: Lake, patience: Patience) -> None:
+    refresh_hub(lake, patience=patience)
+    assert all("authorization" not in r.headers for r in hub.requests)
+
+
+def test_a_wrong_token_is_refused_and_not_repeated(
+    hub: HubServer, lake: Lake, patience: Patience, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HF_TOKEN", "hf_wrongAndStillSecret")
+    with pytest.raises(PipelineError, match=r"HTTP 401 .*check the token") as caught:
+        refresh_hub(lake, patience=patience)
+    assert "hf_wrong" not in str(caught.value)
+    assert len(hub.requests) == 1
+
+
+WAYS = {
+    "HF_TOKEN": lambda home: {"HF_TOKEN": TOKEN},
+    "HUGGING_FACE_HUB_TOKEN": lambda home: {"HUGGING_FACE_HUB_TOKEN": TOKEN},
+    "the file of a login": lambda home: _logged_in(home / "hf" / "token", {}),
+    "HF_TOKEN_PATH": lambda home: _logged_in(home / "t", {"HF_TOKEN_PATH": str(home / "t")}),
+}
+
+
+def _logged_in(path: Path, environment: dict[str, str]) -> dict[str, str]:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(TOKEN + "\n")
+    return environment
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_every_usual_place_of_a_token(way: str, hub: HubServer, tmp_path: Path) -> None:
+    """In a process of its own: the client reads its places at import."""
+    for damage in (None, Status(403, body=f"bad {TOKEN}".encode())):
+        hub.calm()
+        hub.clear()
+        if damage is not None:
+            hub.inject(1, damage, None)
+        lake = tmp_path / f"lake-{damage is None}"
+        kept = {k: v for k, v in os.environ.items() if not k.startswith(("HF_", "HUGGING"))}
+        environment = kept | {"HF_ENDPOINT": hub.url, "HF_HOME": str(tmp_path / "hf"),
+                              "HF_DEBUG": "1"} | WAYS[way](tmp_path)  # fmt: skip
+        done = subprocess.run(
+            [sys.executable, "-m", "pipeline.cli", "refresh", "--source", "hub", "--lake", lake],
+            cwd=ROOT, env=environment, capture_output=True, text=True, timeout=60, check=False,
+        )  # fmt: skip
+        assert done.returncode == (0 if damage is None else 1), done.stderr
+        assert {r.headers.get("authorization") for r in hub.requests} == {f"Bearer {TOKEN}"}
+        assert TOKEN not in done.stdout + done.stderr
+        assert TOKEN.encode() not in everything_under(lake)
+
+
+def test_defillama_never_sees_it(monkeypatch: pytest.MonkeyPatch, lake: Lake) -> None:
+    from pipeline.refresh import refresh_defillama
+    from tests.live.defi import DefiServer, synthetic_protocols
+
+    monkeypatch.setenv("HF_TOKEN", TOKEN)
+    with DefiServer(synthetic_protocols(50, seed=2)) as llama:
+        monkeypatch.setenv("BAIMO_DEFILLAMA_URL", llama.url)
+        refresh_defillama(lake)
+        assert llama.requests
+        assert all(TOKEN not in str(r.headers) + r.target for r in llama.requests)
