@@ -14,12 +14,13 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from typing import Any
 
 import polars as pl
 
 from pipeline.sources.http import UnreadableError
-from pipeline.tables import COUNT_MAX, HUB_MODELS
+from pipeline.tables import COUNT_MAX, HUB_MODELS, Dtype
 
 EXPAND = (
     "author",
@@ -46,7 +47,7 @@ FIRST_CREATION = datetime(2015, 1, 1, tzinfo=UTC)
 SOURCE = "hub"
 
 _KINDS = ("adapter", "finetune", "merge", "quantized")
-_RAW: dict[str, pl.DataType | type[pl.DataType]] = {
+_RAW: dict[str, Dtype] = {
     "_id": pl.String,
     "id": pl.String,
     "downloads": pl.Float64,
@@ -121,31 +122,56 @@ def _read_quickly(body: bytes, latest: datetime) -> pl.DataFrame | None:
         return None
     if b"\\u" in body and _SURROGATE.search(body):
         return None
-    for children in (_RAW["childrenModelCount"], pl.Int64):
+    read = _parsed(body)
+    if read is None:
+        return None
+    raw, children = read
+    unbent = [_whole(raw[name]) for name in _COUNTS]
+    unbent += [not raw[name].str.contains(_SCALAR).any() for name in _TEXTS]
+    if not all(unbent):
+        return None
+    good = raw.select(_columns(children))
+    undated = good["last_modified"].null_count() > raw["lastModified"].null_count()
+    return good if not undated and _in_order(good, latest) else None
+
+
+def _parsed(body: bytes) -> tuple[pl.DataFrame, Dtype] | None:
+    """Read the raw columns; the number of children comes by kind, or as one number."""
+    kinds: Dtype = _RAW["childrenModelCount"]
+    likely = b'"childrenModelCount":{' in body
+    for children in (kinds, pl.Int64) if likely else (pl.Int64, kinds):
         try:
             raw = pl.read_json(body, schema=_RAW | {"childrenModelCount": children})
-            # Read as a number, a truth value is 0 or 1; read as text, it shows.
-            as_text = pl.read_json(body, schema=dict.fromkeys(_NUMBERS, pl.String))
+            return None if _has_truth_for_number(body, raw) else (raw, children)
         except pl.exceptions.PolarsError:
             continue
-        unbent = [not as_text[name].is_in(("true", "false")).any() for name in _NUMBERS]
-        unbent += [_whole(raw[name]) for name in _COUNTS]
-        unbent += [not raw[name].str.contains(_SCALAR).any() for name in _TEXTS]
-        if not all(unbent):
-            return None
-        good = raw.select(_columns(children))
-        undated = good["last_modified"].null_count() > raw["lastModified"].null_count()
-        return good if not undated and _in_order(good, latest) else None
     return None
+
+
+def _has_truth_for_number(body: bytes, raw: pl.DataFrame) -> bool:
+    """Say whether a count is true or false, which Polars reads as 1 or 0.
+
+    When the body has no more of these words than the columns that hold them, none does.
+    """
+    words = body.count(b"true") + body.count(b"false")
+    if words == sum(len(raw) - raw[name].null_count() for name in ("private", "disabled")) + int(
+        (raw["gated"] == "false").sum()
+    ):
+        return False
+    as_text = pl.read_json(body, schema=dict.fromkeys(_NUMBERS, pl.String))
+    return any(as_text[name].is_in(("true", "false")).any() for name in _NUMBERS)
 
 
 def _whole(values: pl.Series) -> bool:
     return bool(((values == values.floor()) & (values >= 0) & (values < COUNT_MAX)).all())
 
 
-def _columns(children: pl.DataType | type[pl.DataType]) -> list[pl.Expr]:
+@cache
+def _columns(children: Dtype) -> list[pl.Expr]:
     tags = pl.col("tags").list.join("\n")
-    based = r"(?m)^base_model:(?:(finetune|adapter|merge|quantized):)?(.+)$"
+    tagged = tags.str.extract_groups(
+        r"(?m)^base_model:(?:(?<relation>finetune|adapter|merge|quantized):)?(?<name>.+)$"
+    )
     named = pl.col("baseModels").struct.field("models").list.eval(pl.element().struct.field("id"))
     parent = pl.when(named.list.len() > 0).then(named.list.join(","))
     count = pl.col("childrenModelCount")
@@ -164,9 +190,9 @@ def _columns(children: pl.DataType | type[pl.DataType]) -> list[pl.Expr]:
         "pipeline_tag": pl.col("pipeline_tag"),
         "library_name": pl.col("library_name"),
         "license": tags.str.extract(r"(?m)^license:(.+)$"),
-        "base_model": pl.coalesce(parent, tags.str.extract(based, 2)),
+        "base_model": pl.coalesce(parent, tagged.struct.field("name")),
         "base_relation": pl.coalesce(
-            pl.col("baseModels").struct.field("relation"), tags.str.extract(based, 1)
+            pl.col("baseModels").struct.field("relation"), tagged.struct.field("relation")
         ),
         "n_children": count,
         "gated": pl.col("gated"),
@@ -187,6 +213,12 @@ def _moment(name: str) -> pl.Expr:
 
 def _in_order(frame: pl.DataFrame, latest: datetime) -> bool:
     """Say whether every row and every value would pass the careful reader unchanged."""
+    created = frame["created_at"].is_between(FIRST_CREATION, latest)
+    return bool(created.all()) and all(frame.select(_order_checks()).row(0))
+
+
+@cache
+def _order_checks() -> list[pl.Expr]:
     checks: list[pl.Expr] = []
     for c in HUB_MODELS.columns:
         value = pl.col(c.name)
@@ -199,10 +231,9 @@ def _in_order(frame: pl.DataFrame, latest: datetime) -> bool:
     checks += [
         (pl.col("hub_id") != "").all(),
         (pl.col("model_id") != "").all(),
-        pl.col("created_at").is_between(FIRST_CREATION, latest).all(),
         pl.col("gated").is_in(GATED).all(),
     ]
-    return all(frame.select(c.alias(str(i)) for i, c in enumerate(checks)).row(0))
+    return [check.alias(str(i)) for i, check in enumerate(checks)]
 
 
 # --- the careful reader ----------------------------------------------------------------------

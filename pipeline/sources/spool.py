@@ -142,6 +142,7 @@ class Spool:
                 temporary,
                 compression="zstd",
                 compression_level=1,
+                statistics=False,
                 metadata={_KEY: json.dumps(meta)},
             ),
         )
