@@ -42,10 +42,10 @@ def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
             os.fsync(file.fileno())
         temporary.chmod(0o644)
         temporary.replace(path)
-    except OSError as error:
+    except (OSError, pl.exceptions.PolarsError) as error:  # Polars renames a full disk
+        why = (isinstance(error, OSError) and error.strerror) or str(error).splitlines()[0]
         raise LakeError(
-            f"cannot write {path}: {error.strerror or error}; "
-            "choose another folder or make room, nothing was changed"
+            f"cannot write {path}: {why}; choose another folder or make room, nothing was changed"
         ) from error
     finally:
         if temporary is not None:

@@ -121,9 +121,8 @@ def main() -> None:
     ratio = (ours["rows"] / ours["cpu"]) / (peer["rows"] / peer["cpu"])
     print(f"rows a second of CPU, walk and publish, over HfApi.list_models: {ratio:.1f}")
     print(f"wall: walk {ours['wall_walk']:.0f} s, all {ours['wall']:.0f} s, the server included;")
-    print(
-        f"snapshot: {ours['mb_file']:.0f} MB, {1e6 * ours['mb_file'] / ours['rows']:.1f} bytes a row"
-    )
+    per_row = 1e6 * ours["mb_file"] / ours["rows"]
+    print(f"snapshot: {ours['mb_file']:.0f} MB, {per_row:.1f} bytes a row")
 
 
 if __name__ == "__main__":
