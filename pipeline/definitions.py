@@ -7,13 +7,20 @@ from typing import Any
 import dagster as dg
 
 from pipeline.defs import fits, outputs, simulations, snapshots, tables
-from pipeline.defs.automation import RUN_TAGS, every_day, tell_of_failures
+from pipeline.defs.automation import (
+    RUN_TAGS,
+    every_day,
+    every_deadline,
+    fresh_checks,
+    tell_of_failures,
+)
 from pipeline.defs.lake_io import LakeIOManager
 from pipeline.defs.shared import SNAPSHOTS, daily_partitions
 from pipeline.settings import lake_dir
 
 JOB = "measure_and_audit"
 DAILY = "daily_refresh"
+WATCH = "look_for_today"
 
 
 def build_defs(
@@ -50,11 +57,19 @@ def build_defs(
         executor_def=dg.in_process_executor,
         tags=RUN_TAGS,
     )
+    fresh = fresh_checks()
+    watch = dg.define_asset_job(
+        WATCH,
+        selection=dg.AssetSelection.checks(*fresh),
+        description="Look whether today's snapshots are there.",
+        executor_def=dg.in_process_executor,
+    )
     return dg.Definitions(
         assets=list(dated),
-        jobs=[measure, daily],
-        schedules=[every_day(daily)],
-        sensors=[tell_of_failures([daily])],
+        asset_checks=fresh,
+        jobs=[measure, daily, watch],
+        schedules=[every_day(daily), every_deadline(watch)],
+        sensors=[tell_of_failures([daily, watch])],
         resources={"io_manager": LakeIOManager(root=str(lake_dir())), **(resource_overrides or {})},
         executor=dg.in_process_executor,
     )

@@ -25,10 +25,31 @@ Step = Callable[[str, float | None], None]
 """Called with a step's name when it starts (None) and when it is done (seconds)."""
 
 _INSTANCE = """\
+# One machine: state in SQLite beside this file. The README has the lines for Postgres.
 telemetry:
   enabled: false
 nux:
   enabled: false
+run_queue:
+  max_concurrent_runs: 2
+  tag_concurrency_limits:
+    - key: dagster/partition      # one run a day at a time
+      value: {applyLimitPerUniqueValue: true}
+      limit: 1
+concurrency:
+  pools:
+    granularity: run              # one run a source at a time
+    default_limit: 1
+run_retries:
+  enabled: true
+  max_retries: 1
+run_monitoring:
+  enabled: true                   # a run whose process died is marked failed
+retention:
+  schedule:
+    purge_after_days: 90
+  sensor:
+    purge_after_days: {skipped: 7, failure: 30, success: 90}
 """
 
 

@@ -15,6 +15,7 @@ SEED = 20240711
 N_REPLICATIONS = 20  # simulated samples of each model
 RETRY_SECONDS = 300.0  # before the first new try of a source that was down
 REFRESH_CRON = "0 6 * * *"  # when the daily job starts, in UTC
+DEADLINE_HOUR = 9  # UTC; by then the day is expected
 P_REPLICATIONS = 2500  # bootstrap replicates of each p-value; CSN: p to .01
 
 _PACKAGE = Path(__file__).resolve().parent

@@ -6,7 +6,7 @@ from typing import Any
 
 import dagster as dg
 
-from pipeline.settings import REFRESH_CRON, webhook
+from pipeline.settings import DEADLINE_HOUR, REFRESH_CRON, lake_dir, webhook
 
 RUN_TAGS = {"baimo/source": "lake", "dagster/max_retries": "1"}
 
@@ -27,6 +27,47 @@ def every_day(job: Any) -> dg.ScheduleDefinition:
         return dg.RunRequest(run_key=day, partition_key=day)
 
     return every_day_
+
+
+def fresh_checks() -> list[dg.AssetChecksDefinition]:
+    """Return the checks that today's partition of each source is published by the deadline."""
+
+    def made(table: str) -> dg.AssetChecksDefinition:
+        @dg.asset_check(
+            asset=table,
+            name="todays_day_is_there",
+            description=f"Today is published by {DEADLINE_HOUR}:00 UTC; days missing of the last "
+            "thirty are named.",
+        )
+        def todays_day_is_there() -> dg.AssetCheckResult:
+            from pipeline.freshness import freshness
+            from pipeline.lake import Lake
+
+            state = freshness(Lake(lake_dir()), table, datetime.now(UTC))
+            return dg.AssetCheckResult(
+                passed=not state.late,
+                severity=dg.AssetCheckSeverity.WARN,
+                metadata={
+                    "last_day": state.last.isoformat() if state.last else "none",
+                    "missing_of_the_last_30_days": ", ".join(map(str, state.missing)) or "none",
+                    "verdict": state.verdict,
+                },
+            )
+
+        return todays_day_is_there
+
+    return [made("hub_models"), made("defillama_protocols")]
+
+
+def every_deadline(job: Any) -> dg.ScheduleDefinition:
+    """Return the schedule that looks whether the day came in; it starts off."""
+    return dg.ScheduleDefinition(
+        name="every_deadline",
+        job=job,
+        cron_schedule=f"0 {DEADLINE_HOUR} * * *",
+        execution_timezone="UTC",
+        description="Look whether today's snapshots are there.",
+    )
 
 
 def tell_of_failures(jobs: Sequence[Any]) -> dg.SensorDefinition:

@@ -1,6 +1,7 @@
 """Conclusions: comparison, audit, exported parameters, report."""
 
 from collections.abc import Iterator
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from pipeline.defs.simulations import SimulationConfig
 
 TAILS = "downloads_tail likes_tail tvl_tail"
 FITS = "attachment_fit demand_fit growth_fit"
+SIZES = ("downloads", "likes", "tvl")
 
 
 @dg.multi_asset(
@@ -86,6 +88,14 @@ class OutputConfig(SimulationConfig):
         "parameters": table_out("parameters", CONCLUSIONS),
         "report": record_out("report.html, one file; tables behind every figure.", CONCLUSIONS),
     },
+    check_specs=[
+        dg.AssetCheckSpec(
+            f"steady_{name}",
+            asset="parameters",
+            description="x_min, zeta and the top 1 % lie where those of the last 30 days lay.",
+        )
+        for name in SIZES
+    ],
     internal_asset_deps=reads(
         parameters=f"{TAILS} {FITS} comparison provenance",
         report=f"{TAILS} attachment_fit growth_fit attachment_simulation demand_simulation "
@@ -143,6 +153,7 @@ def published(
         "csv": dg.MetadataValue.path(str(out / "parameters.csv")),
     }
     yield dg.Output(parameters, output_name="parameters", metadata=metadata)
+    yield from _steadiness(parameters, day)
     yield dg.Output(
         {"path": str(out / "report.html")},
         output_name="report",
@@ -151,6 +162,31 @@ def published(
             "overview": picture(to_png(overview(findings))),
         },
     )
+
+
+def _steadiness(parameters: pl.DataFrame, day: date) -> Iterator[dg.AssetCheckResult]:
+    """Hold the day's estimates against those of the last thirty days; a drift is a warning."""
+    from pipeline.drift import measure_drift
+    from pipeline.lake import Lake
+    from pipeline.measures import MEASURES
+    from pipeline.settings import lake_dir
+
+    for name in SIZES:
+        drifts = measure_drift(Lake(lake_dir()), parameters, day, MEASURES[name])
+        told = {d.name: d.value for d in drifts} | {
+            f"{d.name}_median": d.median for d in drifts if d.median is not None
+        }
+        yield dg.AssetCheckResult(
+            passed=not any(d.drifted for d in drifts),
+            asset_key="parameters",
+            check_name=f"steady_{name}",
+            severity=dg.AssetCheckSeverity.WARN,
+            metadata=numbers(told)
+            | {
+                "days": max((d.n_days for d in drifts), default=0),
+                "drifted": ", ".join(d.name for d in drifts if d.drifted) or "none",
+            },
+        )
 
 
 def _markdown(frame: pl.DataFrame) -> str:
