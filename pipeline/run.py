@@ -30,13 +30,13 @@ telemetry:
   enabled: false
 nux:
   enabled: false
-run_queue:
-  max_concurrent_runs: 2
-  tag_concurrency_limits:
-    - key: dagster/partition      # one run a day at a time
-      value: {applyLimitPerUniqueValue: true}
-      limit: 1
 concurrency:
+  runs:
+    max_concurrent_runs: 2
+    tag_concurrency_limits:
+      - key: dagster/partition    # one run a day at a time
+        value: {applyLimitPerUniqueValue: true}
+        limit: 1
   pools:
     granularity: run              # one run a source at a time
     default_limit: 1

@@ -65,7 +65,8 @@ def run(job: str = DAILY, instance: dg.DagsterInstance | None = None) -> dg.Exec
 
 
 FEW = {"config": {"n_replications": 2}}
-SMALL = dict.fromkeys(("attachment_simulation", "demand_simulation", "growth_simulation", "published"), FEW)  # fmt: skip
+SIMULATED = ("attachment_simulation", "demand_simulation", "growth_simulation", "published")
+SMALL = dict.fromkeys(SIMULATED, FEW)
 
 
 def failures(result: dg.ExecuteInProcessResult) -> dict[str, str]:
