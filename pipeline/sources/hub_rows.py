@@ -126,10 +126,6 @@ def _read_quickly(body: bytes, latest: datetime) -> pl.DataFrame | None:
     if read is None:
         return None
     raw, children = read
-    unbent = [_whole(raw[name]) for name in _COUNTS]
-    unbent += [not raw[name].str.contains(_SCALAR).any() for name in _TEXTS]
-    if not all(unbent):
-        return None
     good = raw.select(_columns(children))
     undated = good["last_modified"].null_count() > raw["lastModified"].null_count()
     return good if not undated and _in_order(good, latest) else None
@@ -142,28 +138,38 @@ def _parsed(body: bytes) -> tuple[pl.DataFrame, Dtype] | None:
     for children in (kinds, pl.Int64) if likely else (pl.Int64, kinds):
         try:
             raw = pl.read_json(body, schema=_RAW | {"childrenModelCount": children})
-            return None if _has_truth_for_number(body, raw) else (raw, children)
+            return (raw, children) if _unbent(body, raw) else None
         except pl.exceptions.PolarsError:
             continue
     return None
 
 
-def _has_truth_for_number(body: bytes, raw: pl.DataFrame) -> bool:
-    """Say whether a count is true or false, which Polars reads as 1 or 0.
+def _unbent(body: bytes, raw: pl.DataFrame) -> bool:
+    """Say whether nothing was bent: no fraction cut, no number or truth value made text or count.
 
-    When the body has no more of these words than the columns that hold them, none does.
+    Read as a number, a truth value is 0 or 1. When the body has no more of these words than the
+    columns that may hold them, no count is one; else it is read again, as text.
     """
-    words = body.count(b"true") + body.count(b"false")
-    if words == sum(len(raw) - raw[name].null_count() for name in ("private", "disabled")) + int(
-        (raw["gated"] == "false").sum()
-    ):
+    whole, texts, n_truths = raw.select(_raw_checks()).row(0)
+    if not (whole and texts):
         return False
+    if body.count(b"true") + body.count(b"false") == n_truths:
+        return True
     as_text = pl.read_json(body, schema=dict.fromkeys(_NUMBERS, pl.String))
-    return any(as_text[name].is_in(("true", "false")).any() for name in _NUMBERS)
+    return not any(as_text[name].is_in(("true", "false")).any() for name in _NUMBERS)
 
 
-def _whole(values: pl.Series) -> bool:
-    return bool(((values == values.floor()) & (values >= 0) & (values < COUNT_MAX)).all())
+@cache
+def _raw_checks() -> list[pl.Expr]:
+    counts = [pl.col(name) for name in _COUNTS]
+    whole = [((c == c.floor()) & (c >= 0) & (c < COUNT_MAX)).all() for c in counts]
+    texts = [~pl.col(name).str.contains(_SCALAR).any() for name in _TEXTS]
+    truths = [pl.col(name).is_not_null().sum() for name in ("private", "disabled")]
+    return [
+        pl.all_horizontal(whole).alias("whole"),
+        pl.all_horizontal(texts).alias("texts"),
+        pl.sum_horizontal(*truths, (pl.col("gated") == "false").sum()).alias("truths"),
+    ]
 
 
 @cache
