@@ -126,47 +126,76 @@ def fetch(
     ForeignHostError
         A redirect to another origin.
     """
-    waited, tries, redirects, target = 0.0, 0, 0, url
+    course = _Course(url, patience, notice)
+    target = url
     while True:
-        why: str
+        asked: float | None = None
         try:
             answer = send(target, patience.whole)
             if answer.status == 200:
                 return read(answer)
-            if answer.status == 429:
-                pause = _asked_pause(answer.headers)
-                if pause is None:
-                    pause = min(patience.longest_wait, patience.first_wait * 2**tries)
-                tries += 1
-                waited += pause
-                if waited > patience.throttled:
-                    raise UnreachableError(
-                        f"{shown(url)}: told to wait for more than {patience.throttled:.0f} s; "
-                        "another program uses up the limit, try later"
-                    )
-                notice(f"rate limit reached, waiting {pause:.0f} s")
-                patience.sleep(pause)
-                continue
             if 300 <= answer.status < 400:
-                target = _redirected(answer, url)
-                redirects += 1
-                if redirects > _MAX_REDIRECTS:
-                    raise UnreachableError(f"{shown(url)}: redirected in circles; try later")
+                target = course.redirected(answer)
+                continue
+            asked = _asked_pause(answer.headers)
+            if answer.status == 429:
+                course.throttled(asked)
                 continue
             if answer.status < 500 and answer.status not in (408, *blocked):
                 raise RefusedError(_refusal(answer), answer.status)
             why = f"HTTP {answer.status}"
-        except UnreadableError as error:
+        except (UnreadableError, AttemptError) as error:
             why = str(error)
-        except AttemptError as error:
-            why = str(error)
-        tries += 1
-        if tries >= patience.attempts:
-            raise UnreachableError(f"{shown(url)}: {why}, {tries} times; try again later")
-        pause = min(patience.longest_wait, patience.first_wait * 2 ** (tries - 1))
-        pause *= random.uniform(0.75, 1.25)
-        notice(f"{why}, trying again in {pause:.0f} s ({tries} of {patience.attempts})")
-        patience.sleep(pause)
+        course.failed(why, asked)
+        target = url
+
+
+@dataclass
+class _Course:
+    """What one request has met so far, and when it is enough."""
+
+    url: str
+    patience: Patience
+    notice: Notice
+    tries: int = 0
+    throttles: int = 0
+    waited: float = 0.0
+    redirects: int = 0
+
+    def throttled(self, asked: float | None) -> None:
+        """Wait as a 429 asks, or longer each time when it does not say."""
+        pause = self._growing(self.throttles) if asked is None else asked
+        self.throttles += 1
+        self.waited += pause
+        if self.waited > self.patience.throttled:
+            raise UnreachableError(
+                f"{shown(self.url)}: told to wait for more than {self.patience.throttled:.0f} s; "
+                "another program uses up the limit, try later"
+            )
+        self.notice(f"rate limit reached, waiting {pause:.0f} s")
+        self.patience.sleep(pause)
+
+    def failed(self, why: str, asked: float | None) -> None:
+        """Wait before the next try, as long as a server that is busy asks, or give up."""
+        self.tries += 1
+        if self.tries >= self.patience.attempts:
+            raise UnreachableError(f"{shown(self.url)}: {why}, {self.tries} times; try again later")
+        pause = self._growing(self.tries - 1) * random.uniform(0.75, 1.25)
+        pause = max(pause, min(asked or 0.0, 5 * self.patience.longest_wait))
+        self.notice(
+            f"{why}, trying again in {pause:.0f} s ({self.tries} of {self.patience.attempts})"
+        )
+        self.patience.sleep(pause)
+
+    def redirected(self, answer: Answer) -> str:
+        """Return where a redirect leads, within the same origin."""
+        self.redirects += 1
+        if self.redirects > _MAX_REDIRECTS:
+            raise UnreachableError(f"{shown(self.url)}: redirected in circles; try later")
+        return _redirected(answer, self.url)
+
+    def _growing(self, times: int) -> float:
+        return min(self.patience.longest_wait, self.patience.first_wait * 2**times)
 
 
 def same_origin(one: str, other: str) -> bool:

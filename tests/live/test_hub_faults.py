@@ -225,6 +225,23 @@ def test_a_staying_fault_publishes_nothing_and_the_crawl_goes_on_later(
     assert all(r.ask("cursor") for r in hub.requests)  # it went on, it did not begin again
 
 
+def test_waiting_for_the_limit_is_no_failed_try(
+    hub: HubServer, lake: Lake, patience: Patience, undisturbed: str
+) -> None:
+    hub.inject(2, Status(429), 6)
+    hub.inject(2, Status(500), 4)
+    crawl(lake, patience)
+    assert file_sha256(lake.path(NAME, DAY)) == undisturbed
+
+
+def test_a_busy_server_is_given_the_time_it_asks_for(
+    hub: HubServer, lake: Lake, patience: Patience, waits: list[float]
+) -> None:
+    hub.inject(2, Status(503, {"Retry-After": "20"}))
+    crawl(lake, patience)
+    assert waits == [21.0]
+
+
 def test_an_empty_page_for_ever_is_no_first_snapshot(
     hub: HubServer, lake: Lake, patience: Patience
 ) -> None:
