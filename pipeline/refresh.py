@@ -40,6 +40,7 @@ from pipeline.sources.defillama import DefiLlama, Listing
 from pipeline.sources.http import Notice, Patience, silent
 from pipeline.sources.hub import Progress, Walk, crawl_models
 from pipeline.sources.spool import Spool
+from pipeline.views import totals
 
 Clock = Callable[[], datetime]
 TABLE_OF = {"hub": "hub_models", "defillama": "defillama_protocols"}
@@ -259,5 +260,6 @@ def _check_protocols(lake: Lake, listing: Listing, day: date) -> tuple[dict[str,
         "quarantined": by_reason(dropped),
         "values_left_empty": by_reason([r["reason"] for r in listing.odd if r["kept"]]),
         "compared_with": last.isoformat() if last else None,
+        "tvl_usd_by_view": dict(totals(listing.good).select("view", "tvl_usd").iter_rows()),
     }
     return details, checks

@@ -195,7 +195,7 @@ class _Course:
         return _redirected(answer, self.url)
 
     def _growing(self, times: int) -> float:
-        return min(self.patience.longest_wait, self.patience.first_wait * 2**times)
+        return min(self.patience.longest_wait, self.patience.first_wait * 2.0**times)
 
 
 def same_origin(one: str, other: str) -> bool:

@@ -13,16 +13,20 @@ from datetime import date, timedelta
 
 import polars as pl
 
-from pipeline.errors import SourceError
+from pipeline.errors import LakeError, SourceError
 from pipeline.lake import Lake, read_file
 from pipeline.receipts import published_days, read_receipt
 from pipeline.settings import lake_dir
 from pipeline.sources.defillama import SOURCE as LIVE
+from pipeline.sources.defillama_history import scan_histories
 from pipeline.sources.reference import load_reference
 from pipeline.sources.snapshots import LAKE, Input, Snapshots
+from pipeline.tabulate import weekly_growth
+from pipeline.views import VIEWS
 
 SHORTEST_GROWTH = timedelta(days=30)
 YEAR = timedelta(days=365)
+PANEL_PROTOCOLS, FEWEST_IN_PANEL = 100, 20
 HUB_COLUMNS = (
     "hub_id",
     "model_id",
@@ -64,7 +68,15 @@ def load_published(day: date | None = None) -> Snapshots:
     protocols = lake.read_table("defillama_protocols", day)
     reference = load_reference()
     inputs = [_input(lake, "hub_models", day), _input(lake, "defillama_protocols", day)]
-    notes = ["no weekly TVL panel in the lake: the bundled reference stands in"]
+    notes: list[str] = []
+    weekly = _weekly(lake, protocols, day)
+    if weekly is None:
+        weekly = reference.frames["tvl_weekly"]
+        inputs += [i for i in reference.inputs if i.table == "tvl_weekly"]
+        notes.append(
+            "no histories of these protocols in the lake: the bundled weekly panel stands in "
+            "(baimo backfill --source defillama fetches them)"
+        )
     before = _earlier(lake, [d for d in defi if day - d >= SHORTEST_GROWTH], day)
     if before is None:
         pair = reference.frames["defillama_protocols"]
@@ -73,7 +85,6 @@ def load_published(day: date | None = None) -> Snapshots:
     else:
         pair = pl.concat([lake.read_table("defillama_protocols", before), protocols])
         inputs.append(_input(lake, "defillama_protocols", before))
-    inputs += [i for i in reference.inputs if i.table == "tvl_weekly"]
     return replace(
         reference,
         day=day,
@@ -82,11 +93,32 @@ def load_published(day: date | None = None) -> Snapshots:
             "hub_models": models,
             "defillama_protocols": pair,
             "defi_day": protocols,
-            "tvl_weekly": reference.frames["tvl_weekly"],
+            "tvl_weekly": weekly,
         },
         inputs=tuple(inputs),
         ignored=tuple(notes),
     )
+
+
+def _weekly(lake: Lake, protocols: pl.DataFrame, day: date) -> pl.DataFrame | None:
+    """Return the weekly growth of the day's largest protocols, None without histories.
+
+    They are chosen by their size today, as those of the bundled panel were: survivors only.
+    """
+    try:
+        histories = scan_histories(lake)
+    except LakeError:
+        return None
+    defi = VIEWS["defi"](protocols).sort("tvl_usd", "protocol_id", descending=[True, False])
+    chosen = defi.head(PANEL_PROTOCOLS)["protocol_id"].implode()
+    points = (
+        histories.filter(pl.col("protocol_id").is_in(chosen), pl.col("day") <= day)
+        .select(date="day", protocol="protocol_id", tvl_usd="tvl_usd")
+        .collect(engine="streaming")
+    )
+    if points["protocol"].n_unique() < FEWEST_IN_PANEL:
+        return None
+    return weekly_growth(points)
 
 
 def _earlier(lake: Lake, days: list[date], day: date) -> date | None:
