@@ -12,16 +12,17 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy import integrate, stats
 
 from estimation import kernels
-from estimation.bootstrap import GoodnessOfFit
+from estimation.bootstrap import REJECTED_BELOW, GoodnessOfFit
 from estimation.counts import Counts, Floats, as_counts
 from estimation.errors import DataError
-from estimation.results import registered
+from estimation.results import Estimate, Result, registered, shown
 from estimation.rivals import FittedRival, fit_rival
 from estimation.tails import TailFit
 
@@ -33,7 +34,7 @@ _NODES, _WEIGHTS = np.polynomial.legendre.leggauss(24)
 
 @registered
 @dataclass(frozen=True, eq=False, kw_only=True)
-class Comparison:
+class Comparison(Result):
     """A power law against one rival on one tail.
 
     Parameters
@@ -80,6 +81,33 @@ class Comparison:
     n_tail: int
     at_boundary: bool
 
+    title: ClassVar[str] = "Rival of the power law on the tail"
+
+    def estimates(self) -> dict[str, Estimate]:
+        """Return the parameters of the rival."""
+        return {
+            name: Estimate(value=value, std_error=self.std_errors[name])
+            for name, value in self.parameters.items()
+        }
+
+    def summary(self) -> str:
+        """Return the rival's parameters, the tests and the verdict."""
+        name = self.alternative.replace("_", " ")
+        rows = {
+            "log-likelihood ratio": self.log_likelihood_ratio,
+            "Vuong": self.vuong,
+            "p": self.p_value,
+            "p of the variance test": self.p_variance,
+            "p of no cut-off": self.p_nested,
+            "AIC less power law's": self.aic_difference,
+            "BIC less power law's": self.bic_difference,
+        }
+        lines = [f"{self.title}: {name}", f"{'items in the tail':<26}{self.n_tail:>14,}"]
+        lines += self._table()
+        lines += [f"{label:<26}{shown(value, 4):>14}" for label, value in rows.items()]
+        edge = "; at its boundary: imitates the power law" if self.at_boundary else ""
+        return "\n".join([*lines, f"the tail prefers: {self.verdict}{edge}"])
+
     @property
     def verdict(self) -> str:
         """Say in words which of the two the tail prefers at the 10 % level, by `p_value`."""
@@ -102,6 +130,8 @@ class Support:
         lower AIC; whether it fits well by itself is not tested. "none": else, p < .1.
         "weak": p >= .1, but some rival fits better, or fewer than 50 items are in the tail.
         "moderate": p >= .1, and some rival is as plausible. "good": p >= .1 and no rival is.
+        "cannot tell": the .1 lies within the Monte Carlo error of p, which comes before all of
+        these but "with cut-off".
     reason
         One sentence.
     """
@@ -123,7 +153,7 @@ def judge_support(
 
     A rival at the boundary of its domain imitates the power law and does not count as one.
     """
-    p = goodness.p_value
+    p, n = goodness.shown, goodness.n_replications
     lowest = min((c.aic_difference for c in comparisons), default=0.0)
     cut = [
         c
@@ -147,17 +177,24 @@ def judge_support(
     if cut:
         return Support(
             level="with cut-off",
-            reason=f"the cut-off improves the fit (p {cut[0].p_value:.2g}); power law p {p:.2g}",
+            reason=f"the cut-off improves the fit (p {cut[0].p_value:.2g}); power law p {p}",
+        )
+    if not goodness.decided:
+        low, high = goodness.monte_carlo_interval()
+        return Support(
+            level="cannot tell",
+            reason=f"p {p} of {n:,} replications may be {low:.2g} to {high:.2g}, which does not "
+            f"settle whether it is below {REJECTED_BELOW:g}: ask for more replications",
         )
     if goodness.rejected:
-        return Support(level="none", reason=f"the power law is rejected (p {p:.2g})")
+        return Support(level="none", reason=f"the power law is rejected (p {p})")
     if better:
-        return Support(level="weak", reason=f"p {p:.2g}, but better: {named(better)}")
+        return Support(level="weak", reason=f"p {p}, but better: {named(better)}")
     if fit.n_tail < FEWEST:
-        return Support(level="weak", reason=f"p {p:.2g}, but only {fit.n_tail} items in the tail")
+        return Support(level="weak", reason=f"p {p}, but only {fit.n_tail} items in the tail")
     if as_good:
-        return Support(level="moderate", reason=f"p {p:.2g}; as plausible: {named(as_good)}")
-    return Support(level="good", reason=f"p {p:.2g}, and no rival is plausible")
+        return Support(level="moderate", reason=f"p {p}; as plausible: {named(as_good)}")
+    return Support(level="good", reason=f"p {p}, and no rival is plausible")
 
 
 def compare_tail(

@@ -25,17 +25,17 @@ import math
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import special
 
 from estimation import draw_kernels
-from estimation.clusters import checked_labels
+from estimation.clusters import checked_labels, refuse_few
 from estimation.counts import Counts, Floats, Ints, as_counts
 from estimation.errors import DataError
-from estimation.results import Estimate, FitResult, Progress, registered
+from estimation.results import Estimate, FitResult, Progress, Result, registered
 from estimation.tails import KS_KINDS, TailFit
 
 Seed = int | np.random.SeedSequence
@@ -46,7 +46,7 @@ _DOUBT = 1e-3  # probability that an early stop decides wrongly
 
 @registered
 @dataclass(frozen=True, eq=False, kw_only=True)
-class GoodnessOfFit:
+class GoodnessOfFit(Result):
     """Semi-parametric bootstrap of the KS distance.
 
     Parameters
@@ -70,10 +70,65 @@ class GoodnessOfFit:
     stopped_early: bool = False
     ks_replicates: Floats | None = None
 
+    title: ClassVar[str] = "Goodness of fit (semi-parametric bootstrap)"
+
     @property
     def rejected(self) -> bool:
-        """Whether CSN reject the power law, p < .1."""
+        """Whether CSN reject the power law, p < .1; see `decided`."""
         return self.p_value < REJECTED_BELOW
+
+    @property
+    def decided(self) -> bool:
+        """Whether the Monte Carlo error leaves the verdict at .1 standing.
+
+        It does where .1 lies outside the 95 % interval of p.
+        """
+        low, high = self.monte_carlo_interval()
+        return not low <= REJECTED_BELOW <= high
+
+    def monte_carlo_interval(self, level: float = 0.95) -> tuple[float, float]:
+        """Return the interval of p that the number of replications allows.
+
+        Clopper & Pearson (1934, Biometrika 26, 404): exact for a binomial count, never empty at
+        p = 0 or 1.
+        """
+        if not 0 < level < 1:
+            raise DataError(f"level = {level:g} must lie between 0 and 1, 0.95 for 95 %")
+        n, half = self.n_replications, (1.0 - level) / 2.0
+        hits = round(self.p_value * n)
+        low = 0.0 if hits == 0 else float(special.betaincinv(hits, n - hits + 1, half))
+        high = 1.0 if hits == n else float(special.betaincinv(hits + 1, n - hits, 1.0 - half))
+        return low, high
+
+    @property
+    def shown(self) -> str:
+        """Return p for a reader: "<1/n" where no replicate was as far off as the data."""
+        if self.p_value == 0.0:
+            return f"<{1.0 / self.n_replications:.2g}"
+        return f"{self.p_value:.2g}"
+
+    def conf_int(self, level: float = 0.95) -> dict[str, tuple[float, float] | None]:
+        """Return the Monte Carlo interval of p at `level`."""
+        return {"p_value": self.monte_carlo_interval(level)}
+
+    def estimates(self) -> dict[str, Estimate]:
+        """Return p with its Monte Carlo error and interval."""
+        return {
+            "p_value": Estimate(
+                value=self.p_value,
+                std_error=self.mc_error,
+                interval=self.monte_carlo_interval(),
+            )
+        }
+
+    def summary(self) -> str:
+        """Return the table, the number of replications and the verdict at .1."""
+        verdict = "rejected" if self.rejected else "not rejected"
+        if not self.decided:
+            verdict = "cannot tell at this number of replications"
+        early = ", stopped early" if self.stopped_early else ""
+        lines = [super().summary(), f"{'replications':<26}{self.n_replications:>14,}{early}"]
+        return "\n".join([*lines, f"power law at p < {REJECTED_BELOW:g}: {verdict}"])
 
 
 def goodness_of_fit(
@@ -270,13 +325,14 @@ def bootstrap_tail(
     ------
     DataError
         x_min was given by the caller, so that there is nothing to choose anew; labels that do
-        not match the items; no resample with a tail.
+        not match the items, or a single cluster in the tail; no resample with a tail.
     """
     if n_replications < 2:
         raise DataError(f"n_replications = {n_replications} must be at least 2")
     if fit.x_min_given:
         raise DataError(
-            "x_min was given, not chosen: use fit.conf_int(), or fit_tail without x_min"
+            "x_min was given, so that the bootstrap has no choice to repeat: take the interval of "
+            "the fit itself, or leave x_min out"
         )
     counts = as_counts(data)
     positive = counts.positive()
@@ -286,7 +342,11 @@ def bootstrap_tail(
         raise DataError("these are not the data of this fit: fit_tail them first")
     starts, places, times = np.empty(1, np.int64), np.empty(0, np.int64), np.empty(0, np.int64)
     if clusters is not None:
-        starts, places, times = _cluster_table(data, clusters, positive)
+        labels = checked_labels(data, clusters)
+        sizes = np.asarray(data)
+        inside = (sizes >= fit.x_min) & (sizes <= fit.top)
+        refuse_few(int(np.unique(labels[inside]).size), int(inside.sum()), "the tail")
+        starts, places, times = _cluster_table(data, labels, positive)
     out = np.empty((n_replications, 3))
 
     def draw(states: NDArray[np.uint64], first: int) -> None:
@@ -314,10 +374,9 @@ def bootstrap_tail(
 
 
 def _cluster_table(
-    data: Counts | ArrayLike, clusters: ArrayLike, positive: Counts
+    data: Counts | ArrayLike, labels: NDArray[Any], positive: Counts
 ) -> tuple[Ints, Ints, Ints]:
     """Return the clusters as (start of each, place of the value, times it occurs there)."""
-    labels = checked_labels(data, clusters)
     sizes = np.asarray(data, dtype=np.float64)
     _, codes = np.unique(labels, return_inverse=True)
     inside = (sizes > 0) & (sizes <= positive.values[-1])

@@ -6,7 +6,9 @@ summed within clusters c, the variance grows by
     deff = sum_c (sum_{i in c} psi_i)^2 / sum_i psi_i^2,
 
 the ratio of the cluster-robust to the independent sandwich. A design effect is a number, so a
-frequency table that carries no authors can still carry clustered intervals.
+frequency table that carries no authors can still carry clustered intervals. The psi_i of an
+optimum sum to zero: one cluster would always give 0 and a few give too little, so the first is
+refused and the second noted.
 """
 
 from __future__ import annotations
@@ -21,8 +23,13 @@ from estimation.counts import Counts, Floats
 from estimation.errors import DataError
 
 if TYPE_CHECKING:
+    from estimation.tail_index import IndexFit
     from estimation.tails import TailFit
     from estimation.zipf import ZipfFit
+
+
+FEWEST = 2
+FEW = 30  # below, the spread between clusters is itself badly known
 
 
 def checked_labels(data: Counts | ArrayLike, clusters: ArrayLike) -> NDArray[Any]:
@@ -61,6 +68,12 @@ def design_effect(influence: Floats, clusters: NDArray[Any]) -> float:
     clusters : (n,) numbers or text
         Label of each item's cluster.
     """
+    effect, _ = _effect(influence, clusters, "the sample")
+    return effect
+
+
+def _effect(influence: Floats, clusters: NDArray[Any], where: str) -> tuple[float, int]:
+    """Return (variance inflation, number of clusters)."""
     if influence.shape != clusters.shape:
         raise DataError(
             f"{influence.size} influence values but {clusters.size} cluster labels; "
@@ -68,7 +81,30 @@ def design_effect(influence: Floats, clusters: NDArray[Any]) -> float:
         )
     _, codes = np.unique(clusters, return_inverse=True)
     sums = np.bincount(codes, weights=influence)
-    return float(np.sum(sums**2) / np.sum(influence**2))
+    refuse_few(int(sums.size), clusters.size, where)
+    return float(np.sum(sums**2) / np.sum(influence**2)), int(sums.size)
+
+
+def refuse_few(n_clusters: int, n_items: int, where: str) -> None:
+    """Refuse a single cluster.
+
+    Raises
+    ------
+    DataError
+        All items in one cluster.
+    """
+    if n_clusters < FEWEST:
+        raise DataError(
+            f"all {n_items:,} items of {where} are in one cluster, which says nothing about the "
+            "spread between clusters: leave the clusters out, or choose labels that differ"
+        )
+
+
+def cluster_notes(n_clusters: int) -> tuple[str, ...]:
+    """Say so where the clusters are too few for a reliable error."""
+    if n_clusters >= FEW:
+        return ()
+    return (f"only {n_clusters} clusters in the tail: the clustered error is itself uncertain",)
 
 
 def tail_design_effect(
@@ -81,8 +117,48 @@ def tail_design_effect(
     inside = (sizes >= fit.x_min) & (sizes <= fit.top)
     logs = np.log(sizes[inside] / fit.x_min)
     expected, _ = kernels.log_moments(fit.alpha, fit.x_min, fit.top, fit.discrete)
-    chosen = clusters[inside]
-    return design_effect(expected - logs, chosen), int(np.unique(chosen).size)
+    return _effect(expected - logs, clusters[inside], "the tail")
+
+
+def index_design_effect(
+    sizes: NDArray[Any], clusters: NDArray[Any], fit: IndexFit
+) -> tuple[float, int]:
+    """Return (design effect of zeta, number of clusters among the k largest).
+
+    Raises
+    ------
+    DataError
+        One cluster, or a method without a known influence function (Pickands).
+    """
+    inside = sizes > fit.threshold
+    logs = np.log(sizes[inside] / fit.threshold)
+    return _effect(index_influence(logs, fit.method), clusters[inside], "the tail")
+
+
+def index_influence(logs: Floats, method: str) -> Floats:
+    """Return each item's influence on gamma, given its log excess over the threshold.
+
+    Hill (and the corrected one, whose factor is taken as given): y - M_1. Moment: the delta
+    method on M_1 and M_2. Kernel: with phi(s) = s K(s) gamma is int phi(S(z)) dz, S(z) the share
+    of the tail above z, so that the influence of y is int_0^y phi'(S(z)) dz less its mean.
+    """
+    m1, m2 = float(np.mean(logs)), float(np.mean(logs**2))
+    if method in ("hill", "hill_corrected"):
+        influence = logs.copy()
+    elif method == "moment":
+        bend = 0.5 / (1.0 - m1**2 / m2) ** 2
+        influence = (1.0 - bend * 2.0 * m1 / m2) * logs + bend * (m1 / m2) ** 2 * logs**2
+    elif method == "kernel":
+        order = np.argsort(-logs, kind="stable")
+        gaps = -np.diff(logs[order], append=0.0)
+        share = np.arange(1, logs.size + 1) / logs.size
+        slope = 15.0 / 8.0 * (1.0 - share**2) * (1.0 - 5.0 * share**2)
+        influence = np.empty_like(logs)
+        influence[order] = np.cumsum((slope * gaps)[::-1])[::-1]
+    else:
+        raise DataError(f"no design effect is known for {method!r}: take its items as independent")
+    centred: Floats = influence - influence.mean()
+    return centred
 
 
 def zipf_design_effect(
@@ -101,6 +177,4 @@ def zipf_design_effect(
     residual = np.log(rank) - np.log(rank).mean() - fit.slope * centred
     through_ranks = np.cumsum((centred / rank)[::-1])[::-1]
     influence = residual * centred + through_ranks
-    chosen = clusters[order]
-    influence = influence - influence.mean()
-    return design_effect(influence, chosen), int(np.unique(chosen).size)
+    return _effect(influence - influence.mean(), clusters[order], "the tail")

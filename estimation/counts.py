@@ -148,6 +148,24 @@ class Counts:
             float(self.values[-1]) <= LARGEST_EXACT
         )
 
+    def refuse_fractions(self) -> None:
+        """Refuse values that are no counts.
+
+        Raises
+        ------
+        DataError
+            Fractions, or whole numbers beyond 2^53, which float64 does not hold exactly.
+        """
+        if np.any(self.values != np.floor(self.values)):
+            raise DataError(
+                "some values are not whole numbers: round them, or fit them as continuous sizes"
+            )
+        if not self.is_integer:
+            raise DataError(
+                f"a count of {self.values[-1]:g} is beyond 2^53 and not exact: "
+                "rescale the data, or fit them as continuous sizes"
+            )
+
     def positive(self) -> Counts:
         """Return the items above zero."""
         if self.values[0] > 0:

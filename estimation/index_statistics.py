@@ -21,6 +21,9 @@ K_MIN = 3
 COARSE = 10
 K_MIN_BOOTSTRAP = 10
 EXPONENTS = (0.8, 0.85, 0.9, 0.95)
+RHO_HIGHEST = -0.5  # no smooth law tried gave more, exact Pareto does in every second sample
+FIXED_RHO = -1.0
+RHO_NIL = -10.0  # (k/n)^10 corrects nothing
 
 
 class TieEnds:
@@ -32,8 +35,8 @@ class TieEnds:
 
     def __init__(self, data: Counts | ArrayLike, discrete: bool) -> None:
         counts = as_counts(data)
-        if discrete and not counts.is_integer:
-            raise DataError("counts must be whole numbers below 2^53; pass discrete=False")
+        if discrete:
+            counts.refuse_fractions()
         positive = counts.positive()
         self.discrete = discrete
         self.n_obs, self.n = counts.n_obs, positive.n_obs
@@ -114,36 +117,64 @@ def moment_gamma(ends: TieEnds) -> Floats:
     """Return M_1 + 1 - 1/2 / (1 - M_1^2/M_2) at every end, NaN where all logs are equal."""
     m1, m2 = ends.moment(1), ends.moment(2)
     gamma: Floats = np.full(m1.size, np.nan)
-    spread = 1 - m1**2 / m2
+    spread = 1 - np.divide(m1**2, m2, out=np.ones(m1.size), where=m2 > 0)
     np.divide(0.5, spread, out=gamma, where=spread > 1e-12)
     return m1 + 1 - gamma
 
 
-def second_order(ends: TieEnds) -> tuple[float, float]:
-    """Return (beta, rho) of U(t) = C t^gamma (1 + gamma beta t^rho / rho + ...), at k = n^0.999.
+class SecondOrder(NamedTuple):
+    """beta and rho of U(t) = C t^gamma (1 + gamma beta t^rho / rho + ...), and how they came.
+
+    `estimated_rho` is what the data gave; rho is -1 instead where that cannot be used. `k` is
+    the number of items both rest on.
+    """
+
+    beta: float
+    rho: float
+    estimated_rho: float
+    k: int
+
+
+def second_order(ends: TieEnds) -> SecondOrder:
+    """Return beta and rho, estimated from the k = n^0.999 largest items.
 
     rho: Fraga Alves, Gomes & de Haan (2003, Port. Math. 60, 193), tau = 0; beta: Gomes &
-    Martins (2002, Extremes 5, 5).
+    Martins (2002, Extremes 5, 5). Above RHO_HIGHEST rho is replaced by FIXED_RHO.
     """
     j = ends.first + int(nearest(ends.k[ends.first :], np.array([ends.n**0.999]))[0])
     m1, m2, m3 = (math.log(ends.moment(p)[j] / math.factorial(p)) / p for p in (1, 2, 3))
     t = (m1 - m2) / (m2 - m3) if m2 != m3 else math.nan
-    rho = -abs(3 * (t - 1) / (t - 3)) if t != 3 else math.nan
+    estimated = -abs(3 * (t - 1) / (t - 3)) if t != 3 else math.nan
+    rho = estimated if estimated <= RHO_HIGHEST else FIXED_RHO
     k = int(ends.k[j])
     share, gap = ends.gaps(j)
     d0, d1, d2 = (float(np.sum(share ** (-p * rho) * gap)) / k for p in (0, 1, 2))
     # (1/k) sum_i (i/k)^-rho by Euler-Maclaurin: no pass over the items
     mean = 1 / (1 - rho) + 1 / (2 * k) - rho / (12 * k * k)
     beta = (k / ends.n) ** rho * (mean * d0 - d1) / (mean * d1 - d2)
-    if not (math.isfinite(beta) and rho < 0):
-        raise DataError("the second-order parameter cannot be estimated; use bias_corrected=False")
-    return beta, rho
+    if not math.isfinite(beta):
+        raise DataError("the second-order parameters cannot be estimated; use Hill uncorrected")
+    return SecondOrder(beta, rho, estimated, k)
 
 
-def bias_factor(ends: TieEnds) -> Floats:
+def bias_factor(ends: TieEnds, found: SecondOrder) -> Floats:
     """Return 1 - beta/(1 - rho) (n/k)^rho at every end."""
-    beta, rho = second_order(ends)
-    return 1 - beta / (1 - rho) * (ends.n / ends.k) ** rho
+    return 1 - found.beta / (1 - found.rho) * (ends.n / ends.k) ** found.rho
+
+
+def corrected_error(found: SecondOrder, k: Floats | Ints) -> Floats:
+    """Return the standard error of the corrected gamma over gamma, that of beta in it, rho given.
+
+    Both estimates are linear in the spacings i log(X_(i)/X_(i+1)), exponential with mean gamma.
+    With c = k/k1, k1 the items behind beta, and a = -rho the variance is
+
+        gamma^2/k [1 + (1 + 2a)/a^2 c^(1+a) (2 - c^a)]:
+
+    Hill's for c -> 0, gamma^2 ((1 - rho)/rho)^2 / k for c = 1 (Gomes & Martins 2002).
+    """
+    a, c = -found.rho, np.minimum(k / found.k, 1.0)
+    power = c**a
+    return np.sqrt((1 + (1 + 2 * a) / a**2 * c * power * (2 - power)) / k)
 
 
 def hill(ends: TieEnds, j: int) -> tuple[float, float]:
@@ -153,8 +184,26 @@ def hill(ends: TieEnds, j: int) -> tuple[float, float]:
 
 def hill_corrected(ends: TieEnds, j: int) -> tuple[float, float]:
     """Return Hill times its bias factor."""
-    gamma, relative = hill(ends, j)
-    return gamma * float(bias_factor(ends)[j]), relative
+    found = second_order(ends)
+    gamma = float(ends.moment(1)[j]) * float(bias_factor(ends, found)[j])
+    return gamma, float(corrected_error(found, ends.k[j : j + 1])[0])
+
+
+def second_order_notes(ends: TieEnds, j: int) -> tuple[str, ...]:
+    """Return what a reader must know of the bias correction at end j."""
+    found = second_order(ends)
+    notes: tuple[str, ...] = (
+        f"second-order parameters used: beta = {found.beta:.3g}, rho = {found.rho:.3g}",
+    )
+    if found.rho != found.estimated_rho:
+        notes += (
+            f"the bias correction is doubtful: rho was estimated as {found.estimated_rho:.3g}, "
+            f"above {RHO_HIGHEST:g}, as it is where the tail is close to an exact Pareto or the "
+            f"body is unlike it; rho = {FIXED_RHO:g} is used instead",
+        )
+    if found.rho < RHO_NIL:
+        notes += (f"rho = {found.rho:.3g} leaves nothing to correct: the corrected Hill is Hill",)
+    return notes
 
 
 def moment(ends: TieEnds, j: int) -> tuple[float, float]:

@@ -62,6 +62,28 @@ def decode(value: Any) -> Any:
     return from_dict(value)
 
 
+def plain(value: Any) -> Any:
+    """Return containers of numbers for JSON without tags: null where a number is not finite."""
+    if isinstance(value, np.generic):
+        return plain(value.item())
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    if isinstance(value, Mapping):
+        return {key: plain(v) for key, v in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [plain(v) for v in value]
+    return value
+
+
+def shown(value: float | None, digits: int = 6) -> str:
+    """Return a number for a reader: whole ones below 10^11 in full, others to `digits`."""
+    if value is None:
+        return "-"
+    if float(value).is_integer() and abs(value) < 1e11:
+        return f"{value:,.0f}"
+    return f"{value:.{digits}g}"
+
+
 def to_dict(result: Any) -> dict[str, Any]:
     """Return a registered result as plain JSON values (see `from_dict`)."""
     encoded: dict[str, Any] = encode(result)
@@ -120,7 +142,49 @@ class Estimate:
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class FitResult:
+class Result:
+    """Base of what every estimate and test answers: estimates, intervals, a table, a record."""
+
+    title: ClassVar[str] = "Result"
+
+    def estimates(self) -> dict[str, Estimate]:
+        """Return the parameters by name, in the order in which they are printed."""
+        raise NotImplementedError
+
+    def conf_int(self, level: float = 0.95) -> dict[str, tuple[float, float] | None]:
+        """Return the interval of every parameter at `level`, None where unknown."""
+        return {name: e.conf_int(level) for name, e in self.estimates().items()}
+
+    def summary(self) -> str:
+        """Return an aligned table for a terminal."""
+        return "\n".join([self.title, *self._table()])
+
+    def _table(self) -> list[str]:
+        lines = [f"{'':<26}{'estimate':>14}{'std error':>12}{'95% interval':>26}"]
+        for name, e in self.estimates().items():
+            ci = e.conf_int()
+            interval = f"[{ci[0]:.5g}, {ci[1]:.5g}]" if ci else "-"
+            lines.append(f"{name:<26}{shown(e.value):>14}{_num(e.std_error):>12}{interval:>26}")
+        return lines
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain JSON values; `from_dict` restores an equal result."""
+        return to_dict(self)
+
+    @classmethod
+    def from_dict(cls, payload: Mapping[str, Any]) -> Self:
+        """Restore a result written by `to_dict`."""
+        result = from_dict(payload)
+        if not isinstance(result, cls):
+            raise DataError(
+                f"the record holds a {type(result).__name__}, not a {cls.__name__}: "
+                f"read it with {type(result).__name__}.from_dict"
+            )
+        return result
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class FitResult(Result):
     """Base of all fits.
 
     Parameters
@@ -140,37 +204,11 @@ class FitResult:
 
     title: ClassVar[str] = "Fit"
 
-    def estimates(self) -> dict[str, Estimate]:
-        """Return the parameters by name, in the order in which they are printed."""
-        raise NotImplementedError
-
-    def conf_int(self, level: float = 0.95) -> dict[str, tuple[float, float] | None]:
-        """Return the interval of every parameter at `level`, None where unknown."""
-        return {name: e.conf_int(level) for name, e in self.estimates().items()}
-
     def summary(self) -> str:
         """Return an aligned table for a terminal."""
         head = self.title if self.converged else f"{self.title}: DID NOT CONVERGE"
         lines = [head, f"{'observations':<26}{self.n_obs:>14,}", f"{'used':<26}{self.n_used:>14,}"]
-        lines.append(f"{'':<26}{'estimate':>14}{'std error':>12}{'95% interval':>26}")
-        for name, e in self.estimates().items():
-            ci = e.conf_int()
-            shown = f"[{ci[0]:.5g}, {ci[1]:.5g}]" if ci else "-"
-            lines.append(f"{name:<26}{_num(e.value):>14}{_num(e.std_error):>12}{shown:>26}")
-        lines += [f"note: {note}" for note in self.notes]
-        return "\n".join(lines)
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return plain JSON values; `from_dict` restores an equal result."""
-        return to_dict(self)
-
-    @classmethod
-    def from_dict(cls, payload: Mapping[str, Any]) -> Self:
-        """Restore a result written by `to_dict`."""
-        result = from_dict(payload)
-        if not isinstance(result, cls):
-            raise DataError(f"the record holds a {type(result).__name__}, not a {cls.__name__}")
-        return result
+        return "\n".join([*lines, *self._table(), *(f"note: {note}" for note in self.notes)])
 
 
 def _num(value: float | None) -> str:

@@ -20,6 +20,7 @@ from estimation.counts import Counts, Floats
 from estimation.tails import TailFit
 
 _DEEPEST = 150.0  # how far below log(x_min) the lognormal's mu may lie before it is a boundary
+LOWEST_RATE = -60.0  # log of a rate times x_min that no x below e^50 x_min could show
 _STEP = 1e-4  # of the differences that give scores and curvature, in units of theta
 
 # --- likelihoods, x in units of x_min for sizes -----------------------------------------------
@@ -183,7 +184,7 @@ _RIVALS = {
         _exponential_counts,
         _exponential_sizes,
         lambda f, mean: [[-math.log(mean)]],
-        [(-60.0, 30.0)],
+        [(LOWEST_RATE, 30.0)],
         [(False, False)],
         lambda th, x_min: {"rate": math.exp(th[0]) / x_min},
     ),
@@ -207,7 +208,7 @@ _RIVALS = {
             [max(0.1, f.alpha - 0.3), -math.log(mean) - 2.0],
             [max(0.1, f.alpha - 1.0), -math.log(mean)],
         ],
-        [(0.0, 1000.0), (-60.0, 10.0)],
+        [(0.0, 1000.0), (LOWEST_RATE, 10.0)],
         [(False, False), (True, False)],
         lambda th, x_min: {"alpha": th[0], "rate": math.exp(th[1]) / x_min},
     ),
@@ -239,12 +240,19 @@ class FittedRival:
     at_boundary: bool
 
 
+def _bounds(rival: _Rival, reach: float) -> list[tuple[float, float]]:
+    """Return the bounds of the search, a rate's wider where log(x/x_min) reaches beyond 50."""
+    lowest = max(-700.0, -reach - 10.0)
+    return [(min(low, lowest) if low == LOWEST_RATE else low, high) for low, high in rival.bounds]
+
+
 def fit_rival(name: str, tail: Counts, fit: TailFit) -> FittedRival:
     """Maximise the likelihood of one rival on a tail."""
     rival = _RIVALS[name]
     x = tail.values if fit.discrete else tail.values / fit.x_min
     logpdf = rival.counts if fit.discrete else rival.sizes
-    low, high = np.array(rival.bounds).T
+    bounds = _bounds(rival, float(np.log(tail.values[-1]) - math.log(fit.x_min)))
+    low, high = np.array(bounds).T
 
     def log_density(theta: Floats) -> Floats:
         with np.errstate(over="ignore", invalid="ignore"):
@@ -254,14 +262,14 @@ def fit_rival(name: str, tail: Counts, fit: TailFit) -> FittedRival:
         value = -tail.sum(log_density(theta))
         return value if math.isfinite(value) else 1e300
 
-    mean = max(tail.total / tail.n_obs / fit.x_min - 1.0, 1e-12)
+    mean = max(tail.sum(tail.values / fit.x_min) / tail.n_obs - 1.0, 1e-12)
 
     def climb(start: ArrayLike, digits: float) -> optimize.OptimizeResult:
         return optimize.minimize(
             cost,
             np.clip(start, low, high),
             method="Nelder-Mead",
-            bounds=rival.bounds,
+            bounds=bounds,
             options={"xatol": digits, "fatol": digits, "maxiter": 4000, "maxfev": 4000},
         )
 

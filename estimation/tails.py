@@ -29,7 +29,14 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import optimize, stats
 
 from estimation import draw_kernels, kernels
-from estimation.clusters import checked_labels, tail_design_effect
+from estimation.arguments import (
+    checked_effect,
+    checked_flag,
+    checked_n_tail_min,
+    checked_x_max,
+    checked_x_min,
+)
+from estimation.clusters import checked_labels, cluster_notes, tail_design_effect
 from estimation.counts import Counts, Floats, Ints, as_counts
 from estimation.errors import DataError
 from estimation.results import Estimate, FitResult, registered
@@ -216,13 +223,15 @@ def fit_tail(
     """
     counts = as_counts(data)
     labels = None if clusters is None else checked_labels(data, clusters)
-    _checked_effect(design_effect, clusters)
-    x_max = _checked_x_max(x_max, discrete)
+    checked_effect(design_effect, clusters)
+    discrete = checked_flag("discrete", discrete)
+    n_tail_min = checked_n_tail_min(n_tail_min)
+    x_max = checked_x_max(x_max, discrete)
     notes: list[str] = []
     tail = _usable(counts, discrete, x_max, notes)
     kind = _checked_kind(ks)
     if x_min is None:
-        index, _, _ = _scan(tail, discrete, kind, max(2, n_tail_min), _top(x_max))
+        index, _, _ = _scan(tail, discrete, kind, n_tail_min, _top(x_max))
         if index < 0:
             raise DataError(
                 f"no x_min leaves a tail of {n_tail_min} items with two distinct values"
@@ -230,7 +239,7 @@ def fit_tail(
             )
         tail = Counts(values=tail.values[index:], multiplicities=tail.multiplicities[index:])
     else:
-        tail = tail.at_least(_checked_x_min(x_min, discrete))
+        tail = tail.at_least(checked_x_min(x_min, discrete))
     start = float(tail.values[0]) if x_min is None else float(x_min)
     alpha, std_error, log_likelihood = _maximum(tail, start, discrete, x_max)
     if tail.n_obs < 50:
@@ -253,7 +262,7 @@ def fit_tail(
         design_effect=design_effect,
         x_max=None if x_max is None else float(x_max),
         ks_kind=ks,
-        n_tail_min=max(2, n_tail_min),
+        n_tail_min=n_tail_min,
         x_min_given=x_min is not None,
     )
     return fit if labels is None else _clustered(fit, np.asarray(data), labels)
@@ -262,52 +271,25 @@ def fit_tail(
 def _usable(counts: Counts, discrete: bool, x_max: float | None, notes: list[str]) -> Counts:
     """Return the positive items up to x_max, refusing what no tail can be fitted to."""
     tail = counts.positive()
-    if discrete and not tail.is_integer:
-        raise DataError(
-            "some values are not whole numbers (or exceed 2^53): fit them as continuous sizes"
-        )
+    if discrete:
+        tail.refuse_fractions()
     if x_max is not None:
         n_before = tail.n_obs
         tail = tail.at_most(x_max)
         if tail.n_obs < n_before:
             notes.append(f"{n_before - tail.n_obs:,} items above x_max = {x_max:g} left out")
     if tail.n_unique < 2:
-        raise DataError(
-            f"all {tail.n_obs} positive values equal {tail.values[0]:g}: "
-            "a tail needs at least two distinct values"
-        )
+        only = f"the only positive value is {tail.values[0]:g}"
+        if tail.n_obs > 1:
+            only = f"all {tail.n_obs:,} positive values equal {tail.values[0]:g}"
+        raise DataError(f"{only}: a tail needs at least two distinct values; give more data")
     return tail
-
-
-def _checked_x_min(x_min: float, discrete: bool) -> float:
-    if not math.isfinite(x_min) or x_min <= 0:
-        raise DataError(f"x_min = {x_min:g} must be a positive number")
-    if discrete and x_min != math.floor(x_min):
-        raise DataError(f"x_min = {x_min:g} must be a whole number for counts")
-    return float(x_min)
-
-
-def _checked_x_max(x_max: float | None, discrete: bool) -> float | None:
-    if x_max is None or x_max == math.inf:
-        return None
-    if not x_max > 0:
-        raise DataError(f"x_max = {x_max:g} must be a positive number")
-    return math.floor(x_max) if discrete and x_max >= 1 else float(x_max)
 
 
 def _checked_kind(ks: str) -> int:
     if ks not in KS_KINDS:
         raise DataError(f"ks = {ks!r} is not a convention; choose from {sorted(KS_KINDS)}")
     return KS_KINDS[ks]
-
-
-def _checked_effect(design_effect: float | None, clusters: ArrayLike | None) -> None:
-    if design_effect is None:
-        return
-    if clusters is not None:
-        raise DataError("give clusters or their design_effect, not both: labels make their own")
-    if not (math.isfinite(design_effect) and design_effect > 0):
-        raise DataError(f"design_effect = {design_effect:g} must be a positive number")
 
 
 def _top(x_max: float | None) -> float:
@@ -367,11 +349,7 @@ def _ks_at(
 
 def _clustered(fit: TailFit, sizes: NDArray[np.generic], labels: NDArray[np.generic]) -> TailFit:
     effect, n_clusters = tail_design_effect(sizes, labels, fit)
-    notes = fit.notes
-    if n_clusters < 30:
-        notes += (
-            f"only {n_clusters} clusters in the tail: the clustered error is itself uncertain",
-        )
+    notes = fit.notes + cluster_notes(n_clusters)
     return replace(fit, design_effect=effect, n_clusters=n_clusters, notes=notes)
 
 

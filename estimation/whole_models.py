@@ -111,6 +111,9 @@ _DISPERSION = Parameter("dispersion", "log", -23.0, 12.0, at_low=0.0)
 _MU = Parameter("mu", "identity", -400.0, 60.0)
 _SIGMA = Parameter("sigma", "log", -9.5, 4.0, at_low=0.0)
 _SPREAD = Parameter("sigma", "log", -9.5, 4.0)  # a lognormal alone needs one
+# Sizes may be anything that float64 holds: |log x| < 746, and so is their spread.
+_MU_OF_SIZES = replace(_MU, low=-800.0, high=800.0)
+_SIGMA_OF_SIZES, _SPREAD_OF_SIZES = (replace(p, high=7.0) for p in (_SIGMA, _SPREAD))
 _PI = Parameter("pi", "logit", -25.0, 25.0, at_low=0.0)
 _ALPHA = Parameter("alpha", "log", -5.0, math.log(1e6), at_high=math.inf)
 _BETA = Parameter("beta", "log", -5.0, math.log(1e6), at_high=math.inf)
@@ -139,7 +142,7 @@ def _start_lognormal(c: Counts) -> list[list[float]]:
 def _start_double_pareto(c: Counts) -> list[list[float]]:
     (mu, sigma), (mu2, sigma2) = _start_lognormal(c)
     top = c.at_least(max(c.quantile(0.95), float(c.values[c.values > 0][0])))
-    excess = top.sum(np.log(top.values / top.values[0])) / top.n_obs
+    excess = top.sum(np.log(top.values) - np.log(top.values[0])) / top.n_obs
     hill = min(max(1.0 / max(excess, 1e-3), 0.1), 20.0)
     return [
         [mu, 0.8 * sigma, 2.0 / sigma, 2.0 / sigma],
@@ -201,8 +204,11 @@ def _lognormal(tails: bool, discrete: bool) -> Model:
         return float(DoubleParetoLognormal(*p).log_tails(np.array([math.log(0.5)]))[1, 0])
 
     prefix, shift = ("discretised_", 0.5) if discrete else ("", 0.0)
+    mu, sigma, spread = _MU, _SIGMA, _SPREAD
+    if not discrete:
+        mu, sigma, spread = _MU_OF_SIZES, _SIGMA_OF_SIZES, _SPREAD_OF_SIZES
     return Model(
-        (_MU, _SIGMA, _ALPHA, _BETA) if tails else (_MU, _SPREAD),
+        (mu, sigma, _ALPHA, _BETA) if tails else (mu, spread),
         log_probability,
         lambda p, x: DoubleParetoLognormal(*p).cdf(x + shift),
         _start_double_pareto if tails else _start_lognormal,

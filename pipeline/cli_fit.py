@@ -7,7 +7,8 @@ or with --json one object.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+import warnings
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,14 +21,25 @@ if TYPE_CHECKING:
     from estimation.alternatives import Comparison
     from estimation.bootstrap import GoodnessOfFit
     from estimation.tails import TailFit
+    from estimation.whole_sample import WholeSampleComparison
     from pipeline.columns import FileSample
 
 Row = tuple[str, ...]
+TITLES = {
+    "hill": "Hill",
+    "hill_corrected": "Hill, bias-corrected",
+    "moment": "moment",
+    "kernel": "kernel",
+    "pickands": "Pickands",
+    "rank_size": "rank - 1/2 regression",
+    "pareto_lognormal": "Pareto against lognormal (UMPU)",
+    "zipf": "Zipf, zeta = 1 (Urzua)",
+}
 
 
 @click.group()
 def fit() -> None:
-    """Fit one column of any CSV, Parquet, JSON(L) or one-number-a-line file."""
+    """Fit one column of any CSV, Parquet, JSON(L) or one-number-a-line file; - reads text."""
 
 
 def _options(*added: Callable[..., Any]) -> Callable[[Callable[..., None]], Callable[..., None]]:
@@ -40,15 +52,16 @@ def _options(*added: Callable[..., Any]) -> Callable[[Callable[..., None]], Call
 
 
 _FILE = (
-    click.argument("file", type=click.Path(path_type=Path)),
+    click.argument("file", type=click.Path(path_type=Path, allow_dash=True)),
     click.option("--column", help="Column to fit; not needed when there is one."),
     click.option("--weights", help="Column that says how often each value occurs."),
 )
+_CLUSTERS = (click.option("--clusters", help="Column with each item's cluster (its author)."),)
 _KIND = (
     click.option(
         "--discrete/--continuous",
         default=None,
-        help="Counts or sizes; default: counts if all values are whole numbers.",
+        help="Counts or sizes; default: counts if all values are whole numbers up to 2^53.",
     ),
 )
 _JSON = (click.option("--json", "as_json", is_flag=True, help="Print JSON."),)
@@ -68,20 +81,14 @@ _P_VALUE = (
     click.option("--stop-early", is_flag=True, help="Stop once the verdict at .1 is beyond doubt."),
 )
 _SEED = (
-    click.option(
-        "--seed",
-        default=0,
-        show_default=True,
-        type=click.IntRange(min=0),
-        help="Of the bootstrap.",
-    ),
+    click.option("--seed", type=click.IntRange(min=0), help="Of the bootstrap.  [default: 0]"),
 )
 
 
 @fit.command("tail")
 @_options(
     *_FILE,
-    click.option("--clusters", help="Column with each item's cluster (its author)."),
+    *_CLUSTERS,
     *_KIND,
     *_X_MIN,
     click.option("--x-max", type=float, help="Upper end of the tail; default: none."),
@@ -109,14 +116,18 @@ def fit_tail_command(
     p_value: int | None,
     stop_early: bool,
     bootstrap: int | None,
-    seed: int,
+    seed: int | None,
     as_json: bool,
 ) -> None:
     """Power law by Clauset, Shalizi and Newman: x_min, alpha, zeta, p-value."""
-    from estimation.bootstrap import bootstrap_tail
+    from estimation.answers import p_answer, tail_answer
     from estimation.tails import fit_tail
     from pipeline.columns import read_sample
 
+    if stop_early and p_value is None:
+        raise SourceError("--stop-early stops the replications of --p-value: give --p-value N too")
+    if seed is not None and p_value is None and bootstrap is None:
+        raise SourceError("--seed is of a bootstrap: give --p-value N or --bootstrap N too")
     sample = read_sample(file, column, weights, clusters)
     kind, notes = _kind(sample, discrete)
     found = fit_tail(
@@ -128,61 +139,33 @@ def fit_tail_command(
         ks=ks,
         clusters=sample.labels,
     )
-    answer = _tail_answer(found)
+    answer, instead = tail_answer(found), {}
     if p_value is not None:
-        answer |= _p_answer(_goodness(sample, found, p_value, seed, stop_early))
+        goodness = _goodness(sample, found, p_value, seed, stop_early)
+        answer |= p_answer(goodness)
+        instead = {"p_value": goodness.shown, "rejected": _verdict(goodness)}
     if bootstrap is not None:
-        with Bar(bootstrap, "resampling") as progress:
-            resampled = bootstrap_tail(
-                sample.items,
-                found,
-                clusters=sample.labels,
-                n_replications=bootstrap,
-                seed=seed,
-                progress=progress,
-            )
-        for name, interval in resampled.conf_int().items():
-            answer[f"{name}_bootstrap_interval"] = interval
-    _print_answer(answer, [*found.notes, *notes], as_json)
+        answer |= _bootstrap_answer(sample, found, bootstrap, seed)
+    _print_answer(answer, [*found.notes, *notes], as_json, instead)
 
 
 def _kind(sample: FileSample, discrete: bool | None) -> tuple[bool, list[str]]:
     """Return (whether to fit counts, what to tell where it was not said)."""
     if discrete is not None:
         return discrete, []
+    values = sample.counts.values
     if sample.counts.is_integer:
         return True, ["whole numbers: fitted as counts (--continuous for sizes)"]
+    if (values % 1.0 == 0.0).all():
+        return False, [
+            f"whole numbers, but up to {values[-1]:.6g}, beyond 2^53, where counts are not exact: "
+            "fitted as sizes (rescale them to fit counts)"
+        ]
     return False, ["not all whole numbers: fitted as sizes"]
 
 
-def _tail_answer(found: TailFit) -> dict[str, Any]:
-    low, high = found.profile_interval()
-    answer: dict[str, Any] = {
-        "x_min": found.x_min,
-        "alpha": found.alpha,
-        "alpha_interval": (low, high),
-        "zeta": found.zeta,
-        "zeta_interval": (low - 1.0, high - 1.0),
-        "std_error": found.std_error,
-        "ks": found.ks,
-        "n_tail": found.n_tail,
-        "n_distinct": found.n_distinct,
-        "n_obs": found.n_obs,
-        "n_zero": found.n_zero,
-        "discrete": found.discrete,
-        "log_likelihood": found.log_likelihood,
-    }
-    if found.x_max is not None:
-        answer["x_max"] = found.x_max
-    if found.design_effect is not None:
-        answer["std_error_clustered"] = found.std_error_clustered
-        answer["design_effect"] = found.design_effect
-        answer["n_clusters"] = found.n_clusters
-    return answer
-
-
 def _goodness(
-    sample: FileSample, found: TailFit, n_replications: int, seed: int, stop_early: bool
+    sample: FileSample, found: TailFit, n_replications: int, seed: int | None, stop_early: bool
 ) -> GoodnessOfFit:
     from estimation.bootstrap import goodness_of_fit
 
@@ -191,24 +174,39 @@ def _goodness(
             sample.counts,
             found,
             n_replications=n_replications,
-            seed=seed,
+            seed=seed or 0,
             stop_early=stop_early,
             progress=progress,
         )
 
 
-def _p_answer(goodness: GoodnessOfFit) -> dict[str, Any]:
-    return {
-        "p_value": goodness.p_value,
-        "p_value_mc_error": goodness.mc_error,
-        "n_replications": goodness.n_replications,
-        "stopped_early": goodness.stopped_early,
-    }
+def _verdict(goodness: GoodnessOfFit) -> str:
+    if not goodness.decided:
+        return "cannot tell at this number of replications"
+    return "yes" if goodness.rejected else "no"
+
+
+def _bootstrap_answer(
+    sample: FileSample, found: TailFit, n_replications: int, seed: int | None
+) -> dict[str, Any]:
+    from estimation.bootstrap import bootstrap_tail
+
+    with Bar(n_replications, "resampling") as progress:
+        resampled = bootstrap_tail(
+            sample.items,
+            found,
+            clusters=sample.labels,
+            n_replications=n_replications,
+            seed=seed or 0,
+            progress=progress,
+        )
+    return {f"{name}_bootstrap_interval": i for name, i in resampled.conf_int().items()}
 
 
 @fit.command("zipf")
 @_options(
     *_FILE,
+    *_CLUSTERS,
     click.option("--top", "k", type=int, help="Number of largest items to use."),
     click.option("--share", type=float, help="Share of all items to use, instead of --top."),
     *_JSON,
@@ -218,35 +216,31 @@ def fit_zipf_command(
     file: Path,
     column: str | None,
     weights: str | None,
+    clusters: str | None,
     k: int | None,
     share: float | None,
     as_json: bool,
 ) -> None:
     """Rank-size regression: log(rank - 1/2) on log(size) over the largest items."""
+    from estimation.answers import zipf_answer
     from estimation.zipf import fit_zipf, share_to_k
     from pipeline.columns import read_sample
+    from pipeline.fits import clustered
 
     if (k is None) == (share is None):
         raise SourceError("say how many of the largest items to use: --top K or --share S")
-    counts = read_sample(file, column, weights).counts
+    sample = read_sample(file, column, weights, clusters)
+    counts, notes = sample.counts, list[str]()
     line = fit_zipf(counts, k=k if k is not None else share_to_k(counts.n_obs, float(share or 0)))
-    interval = line.conf_int()["slope"]
-    answer = {
-        "slope": line.slope,
-        "slope_interval": interval,
-        "zeta": -line.slope,
-        "std_error": line.std_error,
-        "k": line.k,
-        "threshold": line.threshold,
-        "r_squared": line.r_squared,
-        "n_obs": line.n_obs,
-    }
-    _print_answer(answer, list(line.notes), as_json)
+    if sample.labels is not None:
+        line = clustered(line, sample.sizes, sample.labels, notes)
+    _print_answer(zipf_answer(line), [*line.notes, *notes], as_json)
 
 
 @fit.command("index")
 @_options(
     *_FILE,
+    *_CLUSTERS,
     *_KIND,
     click.option("--top", "k", type=int, help="Items in the tail; default: double bootstrap."),
     *_SEED,
@@ -257,115 +251,70 @@ def fit_index_command(
     file: Path,
     column: str | None,
     weights: str | None,
+    clusters: str | None,
     discrete: bool | None,
     k: int | None,
-    seed: int,
+    seed: int | None,
     as_json: bool,
 ) -> None:
     """Tail index by Hill and its kin, rank-size, and tests of Pareto and of Zipf."""
-    from estimation.errors import EstimationError
-    from estimation.tail_index import choose_k
+    from estimation.answers import index_answer, index_test_answer
     from pipeline.columns import read_sample
+    from pipeline.fits import chosen_k, clustered, index_fits, index_tests
 
-    sample = read_sample(file, column, weights)
+    if seed is not None and k is not None:
+        raise SourceError("--seed is of the double bootstrap that chooses k: leave out --top or it")
+    sample = read_sample(file, column, weights, clusters)
     kind, notes = _kind(sample, discrete)
     answer: dict[str, Any] = {"n_obs": sample.counts.n_obs, "n_zero": sample.counts.n_zero}
     if k is None:
-        try:
-            chosen = choose_k(sample.counts, discrete=kind, seed=seed)
-        except EstimationError as error:
-            raise SourceError(f"no k by the double bootstrap ({error}); give one with --top") from (
-                error
-            )
-        k = chosen.k0
-        answer |= {"k_chosen": k, "rho": chosen.rho}
-        notes.append("k by the double bootstrap, which is unstable; try --top around it")
-    answer["estimators"] = _index_estimates(sample, kind, k, notes)
-    answer["tests"] = _index_tests(sample, kind, k, notes)
+        k, chosen = chosen_k(sample.counts, kind, seed or 0, notes)
+        answer |= chosen
+    fits = index_fits(sample.counts, k, kind, notes)
+    if sample.labels is not None:
+        fits = {n: clustered(f, sample.sizes, sample.labels, notes) for n, f in fits.items()}
+    answer["estimators"] = {name: index_answer(found) for name, found in fits.items()}
+    tests = index_tests(sample.counts, k, kind, notes)
+    answer["tests"] = {name: index_test_answer(found) for name, found in tests.items()}
+    notes = list(dict.fromkeys(notes))
     if as_json:
-        click.echo(json.dumps(answer | {"notes": notes}, indent=1))
+        _print_json(answer | {"notes": notes})
         return
-    rows: list[Row] = [("estimator", "k", "threshold", "zeta", "std error", "95 %")]
-    rows += [
-        (
-            name,
-            f"{e['k']:,}",
-            _shown(e["threshold"]),
-            _shown(e["zeta"], 4),
-            _shown(e["std_error"], 3),
-            _interval(e["interval"]),
-        )
-        for name, e in answer["estimators"].items()
-    ]
-    click.echo(aligned(rows, left=(0,)))
+    click.echo(aligned(_index_rows(answer["estimators"]), left=(0,)))
     click.echo()
-    rows = [("test", "k", "threshold", "statistic", "p")]
-    rows += [
-        (name, f"{t['k']:,}", _shown(t["threshold"]), _shown(t["statistic"]), _shown(t["p"], 3))
-        for name, t in answer["tests"].items()
-    ]
-    click.echo(aligned(rows, left=(0,)))
+    click.echo(aligned(_test_rows(answer["tests"]), left=(0,)))
     _print_notes(notes)
 
 
-def _index_estimates(
-    sample: FileSample, discrete: bool, k: int, notes: list[str]
-) -> dict[str, dict[str, Any]]:
-    from estimation import tail_index as index
-    from estimation.zipf import fit_zipf
-
-    counts = sample.counts
-    fits = {
-        "Hill": index.fit_hill(counts, k=k, discrete=discrete),
-        "Hill, bias-corrected": index.fit_hill(counts, k=k, discrete=discrete, bias_corrected=True),
-        "moment": index.fit_moment(counts, k=k, discrete=discrete),
-        "kernel": index.fit_kernel(counts, k=k, discrete=discrete),
-        "Pickands": index.fit_pickands(counts, k=k, discrete=discrete),
-    }
-    line = fit_zipf(counts, k=k)
-    notes += list(dict.fromkeys(n for f in fits.values() for n in f.notes))
-    found: dict[str, dict[str, Any]] = {
-        name: {
-            "k": f.k,
-            "threshold": f.threshold,
-            "zeta": f.zeta,
-            "std_error": f.std_error,
-            "interval": f.conf_int()["zeta"],
-        }
-        for name, f in fits.items()
-    }
-    found["rank - 1/2 regression"] = {
-        "k": line.k,
-        "threshold": line.threshold,
-        "zeta": -line.slope,
-        "std_error": line.std_error,
-        "interval": line.conf_int()["zeta"],
-    }
-    return found
-
-
-def _index_tests(
-    sample: FileSample, discrete: bool, k: int, notes: list[str]
-) -> dict[str, dict[str, Any]]:
-    from estimation import tail_index as index
-
-    counts = sample.counts
-    pareto = index.pareto_lognormal_test(counts, k=k, discrete=discrete)
-    zipf = index.zipf_lm_test(counts, k=k, discrete=discrete)
-    path = index.pareto_lognormal_path(counts, discrete=discrete)
-    where = (
-        "at no threshold"
-        if path.lowest_k is None
-        else (f"from {path.lowest_threshold:,g} on ({path.lowest_k:,} items)")
-    )
-    notes.append(f"Pareto is not rejected against a lognormal at {path.level:g} {where}")
-    return {
-        name: {"k": t.k, "threshold": t.threshold, "statistic": t.statistic, "p": t.p_value}
-        for name, t in (
-            ("Pareto against lognormal (UMPU)", pareto),
-            ("Zipf, zeta = 1 (Urzua)", zipf),
+def _index_rows(estimators: Mapping[str, Mapping[str, Any]]) -> list[Row]:
+    rows: list[Row] = [("estimator", "k", "threshold", "zeta", "std error", "95 %")]
+    rows += [
+        (
+            TITLES[name],
+            f"{e['k']:,}",
+            _shown(e["threshold"]),
+            _shown(e["zeta"], 4),
+            _shown(e.get("std_error_clustered", e["std_error"]), 3),
+            _interval(e["zeta_interval"], 4),
         )
-    }
+        for name, e in estimators.items()
+    ]
+    return rows
+
+
+def _test_rows(tests: Mapping[str, Mapping[str, Any]]) -> list[Row]:
+    rows: list[Row] = [("test", "k", "threshold", "statistic", "p")]
+    rows += [
+        (
+            TITLES[name],
+            f"{t['k']:,}",
+            _shown(t["threshold"]),
+            _shown(t["statistic"]),
+            _shown(t["p_value"], 3),
+        )
+        for name, t in tests.items()
+    ]
+    return rows
 
 
 @fit.command("compare")
@@ -396,13 +345,13 @@ def fit_compare_command(
     ks: str,
     p_value: int,
     whole: bool,
-    seed: int,
+    seed: int | None,
     as_json: bool,
 ) -> None:
     """Power law against its rivals on the tail, and models of the whole sample."""
     from estimation.alternatives import compare_tail, judge_support
+    from estimation.answers import p_answer, support_answer, tail_answer, whole_answer
     from estimation.tails import fit_tail
-    from estimation.whole_sample import compare_whole_sample
     from pipeline.columns import read_sample
 
     sample = read_sample(file, column, weights)
@@ -411,31 +360,18 @@ def fit_compare_command(
     goodness = _goodness(sample, found, p_value, seed, stop_early=False)
     rivals = compare_tail(sample.counts, found)
     support = judge_support(found, goodness, rivals)
-    notes = [*found.notes, *notes]
-    models = compare_whole_sample(sample.counts, discrete=kind) if whole else None
+    notes = [*found.notes, *notes, "p and all tests take items as independent"]
+    models = _whole_models(sample, kind) if whole else None
     if as_json:
-        answer = _tail_answer(found) | _p_answer(goodness)
-        answer["support"] = {"level": support.level, "reason": support.reason}
-        answer["rivals"] = {c.alternative: vars(c) | {"prefers": c.verdict} for c in rivals}
+        answer = tail_answer(found) | p_answer(goodness) | support_answer(support, rivals)
         if models is not None:
-            answer["whole_sample"] = {
-                m.model: {
-                    "parameters": m.parameters,
-                    "std_errors": m.std_errors,
-                    "log_likelihood": m.log_likelihood,
-                    "aic": m.aic,
-                    "bic": m.bic,
-                    "ks": m.ks_distance,
-                    "converged": m.converged,
-                    "notes": list(m.notes),
-                }
-                for m in models.fits
-            }
-        click.echo(json.dumps(answer | {"notes": notes}, indent=1))
+            answer["whole_sample"] = whole_answer(models)
+        _print_json(answer | {"notes": notes})
         return
     click.echo(
-        f"power law  x_min {found.x_min:,g}, n_tail {found.n_tail:,}, alpha {found.alpha:.4g} "
-        f"({found.std_error:.2g}), p {goodness.p_value:.3g} ({goodness.mc_error:.2g})"
+        f"power law  x_min {_shown(found.x_min)}, n_tail {found.n_tail:,}, "
+        f"alpha {found.alpha:.4g} ({found.std_error:.2g}), "
+        f"p {goodness.shown} ({goodness.mc_error:.2g})"
     )
     click.echo(f"support    {support.level}: {support.reason}")
     click.echo()
@@ -446,6 +382,15 @@ def fit_compare_command(
     _print_notes(notes)
 
 
+def _whole_models(sample: FileSample, discrete: bool) -> WholeSampleComparison:
+    from estimation.errors import ConvergenceWarning
+    from estimation.whole_sample import compare_whole_sample
+
+    with warnings.catch_warnings():  # the notes of each fit, which are printed, say the same
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        return compare_whole_sample(sample.counts, discrete=discrete)
+
+
 def _rival_rows(rivals: Sequence[Comparison]) -> list[Row]:
     rows: list[Row] = [
         ("rival", "log ratio", "Vuong", "p", "p var.", "p nested", "AIC diff", "prefers", "")
@@ -453,12 +398,12 @@ def _rival_rows(rivals: Sequence[Comparison]) -> list[Row]:
     rows += [
         (
             c.alternative.replace("_", " "),
-            f"{c.log_likelihood_ratio:.3f}",
+            _fixed(c.log_likelihood_ratio, 3),
             _shown(c.vuong, 3),
             _shown(c.p_value, 2),
             _shown(c.p_variance, 2),
             _shown(c.p_nested, 2),
-            f"{c.aic_difference:.2f}",
+            _fixed(c.aic_difference, 2),
             c.verdict,
             "at its boundary: imitates the power law" if c.at_boundary else "",
         )
@@ -467,26 +412,47 @@ def _rival_rows(rivals: Sequence[Comparison]) -> list[Row]:
     return rows
 
 
+def _fixed(value: float, digits: int) -> str:
+    return f"{value:.{digits}f}" if abs(value) < 1e7 else f"{value:.3e}"
+
+
 def _shown(value: float | None, digits: int = 6) -> str:
-    return "-" if value is None else f"{value:.{digits}g}"
+    from estimation.results import shown
+
+    return shown(value, digits)
 
 
-def _interval(interval: tuple[float, float] | None) -> str:
-    return "-" if interval is None else f"[{interval[0]:.4g}, {interval[1]:.4g}]"
+def _interval(interval: tuple[float, float] | None, digits: int = 6) -> str:
+    if interval is None:
+        return "-"
+    return f"[{_shown(interval[0], digits)}, {_shown(interval[1], digits)}]"
 
 
-def _print_answer(answer: dict[str, Any], notes: list[str], as_json: bool) -> None:
+def _print_answer(
+    answer: dict[str, Any],
+    notes: list[str],
+    as_json: bool,
+    instead: Mapping[str, str] | None = None,
+) -> None:
+    """Print JSON, or a line for each value; `instead` has what a reader sees for some of them."""
     if as_json:
-        click.echo(json.dumps(answer | {"notes": notes}, indent=1))
+        _print_json(answer | {"notes": notes})
         return
     width = max(map(len, answer)) + 2
-    for name, value in answer.items():
+    for name, value in (answer | dict(instead or {})).items():
         if isinstance(value, tuple):
-            shown = f"[{value[0]:.6g}, {value[1]:.6g}]"
+            text = _interval(value)
         else:
-            shown = _shown(value) if isinstance(value, float) else f"{value}"
-        click.echo(f"{name:<{width}}{shown:>22}")
+            text = f"{value}" if isinstance(value, (bool, str)) else _shown(value)
+        click.echo(f"{name:<{width}}{text:>22}")
     _print_notes(notes)
+
+
+def _print_json(answer: Mapping[str, Any]) -> None:
+    """Print strict JSON: null where a value is unknown or infinite."""
+    from estimation.results import plain
+
+    click.echo(json.dumps(plain(answer), indent=1, allow_nan=False))
 
 
 def _print_notes(notes: list[str]) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import json
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,8 +13,10 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from estimation.counts import Counts
+from estimation.counts import LARGEST_EXACT, Counts
 from pipeline.errors import SourceError
+
+STDIN = Path("-")
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,6 +37,11 @@ class FileSample:
     labels: NDArray[Any] | None
     counts: Counts
 
+    @property
+    def sizes(self) -> NDArray[Any]:
+        """The values one by one, of a sample with labels."""
+        return np.asarray(self.items)
+
 
 def read_sample(
     path: Path, column: str | None, weights: str | None = None, clusters: str | None = None
@@ -41,6 +50,8 @@ def read_sample(
 
     Parameters
     ----------
+    path
+        The file; - is text on standard input.
     column
         Its name; not needed where only one column is numbers.
     weights
@@ -53,21 +64,21 @@ def read_sample(
     SourceError
         File or column missing, empty, or not all numbers: the message names the first line.
     """
-    frame = _read(path)
+    frame, place = _read(path), str(path) if path != STDIN else "standard input"
     if weights is not None and clusters is not None:
         raise SourceError("a frequency table has no clusters: give --weights or --clusters")
     beside = frame.drop([name for name in (weights, clusters) if name in frame.columns])
-    numbers = _numbers(_column(beside if column is None else frame, column, path), path)
+    numbers = _sizes(_column(beside if column is None else frame, column, place), place)
     if weights is not None:
-        times = _numbers(_column(frame, weights, path), path)
+        times = _numbers(_column(frame, weights, place), place)
         compressed = Counts.from_pairs(numbers, times)
         return FileSample(items=compressed, labels=None, counts=compressed)
     labels = None
     if clusters is not None:
-        series = _column(frame, clusters, path)
+        series = _column(frame, clusters, place)
         if series.null_count():
             raise SourceError(
-                f"{path}: {series.null_count()} of {series.len()} labels of {clusters!r} are "
+                f"{place}: {series.null_count()} of {series.len()} labels of {clusters!r} are "
                 "missing; fill them, one label for each item that has no cluster"
             )
         labels = np.asarray(series.rank("dense").to_numpy())
@@ -75,6 +86,8 @@ def read_sample(
 
 
 def _read(path: Path) -> pl.DataFrame:
+    if path == STDIN:
+        return _read_stdin()
     if not path.exists():
         raise SourceError(f"{path}: no such file; check the path")
     if path.is_dir():
@@ -91,6 +104,20 @@ def _read(path: Path) -> pl.DataFrame:
         ) from error
 
 
+def _read_stdin() -> pl.DataFrame:
+    data = sys.stdin.buffer.read()
+    if not data.strip():
+        raise SourceError("standard input is empty; pipe numbers into it, one on a line")
+    try:
+        return _delimited(data)
+    except (ValueError, pl.exceptions.PolarsError) as error:
+        first = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise SourceError(
+            f"standard input cannot be read ({first}); pipe UTF-8 text into it, one number on a "
+            "line, or give a file"
+        ) from error
+
+
 def _frame(path: Path) -> pl.DataFrame:
     suffix = path.suffix.lower()
     if suffix in (".parquet", ".pq"):
@@ -104,8 +131,10 @@ def _frame(path: Path) -> pl.DataFrame:
 
 
 def _records(data: Any) -> pl.DataFrame:
-    if not isinstance(data, list) or not data:
+    if not isinstance(data, list):
         raise ValueError("expected a list of numbers or records")
+    if not data:
+        return pl.DataFrame()  # read well, and empty: refused as a table without rows is
     if not isinstance(data[0], dict):
         return pl.DataFrame({"value": _texts(data)})
     names = list(dict.fromkeys(key for row in data if isinstance(row, dict) for key in row))
@@ -117,18 +146,20 @@ def _texts(values: list[Any]) -> list[str | None]:
     return [None if v is None else v if isinstance(v, str) else json.dumps(v) for v in values]
 
 
-def _delimited(path: Path) -> pl.DataFrame:
-    with path.open(encoding="utf-8-sig") as file:
+def _delimited(source: Path | bytes) -> pl.DataFrame:
+    opened = io.BytesIO(source) if isinstance(source, bytes) else source.open("rb")
+    with io.TextIOWrapper(opened, encoding="utf-8-sig") as file:
         first = next((line for line in file if line.strip()), "")
     separator = next((s for s in ("\t", ";", ",") if s in first), ",")
     blanks = first.split()
     if separator not in first and len(blanks) > 1 and all(_is_number(cell) for cell in blanks):
         raise SourceError(
-            f"{path}: numbers separated by blanks; put one on a line, or commas between columns"
+            f"{'standard input' if isinstance(source, bytes) else source}: numbers separated by "
+            "blanks; put one on a line, or commas between columns"
         )
     headless = all(_is_number(cell) for cell in first.strip().split(separator))
     frame = pl.read_csv(
-        path, separator=separator, has_header=not headless, infer_schema=False, encoding="utf8"
+        source, separator=separator, has_header=not headless, infer_schema=False, encoding="utf8"
     )
     if headless and frame.width == 1:
         values = frame.to_series().alias("value")
@@ -145,7 +176,7 @@ def _is_number(cell: str) -> bool:
     return True
 
 
-def _column(frame: pl.DataFrame, column: str | None, path: Path) -> pl.Series:
+def _column(frame: pl.DataFrame, column: str | None, path: str) -> pl.Series:
     if frame.height == 0:
         raise SourceError(f"{path} holds no rows; give a file with numbers")
     if column is not None:
@@ -178,7 +209,7 @@ def _numeric(series: pl.Series) -> bool:
     return series.dtype.is_numeric()
 
 
-def _numbers(series: pl.Series, path: Path) -> NDArray[Any]:
+def _numbers(series: pl.Series, path: str) -> NDArray[Any]:
     if series.dtype == pl.String:
         texts = series.str.strip_chars()
         parsed: pl.Series = texts.cast(pl.Int64, strict=False)
@@ -194,8 +225,29 @@ def _numbers(series: pl.Series, path: Path) -> NDArray[Any]:
     if not series.dtype.is_numeric():
         raise SourceError(f"{path}: column {series.name!r} is {series.dtype}, not numbers")
     if series.null_count():
+        row = int(series.is_null().arg_max() or 0) + 1
         raise SourceError(
             f"{path}: {series.null_count()} of {series.len()} values of {series.name!r} are "
-            "missing; drop or fill them"
+            f"missing, the first in row {row}; drop or fill them"
         )
     return np.asarray(series.to_numpy())
+
+
+def _sizes(series: pl.Series, path: str) -> NDArray[Any]:
+    """Return numbers that can be sizes, floats where whole numbers go beyond what floats hold."""
+    values = _numbers(series, path)
+    for wrong, what in (
+        (~np.isfinite(values), "NaN or infinite"),
+        (values < 0, "negative, a size cannot be"),
+    ):
+        if wrong.any():
+            row = int(wrong.argmax())
+            raise SourceError(
+                f"{path}: {int(wrong.sum())} of {values.size} values of {series.name!r} are "
+                f"{what}; the first is {values[row]} in row {row + 1}: drop or correct them"
+            )
+    if values.dtype.kind in "iu" and int(values.max()) > LARGEST_EXACT:
+        # 2^53 + 1 would round to 2^53, which passes for exact: one step up instead
+        beyond = np.nextafter(float(LARGEST_EXACT), np.inf)
+        return np.where(values > LARGEST_EXACT, np.maximum(values, beyond), values)
+    return values

@@ -458,7 +458,10 @@ NO_CUT = {
         (0.5, 500, [BEATEN, PLAUSIBLE, NO_CUT], "moderate"),
         (0.5, 500, [BEATEN, NO_CUT], "good"),
         (0.5, 500, [BEATEN, PLAUSIBLE | {"at_boundary": True}], "good"),
-        (0.1, 500, [BEATEN], "good"),
+        (0.12, 500, [BEATEN], "good"),
+        (0.1, 500, [BEATEN], "cannot tell"),
+        (0.095, 49, [BETTER, NO_CUT], "cannot tell"),
+        (0.1, 500, [BEATEN, CUT], "with cut-off"),
     ],
 )
 def test_support(p: float, n_tail: int, rivals: list[dict], level: str) -> None:
@@ -467,6 +470,38 @@ def test_support(p: float, n_tail: int, rivals: list[dict], level: str) -> None:
     found = judge_support(fit, goodness(p), [comparison(**changes) for changes in rivals])
     assert found.level == level
     assert f"{p:.2g}" in found.reason
+
+
+def test_few_replications_settle_nothing() -> None:
+    # 1 of 20: exact binomial interval [.0013, .249] around .1; 0 of 20 is not p = 0
+    fit = fit_tail(SAMPLES["lognormal"][0])
+    few = GoodnessOfFit(p_value=0.05, mc_error=0.05, n_replications=20)
+    found = judge_support(fit, few, [comparison(**BEATEN)])
+    assert found.level == "cannot tell"
+    assert "more replications" in found.reason
+    none = GoodnessOfFit(p_value=0.0, mc_error=0.001, n_replications=1000)
+    assert "p <0.001" in judge_support(fit, none, [comparison(**BEATEN)]).reason
+
+
+def test_a_comparison_prints_and_comes_back() -> None:
+    found = comparison(**CUT)
+    assert list(found.conf_int()) == list(found.parameters)
+    assert "the tail prefers: truncated power law" in found.summary()
+    assert Comparison.from_dict(found.to_dict()).to_dict() == found.to_dict()
+
+
+def test_an_exponential_beyond_any_usual_scale() -> None:
+    # Closed form: rate 1/(mean - x_min), log-likelihood -n (1 + log(mean - x_min)).
+    x = np.array([1.0, 2.5, 7.0, 1e180, 3e299])
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", RuntimeWarning)
+        fit = fit_tail(x, discrete=False, x_min=1.0)
+        found = {c.alternative: c for c in compare_tail(x, fit)}
+    excess = float(np.mean(x / 5) * 5) - 1.0
+    rival = found["exponential"]
+    assert rival.parameters["rate"] * excess == pytest.approx(1.0, rel=1e-6)
+    assert rival.log_likelihood == pytest.approx(-5 * (1 + math.log(excess)), rel=1e-9)
+    assert found["truncated_power_law"].log_likelihood_ratio < 1e-3  # the power law is inside
 
 
 def test_errors_of_an_exponential_rate() -> None:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from scipy import special, stats
 
 from estimation import draw_kernels
-from estimation.bootstrap import bootstrap_tail, goodness_of_fit
+from estimation.bootstrap import GoodnessOfFit, bootstrap_tail, goodness_of_fit
 from estimation.counts import Counts
 from estimation.errors import DataError
 from estimation.tails import draw_power_law, fit_tail
@@ -396,3 +396,40 @@ def test_no_threads_and_negative_seeds_are_refused_by_name(
         goodness_of_fit(sample, fit, n_replications=10, **wrong)  # type: ignore[arg-type]
     with pytest.raises(DataError, match=says):
         bootstrap_tail(sample, fit, n_replications=10, **wrong)  # type: ignore[arg-type]
+
+
+# --- what p is worth -------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("hits", "n"), [(0, 20), (1, 20), (11, 50), (250, 2500), (20, 20)])
+@pytest.mark.parametrize("level", [0.9, 0.95])
+def test_monte_carlo_interval_is_the_exact_binomial_one(hits: int, n: int, level: float) -> None:
+    found = GoodnessOfFit(p_value=hits / n, mc_error=0.1, n_replications=n)
+    truth = stats.binomtest(hits, n).proportion_ci(level, method="exact")
+    assert found.monte_carlo_interval(level) == pytest.approx((truth.low, truth.high), abs=1e-10)
+    assert found.conf_int(level) == {"p_value": found.monte_carlo_interval(level)}
+
+
+@pytest.mark.parametrize(
+    ("hits", "n", "decided"),
+    # no hit in n: the upper end is 1 - .025^(1/n), below .1 from n = 36 on
+    [(0, 35, False), (0, 36, True), (1, 20, False), (250, 2500, False), (200, 2500, True),
+     (10, 20, True)],
+)  # fmt: skip
+def test_the_verdict_stands_where_its_limit_is_outside(hits: int, n: int, decided: bool) -> None:
+    found = GoodnessOfFit(p_value=hits / n, mc_error=0.1, n_replications=n)
+    assert found.decided is decided
+    assert ("cannot tell at this number" in found.summary()) is not decided
+
+
+def test_no_hit_is_not_a_p_of_zero() -> None:
+    none = GoodnessOfFit(p_value=0.0, mc_error=0.05, n_replications=20)
+    assert none.shown == "<0.05"
+    assert GoodnessOfFit(p_value=0.25, mc_error=0.1, n_replications=20).shown == "0.25"
+
+
+def test_an_early_stop_is_decided() -> None:
+    sample = draw_power_law(2.2, 3.0, 500, np.random.default_rng(7))
+    found = goodness_of_fit(sample, fit_tail(sample), stop_early=True)
+    assert found.stopped_early
+    assert found.decided

@@ -7,8 +7,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from estimation.clusters import design_effect, tail_design_effect, zipf_design_effect
+from estimation.bootstrap import bootstrap_tail
+from estimation.clusters import (
+    cluster_notes,
+    design_effect,
+    index_design_effect,
+    index_influence,
+    tail_design_effect,
+    zipf_design_effect,
+)
 from estimation.errors import DataError
+from estimation.tail_index import fit_hill, fit_kernel, fit_moment, fit_pickands
 from estimation.tails import fit_tail
 from estimation.zipf import fit_zipf
 
@@ -62,12 +71,70 @@ def test_tail_of_singletons_and_of_duplicates(discrete: bool) -> None:
 
 
 def test_tail_scores_sum_to_zero_at_the_maximum() -> None:
-    # One cluster holding everything: the summed score is zero at the maximum, so deff is 0.
-    sizes = np.ceil(3 * pareto(300, 2))
-    fit = fit_tail(sizes, x_min=4)
-    deff, n = tail_design_effect(sizes, np.zeros(300, dtype=int), fit)
-    assert deff == pytest.approx(0, abs=1e-12)
-    assert n == 1
+    # Two clusters: their summed scores are s and -s, so that deff is 2 s^2 / sum of squares.
+    sizes = 3 * pareto(300, 2)
+    fit = fit_tail(sizes, x_min=4, discrete=False)
+    labels = np.arange(300) % 2
+    scores = 1 / fit.zeta - np.log(sizes[sizes >= 4] / 4)
+    s = scores[labels[sizes >= 4] == 0].sum()
+    deff, n = tail_design_effect(sizes, labels, fit)
+    assert deff == pytest.approx(2 * s**2 / np.sum(scores**2), rel=1e-9)
+    assert n == 2
+
+
+def test_one_cluster_is_refused() -> None:
+    # The scores of a single cluster sum to zero at the maximum: a "design effect" of 0.
+    sizes, one = np.ceil(3 * pareto(300, 2)), np.zeros(300, dtype=int)
+    fit, line = fit_tail(sizes, x_min=4), fit_zipf(sizes, k=50)
+    hill = fit_hill(sizes, k=50)
+    for call in (
+        lambda: tail_design_effect(sizes, one, fit),
+        lambda: zipf_design_effect(sizes, one, line),
+        lambda: index_design_effect(sizes, one, hill),
+        lambda: fit_tail(sizes, x_min=4, clusters=one),
+        lambda: bootstrap_tail(sizes, fit_tail(sizes), clusters=one, n_replications=5),
+    ):
+        with pytest.raises(DataError, match="items of the tail are in one cluster"):
+            call()
+    # one cluster in the tail is refused even where others lie below it
+    with pytest.raises(DataError, match="one cluster"):
+        fit_tail(sizes, x_min=4, clusters=np.where(sizes >= 4, 0, np.arange(300)))
+
+
+def test_few_clusters_are_noted() -> None:
+    assert cluster_notes(30) == ()
+    assert "only 29 clusters" in cluster_notes(29)[0]
+
+
+INDEX = {"hill": fit_hill, "moment": fit_moment, "kernel": fit_kernel}
+
+
+@pytest.mark.parametrize("method", INDEX)
+def test_influence_has_the_variance_of_the_estimator(method: str) -> None:
+    # Exponential quantiles with mean gamma: the mean square of the influence is the asymptotic
+    # variance times k: gamma^2 (Hill), 1 + gamma^2 (moment), 10/7 gamma^2 (biweight kernel).
+    k, gamma = 200_000, 0.8
+    logs = -gamma * np.log((np.arange(1, k + 1) - 0.5) / k)
+    truth = {"hill": gamma**2, "moment": 1 + gamma**2, "kernel": 10 / 7 * gamma**2}
+    influence = index_influence(logs, method)
+    assert np.mean(influence**2) == pytest.approx(truth[method], rel=5e-3)
+    assert influence.mean() == pytest.approx(0, abs=1e-12)
+
+
+@pytest.mark.parametrize("method", INDEX)
+def test_index_of_singletons_and_of_duplicates(method: str) -> None:
+    sizes, m = pareto(600, 3), 5
+    fit = INDEX[method](sizes, k=300, discrete=False)
+    assert index_design_effect(sizes, np.arange(600), fit) == (pytest.approx(1, rel=1e-12), 300)
+    copies, labels = np.repeat(sizes, m), np.repeat(np.arange(600), m)
+    fit = INDEX[method](copies, k=300 * m, discrete=False)
+    assert index_design_effect(copies, labels, fit) == (pytest.approx(m, rel=1e-9), 300)
+
+
+def test_pickands_has_no_design_effect() -> None:
+    sizes = pareto(600, 3)
+    with pytest.raises(DataError, match="independent"):
+        index_design_effect(sizes, np.arange(600), fit_pickands(sizes, k=300, discrete=False))
 
 
 def test_zipf_of_singletons_and_of_duplicates() -> None:

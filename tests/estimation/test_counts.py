@@ -254,3 +254,16 @@ def test_at_least_refuses_a_bound_above_the_sample() -> None:
 )
 def test_is_integer(sample: list[float], whole: bool) -> None:
     assert Counts.from_sample(sample).is_integer is whole
+
+
+@pytest.mark.parametrize(
+    ("values", "says"),
+    [([1.0, 2.5], "not whole numbers"), ([1.0, 2.0**53 + 2], "beyond 2\\^53"), ([1e300], "beyond")],
+)
+def test_what_is_no_count(values: list[float], says: str) -> None:
+    with pytest.raises(DataError, match=says):
+        Counts.from_sample(values).refuse_fractions()
+
+
+def test_counts_up_to_the_limit_pass() -> None:
+    Counts.from_sample([0.0, 1.0, 2.0**53]).refuse_fractions()

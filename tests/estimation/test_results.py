@@ -28,15 +28,14 @@ from estimation.growth import (
     fit_panel_growth,
     fit_population_growth,
 )
+from estimation.k_choice import KChoice, choose_k
 from estimation.recovery import Replicated
 from estimation.results import Estimate, FitResult, decode, encode, from_dict, to_dict
 from estimation.tail_index import (
     IndexFit,
     IndexPath,
     IndexTest,
-    KChoice,
     LognormalPath,
-    choose_k,
     fit_hill,
     index_path,
     pareto_lognormal_path,
@@ -308,3 +307,44 @@ def test_conf_int_of_a_fit_has_every_parameter() -> None:
 def test_results_are_frozen() -> None:
     with pytest.raises(dataclasses.FrozenInstanceError):
         fit_tail(SAMPLE).alpha = 3.0  # type: ignore[misc]
+
+
+# --- numbers for readers and for JSON ------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (None, "-"),
+        (1_036_650.0, "1,036,650"),
+        (21_220_123, "21,220,123"),
+        (9325.5, "9325.5"),
+        (-0.756312345, "-0.756312"),
+        (1e11, "1e+11"),
+        (7.6e290, "7.6e+290"),
+        (math.inf, "inf"),
+    ],
+)
+def test_shown(value: float | None, text: str) -> None:
+    assert results.shown(value) == text
+
+
+def test_plain_has_null_for_what_json_lacks() -> None:
+    value = {
+        "a": math.inf,
+        "b": (1.5, math.nan, np.float64(2.0)),
+        "c": {"d": np.int64(3)},
+        "e": None,
+    }
+    found = results.plain(value)
+    assert found == {"a": None, "b": [1.5, None, 2.0], "c": {"d": 3}, "e": None}
+    json.dumps(found, allow_nan=False)
+
+
+@pytest.mark.parametrize("cls", [GoodnessOfFit, Comparison])
+def test_tests_answer_like_estimators(cls: type[results.Result]) -> None:
+    result = MAKERS[cls]()
+    restored = cls.from_dict(through_json(result.to_dict()))
+    assert restored.summary() == result.summary()
+    assert restored.conf_int() == result.conf_int()
+    assert set(result.conf_int()) == set(result.estimates())

@@ -5,6 +5,7 @@ import json
 import math
 import warnings
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import mpmath as mp
@@ -16,6 +17,7 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from estimation import count_densities as law
+from estimation import whole_sample
 from estimation.counts import Counts
 from estimation.errors import ConvergenceError, ConvergenceWarning, DataError
 from estimation.results import from_dict, to_dict
@@ -641,7 +643,7 @@ def test_a_hopeless_search_raises_with_its_last_point(monkeypatch: pytest.Monkey
         ([0.0, 0.0], "lognormal", False, "all values are zero.*check the column"),
         ([4, 4, 4], "poisson_lognormal", True, "equal to 4; give a sample that varies"),
         ([0.0, 4.5, 4.5], "lognormal", False, "equal to 4.5; give a sample that varies"),
-        ([0, 1.5, 2], "negative_binomial", True, "round them or pass discrete=False"),
+        ([0, 1.5, 2], "negative_binomial", True, "round them, or fit them as continuous"),
         ([0, 1, 2.0**60], "negative_binomial", True, "beyond 2\\^53.*rescale the data"),
         ([0, 1, 2**60], "negative_binomial", True, "beyond 2\\^53.*rescale the data"),
         ([0, 1, -2], "negative_binomial", True, "negative.*drop or correct them"),
@@ -684,3 +686,110 @@ def test_hub_snapshot(
     assert found.fits[-1].model.endswith("negative_binomial")  # no thin tail will do
     assert found.best.expected_zeros == pytest.approx(found.best.observed_zeros, abs=0.02)
     assert capsys.readouterr() == ("", "")
+
+
+# --- ties under a density, scale, what the comparison says ----------------------------------------
+
+
+def tied(n: int, n_tied: int) -> np.ndarray:
+    x = np.exp(np.random.default_rng(5).normal(3.0, 1.0, n))
+    x[:n_tied] = 1.0
+    return x
+
+
+def test_ties_refute_every_density() -> None:
+    # A jump of s in the ECDF is at least s/2 away from any continuous cdf.
+    x = np.floor((1 - np.random.default_rng(3).random(3000)) ** (-1 / 1.2))
+    share = np.mean(x == 1)
+    with pytest.warns(ConvergenceWarning, match=r"of the items equal 1: a density has no such"):
+        found = compare_whole_sample(x, discrete=False)
+    assert share > 0.5
+    for fit in found.fits:
+        assert fit.refuted_by_ties
+        assert not fit.converged
+        assert fit.ks_distance >= share / 2
+    assert found.tests == ()
+    assert "lowest BIC" not in found.summary()
+    assert found.summary().count("excluded: a density on ties") == 2
+    assert "note: double_pareto_lognormal did not converge: 5" in found.summary()
+
+
+@pytest.mark.parametrize(("n_tied", "converged"), [(1, True), (65, True), (66, False)])
+def test_ties_within_chance_are_borne(n_tied: int, converged: bool) -> None:
+    # 400 items: s/2 > 1.63/20 from 66 equal ones on.
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        fit = fit_whole_sample(tied(400, n_tied), "lognormal", discrete=False)
+    assert fit.converged is converged
+
+
+@pytest.mark.parametrize("scale", [1e-300, 1e-30, 1.0, 1e25, 1e30, 1e100, 1e300])
+def test_a_lognormal_of_any_scale_is_its_closed_form(scale: float) -> None:
+    # mu and sigma are mean and standard deviation of the logs; the density scales by 1/scale.
+    x = tied(500, 0) * scale
+    logs = np.log(x)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        fit = fit_whole_sample(x, "lognormal", discrete=False)
+    assert fit.converged
+    assert fit.parameters["mu"] == pytest.approx(logs.mean(), abs=1e-6)
+    assert fit.parameters["sigma"] == pytest.approx(logs.std(), rel=1e-6)
+    top = stats.norm(logs.mean(), logs.std()).logpdf(logs).sum() - logs.sum()
+    assert fit.log_likelihood == pytest.approx(top, abs=1e-6 + 1e-10 * abs(top))
+    assert fit.ks_distance < 0.06
+
+
+def test_size_classes_stay_few() -> None:
+    x = 10.0 ** np.random.default_rng(2).uniform(-200, 200, 300)
+    fit = fit_whole_sample(x, "lognormal", discrete=False)
+    assert fit.converged
+    assert fit.parameters["sigma"] == pytest.approx(np.log(x).std(), rel=1e-6)  # closed form
+    assert 3 < len(fit.classes) <= 10
+    assert sum(fit.observed_shares) == pytest.approx(1.0)
+
+
+def test_a_fit_refuted_by_ties_is_never_the_best(monkeypatch: pytest.MonkeyPatch) -> None:
+    sample = [0, 0, 1, 1, 2, 2, 3, 5, 8, 13, 21]
+    names = ("negative_binomial", "discretised_lognormal")
+    before = compare_whole_sample(sample, models=names)
+    real = whole_sample._fit
+
+    def doubtful(name: str, *given: Counts) -> WholeSampleFit:
+        fit = real(name, *given)
+        return replace(fit, refuted_by_ties=True) if name == before.best.model else fit
+
+    monkeypatch.setattr(whole_sample, "_fit", doubtful)
+    found = compare_whole_sample(sample, models=names)
+    assert found.best.model == before.fits[1].model
+    assert found.tests == ()
+    assert found.verdict(found.best) == "lowest BIC"
+    assert found.verdict(found.fits[1]) == "excluded: a density on ties"
+
+
+def test_a_search_that_stopped_early_stays_in_the_ranking() -> None:
+    # Its likelihood is too low, if anything: the lowest BIC even so is the lowest.
+    names = ("negative_binomial", "discretised_lognormal")
+    found = compare_whole_sample([0, 0, 1, 1, 2, 2, 3, 5, 8, 13, 21], models=names)
+    best, other = (replace(fit, converged=False) for fit in found.fits)
+    found = replace(found, fits=(best, other))
+    assert found.verdict(best) == "lowest BIC (did not converge)"
+    assert found.verdict(other).endswith(" (did not converge)")
+
+
+def test_no_row_names_itself() -> None:
+    # The likelihood ratio may prefer the larger model where BIC does not.
+    names = ("discretised_lognormal", "discretised_double_pareto_lognormal")
+    sample = rounded(lognormal(np.random.default_rng(8), 1000, 1.0, 1.5))
+    found = compare_whole_sample(sample, models=names)
+    test = replace(found.tests[0], p_nested=0.01)
+    found = replace(found, tests=(test,))
+    assert test.verdict == names[1]
+    assert found.best.model == names[0]
+    assert found.verdict(found.fits[1]) == "preferred by the test, not by BIC"
+
+
+def test_the_shares_say_of_which_items_they_are() -> None:
+    x = tied(300, 0)
+    with_zeros = compare_whole_sample(np.append(x, np.zeros(100)), discrete=False).summary()
+    assert "share of positive items in" in with_zeros
+    assert "share of items in" in compare_whole_sample(x, discrete=False).summary()

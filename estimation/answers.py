@@ -1,0 +1,123 @@
+"""Results as flat records of plain values by snake_case name: what `baimo fit --json` prints."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from estimation.alternatives import Comparison, Support
+from estimation.bootstrap import GoodnessOfFit
+from estimation.tail_index import IndexFit, IndexTest
+from estimation.tails import TailFit
+from estimation.whole_sample import WholeSampleComparison
+from estimation.zipf import ZipfFit
+
+Answer = dict[str, Any]
+
+
+def tail_answer(found: TailFit) -> Answer:
+    """Return a tail fit: ends, exponents with intervals, distance, items."""
+    low, high = found.profile_interval()
+    answer: Answer = {
+        "x_min": found.x_min,
+        "alpha": found.alpha,
+        "alpha_interval": (low, high),
+        "zeta": found.zeta,
+        "zeta_interval": (low - 1.0, high - 1.0),
+        "std_error": found.std_error,
+        "ks": found.ks,
+        "n_tail": found.n_tail,
+        "n_distinct": found.n_distinct,
+        "n_obs": found.n_obs,
+        "n_zero": found.n_zero,
+        "discrete": found.discrete,
+        "log_likelihood": found.log_likelihood,
+    }
+    if found.x_max is not None:
+        answer["x_max"] = found.x_max
+    if found.design_effect is not None:
+        answer["std_error_clustered"] = found.std_error_clustered
+        answer["design_effect"] = found.design_effect
+        answer["n_clusters"] = found.n_clusters
+    return answer
+
+
+def p_answer(goodness: GoodnessOfFit) -> Answer:
+    """Return p with its Monte Carlo error, and whether the power law is rejected: null if open."""
+    return {
+        "p_value": goodness.p_value,
+        "p_value_mc_error": goodness.mc_error,
+        "p_value_mc_interval": goodness.monte_carlo_interval(),
+        "n_replications": goodness.n_replications,
+        "stopped_early": goodness.stopped_early,
+        "rejected": goodness.rejected if goodness.decided else None,
+    }
+
+
+def zipf_answer(line: ZipfFit) -> Answer:
+    """Return a rank-size regression."""
+    answer: Answer = {
+        "slope": line.slope,
+        "slope_interval": line.conf_int()["slope"],
+        "zeta": -line.slope,
+        "std_error": line.std_error,
+        "k": line.k,
+        "threshold": line.threshold,
+        "r_squared": line.r_squared,
+        "n_obs": line.n_obs,
+    }
+    if line.design_effect is not None:
+        answer["std_error_clustered"] = line.std_error_clustered
+        answer["design_effect"] = line.design_effect
+    return answer
+
+
+def index_answer(found: IndexFit | ZipfFit) -> Answer:
+    """Return one estimate of the tail index."""
+    answer: Answer = {
+        "k": found.k,
+        "threshold": found.threshold,
+        "zeta": -found.slope if isinstance(found, ZipfFit) else found.zeta,
+        "std_error": found.std_error,
+        "zeta_interval": found.conf_int()["zeta"],
+    }
+    if found.design_effect is not None:
+        answer["std_error_clustered"] = found.std_error_clustered
+        answer["design_effect"] = found.design_effect
+    return answer
+
+
+def index_test_answer(found: IndexTest) -> Answer:
+    """Return one test on the largest items."""
+    return {
+        "k": found.k,
+        "threshold": found.threshold,
+        "statistic": found.statistic,
+        "p_value": found.p_value,
+    }
+
+
+def support_answer(support: Support, rivals: Sequence[Comparison]) -> Answer:
+    """Return the verdict and, by name, the rivals it rests on."""
+    return {
+        "support": {"level": support.level, "reason": support.reason},
+        "rivals": {c.alternative: vars(c) | {"prefers": c.verdict} for c in rivals},
+    }
+
+
+def whole_answer(models: WholeSampleComparison) -> Mapping[str, Answer]:
+    """Return the models of the whole sample by name, lowest BIC first."""
+    return {
+        m.model: {
+            "parameters": m.parameters,
+            "std_errors": m.std_errors,
+            "log_likelihood": m.log_likelihood,
+            "aic": m.aic,
+            "bic": m.bic,
+            "ks": m.ks_distance,
+            "converged": m.converged,
+            "verdict": models.verdict(m),
+            "notes": list(m.notes),
+        }
+        for m in models.fits
+    }
