@@ -11,6 +11,7 @@ from typing import Any
 
 import click
 
+from pipeline.cli_backfill import backfill
 from pipeline.cli_fit import fit
 from pipeline.cli_live import lake, refresh
 from pipeline.errors import SourceError
@@ -156,6 +157,7 @@ def tabulate(snapshots: tuple[str, ...], out: Path, about: Path | None) -> None:
 
 main.add_command(fit)
 main.add_command(refresh)
+main.add_command(backfill)
 main.add_command(lake)
 
 

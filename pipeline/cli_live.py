@@ -160,10 +160,7 @@ class Line:
     def progress(self, expected: int | None) -> Callable[[Progress], None]:
         """Return a callback that shows where a walk of about `expected` rows stands."""
 
-        def show(at: Progress) -> None:
-            if not self._live and time.monotonic() - self._last < self._EVERY:
-                return
-            self._last = time.monotonic()
+        def tell(at: Progress) -> str:
             text = f"hub: {at.rows:,} rows, {at.pages:,} pages"
             if at.requests_left is not None:
                 text += f", {at.requests_left:,} requests left in this window"
@@ -171,7 +168,18 @@ class Line:
             if expected and new and at.rows < expected:
                 to_go = at.seconds / new * (expected - at.rows)
                 text += f", about {to_go / 60:.0f} min to go"
-            self._write(text)
+            return text
+
+        return self.every(tell)
+
+    def every(self, tell: Callable[[Any], str]) -> Callable[[Any], None]:
+        """Return a callback that shows what `tell` says of a state, now and then in a pipe."""
+
+        def show(at: Any) -> None:
+            if not self._live and time.monotonic() - self._last < self._EVERY:
+                return
+            self._last = time.monotonic()
+            self._write(tell(at))
 
         return show
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import date
 
+from pipeline.backfill import backfill_defillama, backfill_hub
 from pipeline.errors import SourceError
 from pipeline.lake import Lake
-from pipeline.receipts import Receipt, is_published, read_receipt
+from pipeline.receipts import PUBLISHED, Receipt, is_published, read_receipt
 from pipeline.refresh import Refreshed, refresh_defillama, refresh_hub, utc_now
 from pipeline.settings import lake_dir
 from pipeline.sources.hub import Progress
@@ -29,7 +30,12 @@ def publish_hub(day: date, say: Callable[[str], None]) -> tuple[Receipt, str]:
             left = "" if at.requests_left is None else f", {at.requests_left:,} requests left"
             say(f"{at.rows:,} models, {at.pages:,} pages{left}")
 
-    return _publish("hub_models", day, lambda lake: refresh_hub(lake, progress=show, notice=say))
+    return _publish(
+        "hub_models",
+        day,
+        lambda lake: refresh_hub(lake, progress=show, notice=say),
+        lambda lake: backfill_hub(lake, day, day, notice=say),
+    )
 
 
 def publish_defillama(day: date, say: Callable[[str], None]) -> tuple[Receipt, str]:
@@ -40,20 +46,30 @@ def publish_defillama(day: date, say: Callable[[str], None]) -> tuple[Receipt, s
     PipelineError
         Nothing was published.
     """
-    return _publish("defillama_protocols", day, lambda lake: refresh_defillama(lake, notice=say))
+    return _publish(
+        "defillama_protocols",
+        day,
+        lambda lake: refresh_defillama(lake, notice=say),
+        lambda lake: backfill_defillama(lake, day, day, notice=say),
+    )
 
 
-def _publish(name: str, day: date, refresh: Callable[[Lake], Refreshed]) -> tuple[Receipt, str]:
+def _publish(
+    name: str,
+    day: date,
+    refresh: Callable[[Lake], Refreshed],
+    backfill: Callable[[Lake], list[Receipt]],
+) -> tuple[Receipt, str]:
     lake = Lake(lake_dir())
     if is_published(lake, name, day):
         receipt = read_receipt(lake, name, day)
         assert receipt is not None
         return receipt, str(lake.path(name, day))
     if day != utc_now().date():
-        raise SourceError(
-            f"{name} of {day} cannot be fetched: the live sources know today only; "
-            f"fill it with: baimo backfill --from {day} --to {day}"
-        )
+        (receipt,) = backfill(lake)
+        if receipt.outcome != PUBLISHED:
+            raise SourceError(f"{name} of {day} cannot be filled: {receipt.why}")
+        return receipt, str(lake.path(name, day))
     refreshed = refresh(lake)
     if refreshed.receipt.day != day.isoformat():
         raise SourceError(

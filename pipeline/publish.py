@@ -87,10 +87,7 @@ def _checks(
 ) -> Iterator[Check]:
     earlier: dict[str, pl.Series | None] = {"hub_id": None, "downloads": None, "likes": None}
     if last is not None:
-        earlier = {
-            s.name: s
-            for s in read_file(lake.path(NAME, last), list(earlier))
-        }
+        earlier = {s.name: s for s in read_file(lake.path(NAME, last), list(earlier))}
     ids, when = earlier["hub_id"], str(last)
     hidden = walk.empty_pages if last is None else 0
     why = f"{hidden} pages in the middle are empty, behind which models may be hidden"

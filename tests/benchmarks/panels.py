@@ -279,7 +279,7 @@ def report(root: Path, n_days: int) -> dict[str, list[float]]:
                 statistics.median(figures) for figures in zip(*runs, strict=True)
             )
             line += f"{seconds:>11.2f}{cpu:>7.1f}{peak:>6.2f}"
-            series.setdefault(f"{kind} s", []).append(seconds)
+            series.setdefault(f"{kind} cpu", []).append(cpu)
             series.setdefault(f"{kind} GB", []).append(peak)
             if span == AIM_SPAN:
                 met = "met" if seconds < AIM_SECONDS and peak < AIM_GB else "missed"
@@ -296,16 +296,16 @@ def report(root: Path, n_days: int) -> dict[str, list[float]]:
 def draw_cost(series: dict[str, list[float]], n_rows: int, folder: Path) -> None:
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(8.0, 3.6), layout="constrained")
-    for axes, unit, label in zip(
-        figure.subplots(1, 2), ("s", "GB"), ("seconds", "peak memory, GB"), strict=True
-    ):
+    figure = Figure(figsize=(8.0, 3.8), layout="constrained")
+    labels = {"cpu": "processor seconds", "GB": "peak memory, GB"}  # seconds tell of the load
+    for axes, (unit, label) in zip(figure.subplots(1, 2), labels.items(), strict=True):
         for kind, meaning in PANELS.items():
             axes.plot(series["days"], series[f"{kind} {unit}"], "o-", label=meaning)
         axes.set_xlabel(f"days of {n_rows / 1e6:g} million models")
         axes.set_ylabel(label)
         axes.set_ylim(bottom=0)
-    figure.axes[0].legend(fontsize="small")
+    lines, meanings = figure.axes[0].get_legend_handles_labels()
+    figure.legend(lines, meanings, loc="outside lower center", fontsize="small")
     figure.savefig(folder / "panel_cost.svg", metadata={"Date": None})
 
 
