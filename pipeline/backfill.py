@@ -40,9 +40,10 @@ from pipeline.sources.defillama_history import (
     scan_histories,
 )
 from pipeline.sources.http import Notice, Patience, silent
-from pipeline.sources.hub_downloads import HUB_DOWNLOADS_DAILY, Characterization
+from pipeline.sources.hub_downloads import Characterization
 from pipeline.sources.hub_history import SOURCES, Available, History
 from pipeline.sources.spool import Spool
+from pipeline.tables import HUB_DOWNLOADS_DAILY
 
 MODELS, PROTOCOLS = "hub_models", "defillama_protocols"
 DOWNLOADS = HUB_DOWNLOADS_DAILY.name

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import polars as pl
 
 from pipeline.errors import IncompleteError
+from pipeline.tables import Table
 
 MAX_QUARANTINE, BORNE_QUARANTINE = 0.01, 20
 SHRINK, SHRINK_PER_DAY = 0.02, 0.002
@@ -65,6 +66,23 @@ def tolerance(days: int) -> tuple[float, float]:
     """Return the smallest and largest N, relative to a snapshot so many days before."""
     low = max(0.5, 1 - SHRINK - SHRINK_PER_DAY * days)
     return low, 1 + GROWTH + GROWTH_PER_DAY * days
+
+
+def fits_the_table(rows: pl.DataFrame, table: Table) -> Check:
+    """Check types, bounds and key of the columns that are there."""
+    columns = [c for c in table.columns if c.name in rows.columns]
+    faults = [c.name for c in columns if rows.schema[c.name] != c.dtype]
+    faults += [c.name for c in columns if not c.nullable and rows[c.name].null_count()]
+    for c in columns:
+        low, high = rows[c.name].min(), rows[c.name].max()
+        if (c.low is not None and low is not None and low < c.low) or (  # type: ignore[operator]
+            c.high is not None and high is not None and high > c.high  # type: ignore[operator]
+        ):
+            faults.append(c.name)
+    if rows.select(k for k in table.key if k in rows.columns).is_duplicated().any():
+        faults.append(f"key {', '.join(table.key)}")
+    why = f"{', '.join(dict.fromkeys(faults))} does not fit {table.name}" if faults else ""
+    return Check("fits_the_table", why, {"rows": rows.height})
 
 
 def few_in_quarantine(reasons: list[str], n_rows: int) -> Check:
@@ -145,6 +163,7 @@ def _zeros(values: pl.Series) -> float:
 
 
 HUB_CHECKS = {
+    "fits_the_table": "Types, bounds and key hold.",
     "walked_to_the_end": "Every page was fetched, and nothing follows the last.",
     "few_in_quarantine": "At most 1 % of the rows are not valid (twenty are borne).",
     "size_against_the_last": "The number of models is near that of the last snapshot.",
@@ -155,6 +174,7 @@ HUB_CHECKS = {
     "total_of_likes": "No model holds nearly all; the sum is near the last one.",
 }
 DEFILLAMA_CHECKS = {
+    "fits_the_table": "Types, bounds and key hold.",
     "few_in_quarantine": "At most 1 % of the rows are not valid (twenty are borne).",
     "size_against_the_last": "The number of protocols is near that of the last snapshot.",
     "zeros_share_of_tvl_usd": "The share of zeros is near that of the last snapshot.",

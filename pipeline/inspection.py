@@ -15,7 +15,7 @@ from pipeline.publish import file_sha256
 from pipeline.receipts import PUBLISHED, Receipt, receipts
 from pipeline.tables import TABLES
 
-SNAPSHOTS = ("hub_models", "defillama_protocols")
+SNAPSHOTS = ("hub_models", "defillama_protocols", "hub_downloads_daily")
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ import polars as pl
 from pipeline.checks import (
     Check,
     few_in_quarantine,
+    fits_the_table,
     no_absurd_total,
     no_gap,
     refuse_if_failed,
@@ -92,6 +93,7 @@ def _checks(
     hidden = walk.empty_pages if last is None else 0
     why = f"{hidden} pages in the middle are empty, behind which models may be hidden"
     yield Check("walked_to_the_end", why if hidden else "", {"pages": len(walk.pages)})
+    yield fits_the_table(kept.select("hub_id", "downloads", "likes"), TABLES[NAME])
     yield few_in_quarantine(dropped, sum(p.n_rows for p in walk.pages))
     n_before = None if ids is None else len(ids)
     days = (day - last).days if last else 0

@@ -18,6 +18,7 @@ from pipeline.checks import (
     Check,
     RefusedSnapshotError,
     few_in_quarantine,
+    fits_the_table,
     no_absurd_total,
     refuse_if_failed,
     size_against_the_last,
@@ -40,6 +41,7 @@ from pipeline.sources.defillama import DefiLlama, Listing
 from pipeline.sources.http import Notice, Patience, silent
 from pipeline.sources.hub import Progress, Walk, crawl_models
 from pipeline.sources.spool import Spool
+from pipeline.tables import TABLES
 from pipeline.views import totals
 
 Clock = Callable[[], datetime]
@@ -235,14 +237,24 @@ def _chains(api: DefiLlama) -> tuple[pl.DataFrame | None, Any]:
     return chains.good, chains.good.height
 
 
+def listed_days(lake: Lake) -> list[date]:
+    """Return the days of protocols that were taken live; those of histories hold survivors only."""
+    found = (
+        (d, read_receipt(lake, "defillama_protocols", d))
+        for d in published_days(lake, "defillama_protocols")
+    )
+    return [d for d, receipt in found if receipt is not None and receipt.source == "defillama"]
+
+
 def _check_protocols(lake: Lake, listing: Listing, day: date) -> tuple[dict[str, Any], list[Check]]:
     dropped = [r["reason"] for r in listing.odd if not r["kept"]]
-    before = [d for d in published_days(lake, "defillama_protocols") if d < day]
+    before = [d for d in listed_days(lake) if d < day]
     last = before[-1] if before else None
     earlier = lake.read_table("defillama_protocols", last) if last else None
     tvl, tvl_before = listing.good["tvl_usd"], earlier["tvl_usd"] if earlier is not None else None
     checks = refuse_if_failed(
         [
+            fits_the_table(listing.good, TABLES["defillama_protocols"]),
             few_in_quarantine(dropped, listing.n_rows),
             size_against_the_last(
                 listing.good.height,

@@ -99,7 +99,25 @@ HUB_MODELS = Table(
         Column("parameters", pl.Int64, "parameters by safetensors", "1", True, low=0),
         Column("n_spaces", pl.Int64, "Spaces that use it", "spaces", True, low=0),
         Column("trending_score", pl.Float64, "the Hub's trending score", nullable=True),
-        Column("source", pl.String, "where the row comes from: reference, recording, hub"),
+        Column("source", pl.String, "where from: reference, recording, hub, hub-stats, weekly"),
+    ),
+)
+
+HUB_DOWNLOADS_DAILY = Table(
+    "hub_downloads_daily",
+    "Downloads of each Hub model on one day; a model without a row had no movement that day.",
+    ("hub_id", "date"),
+    (
+        Column("hub_id", pl.String, "identifier that survives renames (the API's _id)"),
+        Column("date", pl.Date, "day (UTC)"),
+        Column(
+            "downloads",
+            pl.Int64,
+            "movement of the download counter on that day; negative where the Hub recounted",
+            unit="downloads per day",
+            low=-COUNT_MAX,
+            high=COUNT_MAX,
+        ),
     ),
 )
 
@@ -319,6 +337,7 @@ TABLES: dict[str, Table] = {
     t.name: t
     for t in (
         HUB_MODELS,
+        HUB_DOWNLOADS_DAILY,
         DEFILLAMA_PROTOCOLS,
         DEFILLAMA_CHAINS,
         DEFILLAMA_HISTORIES,

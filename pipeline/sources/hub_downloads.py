@@ -20,25 +20,7 @@ from pipeline.sources.hub_columns import ColumnsError
 from pipeline.sources.hub_files import RepoFile, Repository
 from pipeline.sources.hub_parquet import ParquetOnHub
 from pipeline.sources.hub_readers import parsed_times, whole_numbers
-from pipeline.tables import COUNT_MAX, Column, Table
-
-HUB_DOWNLOADS_DAILY = Table(
-    "hub_downloads_daily",
-    "Downloads of each Hub model on one day; a model without a row had no movement that day.",
-    ("hub_id", "date"),
-    (
-        Column("hub_id", pl.String, "identifier that survives renames (the API's _id)"),
-        Column("date", pl.Date, "day (UTC)"),
-        Column(
-            "downloads",
-            pl.Int64,
-            "movement of the download counter on that day; negative where the Hub recounted",
-            unit="downloads per day",
-            low=-COUNT_MAX,
-            high=COUNT_MAX,
-        ),
-    ),
-)
+from pipeline.tables import COUNT_MAX
 
 BATCH_ROWS = 500_000
 _TOTALS = ("all_time", "alltime", "total", "cum", "30")  # counts of more than a day

@@ -346,10 +346,10 @@ class RemoteFile(io.RawIOBase):
 
     def _refused(self, response: Any) -> Answer:
         headers = {name.lower(): value for name, value in response.headers.items()}
-        body = response.read()[:1000]
+        body = response.read()
         if self._token:
             body = body.replace(self._token.encode(), b"***")
-        return Answer(self.url, response.status_code, headers, body)
+        return Answer(self.url, response.status_code, headers, body[:1000])
 
     def _redirected(self, address: str, location: str) -> str:
         target = urljoin(address, location)
@@ -363,6 +363,6 @@ class RemoteFile(io.RawIOBase):
         return target
 
     def _check_identity(self, headers: Any) -> None:
-        linked = headers.get("x-linked-etag", "").strip('"')
-        if linked and linked != self.file.sha256:
+        linked = headers.get("x-linked-etag", "").removeprefix("W/").strip('"')
+        if len(linked) == len(self.file.sha256) and linked != self.file.sha256:
             raise AttemptError("the server names another file")

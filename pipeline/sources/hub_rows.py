@@ -175,8 +175,9 @@ def _raw_checks() -> list[pl.Expr]:
 @cache
 def _columns(children: Dtype) -> list[pl.Expr]:
     tags = pl.col("tags").list.join("\n")
-    tagged = tags.str.extract_groups(
-        r"(?m)^base_model:(?:(?<relation>finetune|adapter|merge|quantized):)?(?<name>.+)$"
+    typed = r"(?m)^base_model:(finetune|adapter|merge|quantized):"
+    named_by_tag = tags.str.extract(
+        r"(?m)^base_model:(?:(?:finetune|adapter|merge|quantized):)?(.+)$"
     )
     named = pl.col("baseModels").struct.field("models").list.eval(pl.element().struct.field("id"))
     parent = pl.when(named.list.len() > 0).then(named.list.join(","))
@@ -196,9 +197,9 @@ def _columns(children: Dtype) -> list[pl.Expr]:
         "pipeline_tag": pl.col("pipeline_tag"),
         "library_name": pl.col("library_name"),
         "license": tags.str.extract(r"(?m)^license:(.+)$"),
-        "base_model": pl.coalesce(parent, tagged.struct.field("name")),
+        "base_model": pl.coalesce(parent, named_by_tag),
         "base_relation": pl.coalesce(
-            pl.col("baseModels").struct.field("relation"), tagged.struct.field("relation")
+            pl.col("baseModels").struct.field("relation"), tags.str.extract(typed)
         ),
         "n_children": count,
         "gated": pl.col("gated"),
@@ -298,7 +299,8 @@ def _read_row(row: Any, latest: datetime) -> tuple[dict[str, Any], list[str]]:
 
     tags = "\n".join(may(_texts, "tags") or [])
     base = may(_base, "baseModels") or (None, None)
-    tagged = re.search(r"(?m)^base_model:(?:(finetune|adapter|merge|quantized):)?(.+)$", tags)
+    tagged = re.search(r"(?m)^base_model:(?:(?:finetune|adapter|merge|quantized):)?(.+)$", tags)
+    typed = re.search(r"(?m)^base_model:(finetune|adapter|merge|quantized):", tags)
     licence = re.search(r"(?m)^license:(.+)$", tags)
     owner = re.match(r"([^/]+)/", found["model_id"])
     spaces = may(_texts, "spaces")
@@ -309,8 +311,8 @@ def _read_row(row: Any, latest: datetime) -> tuple[dict[str, Any], list[str]]:
         "pipeline_tag": may(_text, "pipeline_tag"),
         "library_name": may(_text, "library_name"),
         "license": licence[1] if licence else None,
-        "base_model": base[1] or (tagged[2] if tagged else None),
-        "base_relation": base[0] or (tagged[1] if tagged else None),
+        "base_model": base[1] or (tagged[1] if tagged else None),
+        "base_relation": base[0] or (typed[1] if typed else None),
         "n_children": may(_children, "childrenModelCount"),
         "gated": may(_gated, "gated"),
         "private": may(_truth, "private"),

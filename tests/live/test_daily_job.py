@@ -145,6 +145,26 @@ def test_a_failed_check_is_shown_by_name_and_stops_what_is_downstream(
     assert ran <= {"defillama", "defillama_protocols_todays_day_is_there"}
 
 
+@pytest.mark.parametrize("code", [403, 404])
+def test_a_token_is_in_no_event_and_no_file_of_dagster(
+    code: int, servers: tuple[HubServer, DefiServer], lake: Lake, tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    token = "hf_neverToBeSeen0123456789"
+    monkeypatch.setenv("HF_TOKEN", token)
+    servers[0].inject("/api/models", Status(code, body=f"echo {token}".encode()), None)
+    home = tmp_path / "dagster"
+    home.mkdir()
+    with dg.DagsterInstance.local_temp(str(home)) as instance:
+        result = run(instance=instance)
+        assert servers[0].requests[-1].headers["authorization"] == f"Bearer {token}"
+        assert not result.success
+        assert token not in "".join(str(e) for e in result.all_events)
+        stored = b"".join(p.read_bytes() for p in tmp_path.rglob("*") if p.is_file())
+        assert str(code).encode() in stored
+        assert token.encode() not in stored
+
+
 def test_a_run_that_is_repeated_takes_what_is_there(
     servers: tuple[HubServer, DefiServer], lake: Lake
 ) -> None:
@@ -163,7 +183,7 @@ def test_a_past_day_is_left_to_the_backfill(lake: Lake) -> None:
     from pipeline.errors import SourceError
 
     past = today() - timedelta(days=400)
-    with pytest.raises(SourceError, match="baimo backfill --from"):
+    with pytest.raises(SourceError, match="hub-stats/commits/main: HTTP 404"):
         publish_hub(past, lambda _: None)
 
 

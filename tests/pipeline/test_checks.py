@@ -8,6 +8,7 @@ import pytest
 from pipeline.checks import (
     RefusedSnapshotError,
     few_in_quarantine,
+    fits_the_table,
     no_absurd_total,
     no_gap,
     refuse_if_failed,
@@ -17,6 +18,7 @@ from pipeline.checks import (
 )
 from pipeline.drift import _drift
 from pipeline.sources.http import same_origin, shown, spoken
+from pipeline.tables import TABLES
 
 
 @pytest.mark.parametrize(
@@ -28,6 +30,22 @@ def test_quarantine_is_limited(n_odd: int, n_rows: int, passed: bool) -> None:
     check = few_in_quarantine(["x is bad"] * n_odd, n_rows)
     assert check.passed is passed
     assert check.numbers == {"rows": n_rows, "quarantined": n_odd}
+
+
+@pytest.mark.parametrize(
+    ("changed", "why"),
+    [
+        ({}, ""),
+        ({"hub_id": ["a", "a"]}, "key hub_id does not fit hub_models"),
+        ({"hub_id": ["a", None]}, "hub_id does not fit hub_models"),
+        ({"downloads": [-1, 0]}, "downloads does not fit hub_models"),
+        ({"likes": [0, 2**53 + 1]}, "likes does not fit hub_models"),
+        ({"likes": [0.5, 1.0]}, "likes does not fit hub_models"),
+    ],
+)
+def test_types_bounds_and_key(changed: dict[str, list[object]], why: str) -> None:
+    rows = pl.DataFrame({"hub_id": ["a", "b"], "downloads": [0, 2**53], "likes": [0, 1]} | changed)
+    assert fits_the_table(rows, TABLES["hub_models"]).why == why
 
 
 def test_tolerance_widens_with_the_days_between() -> None:

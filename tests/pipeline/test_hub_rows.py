@@ -92,6 +92,15 @@ def test_base_and_licence_come_from_the_tags_when_the_api_gives_no_more() -> Non
     assert found == ("x/y", "quantized", "apache-2.0")
 
 
+def test_the_relation_comes_from_whichever_tag_has_it() -> None:
+    row = {k: v for k, v in GOOD.items() if k != "baseModels"}
+    for tags in (["base_model:x/y", "base_model:adapter:x/y"],
+                 ["base_model:adapter:x/y", "base_model:x/y"]):  # fmt: skip
+        for more in ({}, {"likes": 2.0}):  # the quick reader and the careful one
+            read = read_page(page(row | {"tags": tags} | more), NOW)
+            assert read.good.select("base_model", "base_relation").row(0) == ("x/y", "adapter")
+
+
 def test_several_parents_are_joined() -> None:
     merged = GOOD | {"baseModels": {"relation": "merge", "models": [{"id": "a/b"}, {"id": "c/d"}]}}
     assert read_page(page(merged), NOW).good["base_model"].to_list() == ["a/b,c/d"]
