@@ -18,11 +18,15 @@ from pipeline.tables import Table
 MAX_QUARANTINE, BORNE_QUARANTINE = 0.01, 20
 SHRINK, SHRINK_PER_DAY = 0.02, 0.002
 GROWTH, GROWTH_PER_DAY = 0.05, 0.01
+SLACK_ROWS = 10  # a few rows more or less are no sign of anything
 SHORTEST_GAP = 50
 ZEROS_DRIFT, ALMOST_ALL = 0.1, 0.999
 LARGEST_SHARE = 0.9
 TOTAL_RATIO = 5.0
 FEWEST_FOR_SHARES = 1000
+
+
+TRUST = "if it is right: baimo refresh --trust"
 
 
 @dataclass(frozen=True)
@@ -103,10 +107,10 @@ def size_against_the_last(n: int, n_before: int | None, days: int, when: str) ->
         return Check("size_against_the_last", "", {"rows": n})
     low, high = tolerance(days)
     why = ""
-    if not low <= n / n_before <= high:
+    if abs(n - n_before) > SLACK_ROWS and not low <= n / n_before <= high:
         why = (
             f"{n:,} rows, but {n_before:,} on {when}: outside {low:.3f} to {high:.3f} times that "
-            "(if it is right, remove that snapshot)"
+            f"({TRUST})"
         )
     return Check("size_against_the_last", why, {"rows": n, "rows_before": n_before})
 
@@ -120,7 +124,10 @@ def no_gap(ids: pl.Series, before: pl.Series | None, page_rows: int, when: str) 
     longest = int(runs.max() or 0)  # type: ignore[arg-type]
     why = ""
     if longest >= max(SHORTEST_GAP, page_rows // 2):
-        why = f"{longest:,} models in a row that were there on {when} are missing: a page was lost"
+        why = (
+            f"{longest:,} models in a row that were there on {when} are missing: a page was lost "
+            f"({TRUST})"
+        )
     return Check("no_gap", why, {"gone": int(gone.sum()), "longest_run": longest})
 
 
@@ -138,7 +145,7 @@ def zeros_share(values: pl.Series, before: pl.Series | None) -> Check:
     earlier = _zeros(before)
     why = ""
     if abs(share - earlier) > ZEROS_DRIFT:
-        why = f"{share:.1%} of {values.name} are zero, {earlier:.1%} were before"
+        why = f"{share:.1%} of {values.name} are zero, {earlier:.1%} were before ({TRUST})"
     return Check(name, why, {"zeros": share, "zeros_before": earlier})
 
 
@@ -154,7 +161,7 @@ def no_absurd_total(values: pl.Series, before: pl.Series | None) -> Check:
     earlier = float(before.sum()) if before is not None else 0.0
     why = ""
     if earlier > 0 and not 1 / TOTAL_RATIO <= total / earlier <= TOTAL_RATIO:
-        why = f"{values.name} add up to {total:.4g}, to {earlier:.4g} before"
+        why = f"{values.name} add up to {total:.4g}, to {earlier:.4g} before ({TRUST})"
     return Check(name, why, numbers | ({"total_before": earlier} if earlier else {}))
 
 

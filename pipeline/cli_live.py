@@ -69,8 +69,13 @@ def existing_lake(given: Path | None) -> Any:
     type=click.IntRange(min=1),
     help="Only so many of the newest models: a sample in samples/, never a snapshot.",
 )
+@click.option(
+    "--trust",
+    is_flag=True,
+    help="Do not hold today against the last snapshot: after a refusal that was no fault.",
+)
 @lake_option
-def refresh(source: str, limit: int | None, lake_path: Path | None) -> None:
+def refresh(source: str, limit: int | None, trust: bool, lake_path: Path | None) -> None:
     """Publish today's snapshots of the Hub and of DeFiLlama; what was begun goes on.
 
     Exit code 0: published, or already there; 1: nothing published, and why; 2: wrong call.
@@ -85,11 +90,12 @@ def refresh(source: str, limit: int | None, lake_path: Path | None) -> None:
         "hub": lambda: refresh_hub(
             lake,
             limit=limit,
+            trust=trust,
             progress=shown.progress(_rows_before(lake)),
             notice=lambda text: shown.notice(f"hub: {text}"),
         ),
         "defillama": lambda: refresh_defillama(
-            lake, notice=lambda text: shown.notice(f"defillama: {text}")
+            lake, trust=trust, notice=lambda text: shown.notice(f"defillama: {text}")
         ),
     }
     wanted = [source] if source != "all" else ["hub"] if limit is not None else list(work)

@@ -84,8 +84,9 @@ class Fault:
 def verify(lake: Lake) -> Iterator[tuple[Path, Fault | None]]:
     """Look at every published file and yield it with what is wrong with it, or None.
 
-    Checked are the hash against the receipt, the schema against `tables.py`, the number of rows,
-    the key (unique and not null), the order, and that nothing half done lies about.
+    Checked of snapshots are the hash against the receipt, the schema against `tables.py`, the
+    number of rows, the key (unique and not null), the order, and that nothing half done lies
+    about; every other Parquet file (chains, quarantine, histories, results) is read through.
     """
     for table in SNAPSHOTS:
         for receipt in receipts(lake, table):
@@ -93,10 +94,28 @@ def verify(lake: Lake) -> Iterator[tuple[Path, Fault | None]]:
                 path = lake.path(table, date.fromisoformat(receipt.day))
                 what = _fault(path, receipt)
                 yield path, Fault(path, what) if what else None
-        known = {lake.path(table, date.fromisoformat(r.day)) for r in receipts(lake, table)}
+        known = {
+            lake.path(table, date.fromisoformat(r.day))
+            for r in receipts(lake, table)
+            if r.outcome == PUBLISHED
+        }
         for path in sorted((lake.root / table).glob("date=*/*")):
             if path not in known:
                 yield path, Fault(path, "is of no published day; remove it, or refresh that day")
+    for path in sorted(lake.root.glob("*/**/*.parquet")):
+        if path.relative_to(lake.root).parts[0] not in (*SNAPSHOTS, "crawling"):
+            yield path, None if _readable(path) else Fault(path, "cannot be read; remove it")
+
+
+def _readable(path: Path) -> bool:
+    """Read a file that has no receipt from its first row to its last."""
+    try:
+        pl.scan_parquet(path, glob=False, hive_partitioning=False).select(
+            pl.all().null_count()
+        ).collect(engine="streaming")
+    except (OSError, pl.exceptions.PolarsError):
+        return False
+    return True
 
 
 def _fault(path: Path, receipt: Receipt) -> str:

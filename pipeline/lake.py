@@ -148,6 +148,6 @@ class Lake:
         path = self.path(name, day, suffix)
         if not path.exists():
             raise LakeError(
-                f"{name} of {day} is not in the lake ({path}); materialise it first: baimo run"
+                f"{name} of {day} is not in the lake ({path}); baimo lake status tells what is"
             )
         return path

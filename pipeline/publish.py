@@ -35,8 +35,12 @@ BLOCK_ROWS = 100_000
 NAME = "hub_models"
 
 
-def publish_models(lake: Lake, walk: Walk, odd: list[dict[str, Any]]) -> Receipt:
+def publish_models(
+    lake: Lake, walk: Walk, odd: list[dict[str, Any]], *, trust: bool = False
+) -> Receipt:
     """Check a walk and publish it as the snapshot of its day.
+
+    With `trust` it is not held against the last snapshot.
 
     Raises
     ------
@@ -51,7 +55,7 @@ def publish_models(lake: Lake, walk: Walk, odd: list[dict[str, Any]]) -> Receipt
     kept = rows.filter(first).sort("hub_id")
     dropped = [record["reason"] for record in odd if not record["kept"]]
     before = [d for d in published_days(lake, NAME) if d < day]
-    last = before[-1] if before else None
+    last = before[-1] if before and not trust else None
     checks = refuse_if_failed(_checks(lake, walk, kept, dropped, last, day))
     sha256 = _write_sorted(lake.path(NAME, day), walk.pages, kept)
     receipt = Receipt(
@@ -131,11 +135,16 @@ def _write_sorted(path: Path, pages: list[SavedPage], kept: pl.DataFrame) -> str
                 parts.append(page[rows["place"].sort()])
             yield pl.concat(parts).sort("hub_id")
 
-    return write_blocks(path, NAME, blocks())
+    return write_blocks(path, NAME, blocks(), replace=True)
 
 
-def write_blocks(path: Path, name: str, blocks: Iterator[pl.DataFrame]) -> str:
+def write_blocks(
+    path: Path, name: str, blocks: Iterator[pl.DataFrame], *, replace: bool = False
+) -> str:
     """Write a table block after block, atomically, and return the file's sha256.
+
+    `replace` is for a day without a receipt: what a process left that was killed before it wrote
+    one is of no published day.
 
     Raises
     ------
@@ -147,7 +156,7 @@ def write_blocks(path: Path, name: str, blocks: Iterator[pl.DataFrame]) -> str:
     def write(temporary: Path) -> None:
         _write_parquet(temporary, name, blocks)
         found["new"] = file_sha256(temporary)
-        if path.exists() and file_sha256(path) != found["new"]:
+        if not replace and path.exists() and file_sha256(path) != found["new"]:
             raise LakeError(
                 f"{path} is published already and differs; remove it to publish the day anew"
             )

@@ -39,7 +39,7 @@ from pipeline.receipts import (
 )
 from pipeline.sources.defillama import DefiLlama, Listing
 from pipeline.sources.http import Notice, Patience, silent
-from pipeline.sources.hub import Progress, Walk, crawl_models
+from pipeline.sources.hub import Progress, crawl_models
 from pipeline.sources.spool import Spool
 from pipeline.tables import TABLES
 from pipeline.views import totals
@@ -70,18 +70,21 @@ def refresh_hub(
     lake: Lake,
     *,
     limit: int | None = None,
+    trust: bool = False,
     patience: Patience | None = None,
     now: Clock = utc_now,
     progress: Callable[[Progress], None] = lambda _: None,
     notice: Notice = silent,
 ) -> Refreshed:
-    """Publish today's listing of the Hub, or go on with the one under way.
+    """Publish today's listing of the Hub; a walk of last night is ended and filed first.
 
     Parameters
     ----------
     limit
         Take only so many of the newest models: written to `<lake>/samples/`, never as a
         snapshot.
+    trust
+        Do not hold the listing against the last snapshot: after a change that is real.
 
     Raises
     ------
@@ -90,49 +93,68 @@ def refresh_hub(
     """
     folder = "hub_models" if limit is None else "hub_models_sample"
     spool = Spool(lake.root / "crawling" / folder)
+    walking: dict[str, Any] = {
+        "patience": patience,
+        "now": now,
+        "progress": progress,
+        "notice": notice,
+    }
     with spool.held():
-        day = now().date()
-        _sweep(lake, "hub_models", day)
-        if limit is None and is_published(lake, "hub_models", day):
+        today = now().date()
+        _sweep(lake, "hub_models", today)
+        if limit is not None:
+            walk = crawl_models(spool, limit=limit, **walking)
+            refreshed = _sample(lake, walk.pages, date.fromisoformat(walk.day), limit)
+            spool.clear()
+            return refreshed
+        if is_published(lake, "hub_models", today):
             spool.clear()  # a process killed after the rename leaves its pages
-            return _already(lake, "hub", day)
-        try:
-            walk = crawl_models(
-                spool, limit=limit, patience=patience, now=now, progress=progress, notice=notice
-            )
-            day = date.fromisoformat(walk.day)
-            odd = spool.odd(walk.pages)
-            if limit is not None:
-                refreshed = _sample(lake, walk.pages, day, limit)
-            else:
-                refreshed = _publish_walk(lake, spool, walk, odd)
-        except PipelineError as error:
-            if limit is None:
-                _mark_failed(lake, "hub", day, error)
-            raise
-        spool.clear()
+            return _already(lake, "hub", today)
+        for _ in range(2):
+            refreshed = _walk_and_publish(lake, spool, today, trust, walking)
+            day = refreshed.receipt.day
+            if day == today.isoformat():
+                break
+            notice(f"the walk begun on {day} is {refreshed.outcome}; today's begins")
         return refreshed
 
 
-def _publish_walk(lake: Lake, spool: Spool, walk: Walk, odd: list[dict[str, Any]]) -> Refreshed:
-    day = date.fromisoformat(walk.day)
-    _write_quarantine(lake, "hub_models", day, odd)
+def _walk_and_publish(
+    lake: Lake, spool: Spool, today: date, trust: bool, walking: dict[str, Any]
+) -> Refreshed:
+    """Publish the walk that is under way, or a new one, under the day on which it began."""
+    day = today
     try:
-        receipt = publish_models(lake, walk, odd)
-    except RefusedSnapshotError:
-        spool.clear()  # looked at again, the same pages would say the same
+        walk = crawl_models(spool, **walking)
+        day = date.fromisoformat(walk.day)
+        if is_published(lake, "hub_models", day):
+            refreshed = _already(lake, "hub", day)
+        else:
+            odd = spool.odd(walk.pages)
+            _write_quarantine(lake, "hub_models", day, odd)
+            receipt = publish_models(lake, walk, odd, trust=trust)
+            path = str(lake.path("hub_models", day))
+            refreshed = Refreshed("hub", "published", receipt, path)
+    except PipelineError as error:
+        receipt = _mark_failed(lake, "hub", day, error)
+        if isinstance(error, RefusedSnapshotError):
+            spool.clear()  # looked at again, the same pages would say the same
+            if day != today:
+                return Refreshed("hub", f"refused ({error})", receipt, "")
         raise
-    return Refreshed("hub", "published", receipt, str(lake.path("hub_models", day)))
+    spool.clear()
+    return refreshed
 
 
 def refresh_defillama(
     lake: Lake,
     *,
+    trust: bool = False,
     patience: Patience | None = None,
     now: Clock = utc_now,
     notice: Notice = silent,
 ) -> Refreshed:
-    """Publish today's protocols and chains of DeFiLlama.
+    """Publish today's protocols and chains of DeFiLlama; `trust` as in `refresh_hub`.
 
     Raises
     ------
@@ -148,11 +170,11 @@ def refresh_defillama(
         try:
             api = DefiLlama(patience, notice)
             protocols = api.protocols(day)
-            details, checks = _check_protocols(lake, protocols, day)
+            details, checks = _check_protocols(lake, protocols, day, trust)
             chains, details["chains"] = _chains(api)
             _write_quarantine(lake, name, day, protocols.odd)
             _write_if_new(lake, "defillama_chains", day, chains)
-            sha256 = write_blocks(lake.path(name, day), name, iter([protocols.good]))
+            sha256 = write_blocks(lake.path(name, day), name, iter([protocols.good]), replace=True)
         except PipelineError as error:
             _mark_failed(lake, "defillama", day, error)
             raise
@@ -188,7 +210,7 @@ def _already(lake: Lake, source: str, day: date) -> Refreshed:
     return Refreshed(source, "already", receipt, str(lake.path(name, day)))
 
 
-def _mark_failed(lake: Lake, source: str, day: date, error: PipelineError) -> None:
+def _mark_failed(lake: Lake, source: str, day: date, error: PipelineError) -> Receipt:
     checks = error.checks if isinstance(error, RefusedSnapshotError) else []
     receipt = Receipt(
         TABLE_OF[source],
@@ -200,6 +222,7 @@ def _mark_failed(lake: Lake, source: str, day: date, error: PipelineError) -> No
     )
     with suppress(PipelineError):  # the lake cannot be written: the error on its way says so
         write_receipt(lake, receipt)
+    return receipt
 
 
 def _sample(lake: Lake, pages: Any, day: date, limit: int) -> Refreshed:
@@ -246,9 +269,11 @@ def listed_days(lake: Lake) -> list[date]:
     return [d for d, receipt in found if receipt is not None and receipt.source == "defillama"]
 
 
-def _check_protocols(lake: Lake, listing: Listing, day: date) -> tuple[dict[str, Any], list[Check]]:
+def _check_protocols(
+    lake: Lake, listing: Listing, day: date, trust: bool
+) -> tuple[dict[str, Any], list[Check]]:
     dropped = [r["reason"] for r in listing.odd if not r["kept"]]
-    before = [d for d in listed_days(lake) if d < day]
+    before = [d for d in listed_days(lake) if d < day and not trust]
     last = before[-1] if before else None
     earlier = lake.read_table("defillama_protocols", last) if last else None
     tvl, tvl_before = listing.good["tvl_usd"], earlier["tvl_usd"] if earlier is not None else None

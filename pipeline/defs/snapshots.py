@@ -21,6 +21,12 @@ from pipeline.sources.http import UnreachableError
 AGAIN = dg.RetryPolicy(max_retries=3, delay=RETRY_SECONDS, backoff=dg.Backoff.EXPONENTIAL)
 
 
+class TrustConfig(dg.Config):
+    """Whether the day is published although it is far from the last snapshot."""
+
+    trust: bool = False
+
+
 @dg.multi_asset(
     name="hub",
     outs={"hub_models": table_out("hub_models", SNAPSHOTS)},
@@ -29,11 +35,13 @@ AGAIN = dg.RetryPolicy(max_retries=3, delay=RETRY_SECONDS, backoff=dg.Backoff.EX
     retry_policy=AGAIN,
     pool="hub",
 )
-def hub(context: dg.AssetExecutionContext) -> Iterator[Any]:
+def hub(context: dg.AssetExecutionContext, config: TrustConfig) -> Iterator[Any]:
     """Publish the listing of the Hub."""
     from pipeline.daily import publish_hub
 
-    yield from _published("hub_models", lambda: publish_hub(day_of(context), context.log.info))
+    yield from _published(
+        "hub_models", lambda: publish_hub(day_of(context), context.log.info, trust=config.trust)
+    )
 
 
 @dg.multi_asset(
@@ -49,14 +57,16 @@ def hub(context: dg.AssetExecutionContext) -> Iterator[Any]:
     retry_policy=AGAIN,
     pool="defillama",
 )
-def defillama(context: dg.AssetExecutionContext) -> Iterator[Any]:
+def defillama(context: dg.AssetExecutionContext, config: TrustConfig) -> Iterator[Any]:
     """Publish the protocols and chains of DeFiLlama."""
     from pipeline.daily import publish_defillama
     from pipeline.lake import Lake
     from pipeline.settings import lake_dir
 
     day = day_of(context)
-    yield from _published("defillama_protocols", lambda: publish_defillama(day, context.log.info))
+    yield from _published(
+        "defillama_protocols", lambda: publish_defillama(day, context.log.info, trust=config.trust)
+    )
     chains = Lake(lake_dir()).path("defillama_chains", day)
     if chains.exists():
         yield dg.Output(InLake(str(chains)), output_name="defillama_chains")

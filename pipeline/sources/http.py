@@ -218,11 +218,16 @@ def shown(url: str) -> str:
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
 
 
+def host(url: str) -> str:
+    """Return host and port of a URL, for messages."""
+    return urlsplit(url).netloc.rpartition("@")[2]
+
+
 def _redirected(answer: Answer, url: str) -> str:
     target = urljoin(answer.url, answer.headers.get("location", ""))
     if not same_origin(target, url):
         raise ForeignHostError(
-            f"{shown(url)} redirects to {urlsplit(target).hostname}; nothing was sent there: "
+            f"{shown(url)} redirects to {host(target)}; nothing was sent there: "
             "check the address, or a proxy in between"
         )
     return target

@@ -3,8 +3,8 @@
 The walk sorts by `createdAt`, which never changes: a keyset on downloads or likes skips and
 repeats rows while they move, and models created during the walk fall before its start. Every page
 is saved with the address of the next; a Link that loops or leads to another host is refused, an
-empty page with a Link and a full page without one are asked for again, and the end is believed
-only when a page that stops one row earlier still leads to the last row.
+empty page with a Link is asked for again, and the end is believed only when a page that stops one
+row earlier still leads to the last row.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ from pipeline.sources.http import (
     Send,
     UnreadableError,
     fetch,
+    host,
     same_origin,
     shown,
     silent,
@@ -212,13 +213,10 @@ class _Walker:
         page, next_url = self._get(url, seen, bear_empty=False)
         if self.limit:
             return page, next_url, False
-        full = page.n_rows >= PAGE_ROWS or (
-            len(pages) > 0 and page.n_rows > 0 and all(p.n_rows == page.n_rows for p in pages)
-        )
-        if next_url is not None or not full:
+        if next_url is not None or page.n_rows == 0:
             return page, next_url, True
         for attempt in range(self.patience.attempts):
-            verdict, onward = self._end_after(url, page, seen)
+            verdict, onward = self._end_after(url, page)
             if verdict != "lost":
                 return page, onward, verdict == "end"
             self.patience.sleep(self.patience.first_wait * 2**attempt)
@@ -230,23 +228,26 @@ class _Walker:
             "page whose link to the next is missing; the pages are kept, try again later"
         )
 
-    def _end_after(self, url: str, page: Page, seen: set[str]) -> tuple[str, str | None]:
-        """Ask for the page again, one row shorter: it must lead on to the last row.
+    def _end_after(self, url: str, page: Page) -> tuple[str, str | None]:
+        """Ask for the last page again, one row shorter: it must lead on to the last row.
 
-        Returns "end" when nothing follows, "lost" when the server drops links, "unknown" when it
-        does not page by the number of rows asked for; and the address of rows that do follow.
+        Returns "end" when nothing follows, "more" with the address of rows that do follow, "lost"
+        when the server drops links, "unknown" when it does not page by the number of rows asked
+        for.
         """
-        shorter = _with_limit(url, page.n_rows - 1)
-        part, onward = self._get(shorter, set(), bear_empty=True)
+        if page.n_rows == 1:
+            _, onward = self._get(url, set(), bear_empty=True)
+            return ("more", onward) if onward else ("end", None)
+        part, onward = self._get(_with_limit(url, page.n_rows - 1), set(), bear_empty=True)
         if part.n_rows != page.n_rows - 1:
-            return "unknown", None
+            # The limit was ignored, so this was the same page again, perhaps with its link.
+            same = part.n_rows == page.n_rows and onward is not None
+            return ("more", onward) if same else ("unknown", None)
         if onward is None:
             return "lost", None
-        rest, _ = self._get(_with_limit(onward, PAGE_ROWS), set(), bear_empty=True)
-        if rest.n_rows <= 1:
-            return "end", None
-        # More than the last row: the page had lost its link, and here the walk goes on.
-        return "more", _with_limit(onward, PAGE_ROWS)
+        onward = _with_limit(onward, PAGE_ROWS)
+        rest, _ = self._get(onward, set(), bear_empty=True)
+        return ("end", None) if rest.n_rows <= 1 else ("more", onward)
 
     def _get(self, url: str, seen: set[str], *, bear_empty: bool) -> tuple[Page, str | None]:
         tries = 0
@@ -286,14 +287,16 @@ def _next(answer: Answer, url: str, seen: set[str]) -> str | None:
     """Return the address of the next page; a loop or another host is not followed."""
     from requests.utils import parse_header_links
 
-    header = answer.headers.get("link", "")
-    links = {link.get("rel"): link["url"] for link in parse_header_links(header)}
+    links: dict[str, str] = {}
+    for link in parse_header_links(answer.headers.get("link", "")):
+        lower = {name.lower(): value for name, value in link.items()}
+        links |= dict.fromkeys(lower.get("rel", "").lower().split(), lower["url"])
     if "next" not in links:
         return None
     target = urljoin(answer.url, links["next"])
     if not same_origin(target, url):
         raise UnreadableError(
-            f"the next page is said to be on {urlsplit(target).hostname}; nothing was sent there"
+            f"the next page is said to be on {host(target)}; nothing was sent there"
         )
     if target in seen:
         raise UnreadableError("the link to the next page leads back to an earlier one")

@@ -15,6 +15,7 @@ import polars as pl
 
 from pipeline.errors import LakeError, SourceError
 from pipeline.lake import Lake, read_file
+from pipeline.measures import BIRTH_TRANSIENT_WEEKS
 from pipeline.receipts import published_days, read_receipt
 from pipeline.settings import lake_dir
 from pipeline.sources.defillama import SOURCE as LIVE
@@ -26,7 +27,7 @@ from pipeline.views import VIEWS
 
 SHORTEST_GROWTH = timedelta(days=30)
 YEAR = timedelta(days=365)
-PANEL_PROTOCOLS, FEWEST_IN_PANEL = 100, 20
+PANEL_PROTOCOLS, FEWEST_IN_PANEL, FEWEST_WEEKS = 100, 20, 26
 HUB_COLUMNS = (
     "hub_id",
     "model_id",
@@ -116,9 +117,12 @@ def _weekly(lake: Lake, protocols: pl.DataFrame, day: date) -> pl.DataFrame | No
         .select(date="day", protocol="protocol_id", tvl_usd="tvl_usd")
         .collect(engine="streaming")
     )
-    if points["protocol"].n_unique() < FEWEST_IN_PANEL:
+    if points.is_empty():
         return None
-    return weekly_growth(points)
+    weekly = weekly_growth(points)
+    grown = weekly.filter(pl.col("age_weeks") >= BIRTH_TRANSIENT_WEEKS)
+    long = grown.group_by("protocol_number").len().filter(pl.col("len") >= FEWEST_WEEKS)
+    return weekly if long.height >= FEWEST_IN_PANEL else None
 
 
 def _earlier(lake: Lake, days: list[date], day: date) -> date | None:

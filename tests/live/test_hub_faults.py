@@ -43,7 +43,7 @@ from tests.live.faults import (
 )
 from tests.live.hub import HubServer
 from tests.live.hub_models import synthetic_models
-from tests.live.server import Fault, Loopback
+from tests.live.server import Fault, Loopback, Reply, Request, Scripted
 
 N, PAGE = 430, 100
 MODELS = synthetic_models(N, seed=5)
@@ -428,9 +428,11 @@ def test_a_walk_belongs_to_the_day_on_which_it_began(
     with pytest.raises(UnreachableError):
         crawl(lake, patience, late)
     hub.calm()
-    receipt = crawl(lake, patience, late + timedelta(minutes=20)).receipt
-    assert receipt.day == "2026-09-01"
-    assert published(lake) == [date(2026, 9, 1)]
+    told: list[str] = []
+    receipt = crawl(lake, patience, late + timedelta(hours=6), told).receipt
+    assert receipt.day == "2026-09-02"  # what was asked for is today
+    assert published(lake) == [date(2026, 9, 1), date(2026, 9, 2)]
+    assert "the walk begun on 2026-09-01 is published; today's begins" in told
 
 
 def test_a_walk_of_long_ago_is_not_gone_on_with(
@@ -466,6 +468,100 @@ class EditHeaders:
 
 
 # --- the end of the listing ------------------------------------------------------------------
+
+
+class Paged(Scripted):
+    """A server of its own habits: pages of a fixed size, or uneven, and Links of any spelling."""
+
+    def __init__(self, size: int, rel: str = 'rel="next"', lose: int = -1, once: bool = False,
+                 honours: bool = False, uneven: bool = False) -> None:  # fmt: skip
+        super().__init__(self._reply)
+        rows = sorted(MODELS, key=lambda m: (m["createdAt"], m["_id"]), reverse=True)
+        self.rows, self.size, self.rel = rows, size, rel
+        self.lose, self.once, self.honours, self.uneven = lose, once, honours, uneven
+
+    def _reply(self, request: Request) -> Reply:
+        start = int(request.ask("at") or 0)
+        size = self.size - (1 if self.uneven and start else 0)
+        if self.honours:
+            size = min(size, int(request.ask("limit") or size))
+        stop = start + size
+        reply = Reply.json(self.rows[start:stop])
+        if stop >= len(self.rows):
+            return reply
+        if start == self.lose:
+            if self.once:
+                self.lose = -1
+            return reply
+        return reply.having(Link=f"</api/models?at={stop}>; {self.rel}")
+
+
+@pytest.mark.parametrize(
+    "server",
+    [
+        Paged(100),
+        Paged(43),  # the last page is full
+        Paged(43, honours=True),
+        Paged(100, rel='rel="NEXT"'),
+        Paged(100, rel="rel=next"),
+        Paged(100, rel='REL="next nofollow"'),
+        Paged(100, lose=0, once=True),
+        Paged(100, lose=200, once=True),
+        Paged(100, lose=200, once=True, honours=True),
+        Paged(100, uneven=True, honours=True),
+    ],
+)
+def test_servers_of_other_habits_are_walked_to_the_end(
+    server: Paged, lake: Lake, patience: Patience, monkeypatch: pytest.MonkeyPatch,
+    undisturbed: str,
+) -> None:  # fmt: skip
+    with server:
+        monkeypatch.setenv("HF_ENDPOINT", server.url)
+        assert crawl(lake, patience).receipt.sha256 == undisturbed
+
+
+@pytest.mark.parametrize(
+    "server",
+    [
+        Paged(100, lose=0, honours=True),
+        Paged(100, lose=200, honours=True),
+        Paged(100, lose=199, honours=True, uneven=True),
+    ],
+)
+def test_a_link_lost_for_ever_is_seen_where_the_limit_is_honoured(
+    server: Paged, lake: Lake, patience: Patience, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with server:
+        monkeypatch.setenv("HF_ENDPOINT", server.url)
+        with pytest.raises(IncompleteError, match="whose link to the next is missing"):
+            crawl(lake, patience)
+    assert published(lake) == []
+
+
+def test_an_end_that_the_server_cannot_confirm_is_said(
+    lake: Lake, patience: Patience, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with Paged(100) as server:
+        monkeypatch.setenv("HF_ENDPOINT", server.url)
+        assert crawl(lake, patience).receipt.details["end_confirmed"] is False
+
+
+def test_what_is_right_after_all_can_be_published(
+    hub: HubServer, lake: Lake, patience: Patience
+) -> None:
+    crawl(lake, patience)
+    hub.replace(MODELS[::2])
+    with pytest.raises(RefusedSnapshotError, match="if it is right: baimo refresh --trust"):
+        crawl(lake, patience, NEXT)
+    refreshed = refresh_hub(lake, patience=patience, now=lambda: NEXT, trust=True)
+    assert refreshed.receipt.rows == len(MODELS[::2])
+
+
+def test_a_file_without_a_receipt_is_of_no_day_and_written_anew(
+    hub: HubServer, lake: Lake, patience: Patience, undisturbed: str
+) -> None:
+    lake.write_table(NAME, DAY, pl.DataFrame({"left": ["by a process that was killed"]}))
+    assert crawl(lake, patience).receipt.sha256 == undisturbed
 
 
 @pytest.mark.parametrize("n", [1, 2, 99, 100, 101, 200, 300])

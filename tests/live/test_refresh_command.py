@@ -82,7 +82,7 @@ def test_both_sources_are_published_where_scripts_expect_them(baimo: Baimo, tmp_
     status = baimo("lake", "status")
     assert status.returncode == 0
     assert f"{today()}  hub_models           published  250 rows, hub" in status.stdout
-    assert baimo("lake", "verify").stdout == "2 files are sound, 0 are not\n"
+    assert baimo("lake", "verify").stdout == "4 files are sound, 0 are not\n"
     assert baimo("lake", "path").stdout == f"{tmp_path / 'lake'}\n"
 
     (hub / "hub_models.parquet").write_bytes((llama / "defillama_protocols.parquet").read_bytes())

@@ -35,9 +35,13 @@ def test_the_listing_of_models(
     with HubServer(synthetic_models(250, seed=1), page_cap=100) as hub:
         monkeypatch.setenv("HF_ENDPOINT", hub.url)
         refresh_hub(lake, patience=patience, now=lambda: NOW)
-        assert [r.method for r in hub.requests] == ["GET"] * 3
+        assert [r.method for r in hub.requests] == ["GET"] * 5
         assert {r.path for r in hub.requests} == {"/api/models"}
-        first, *others = hub.requests
+        first, *others, shorter, rest = hub.requests
+        # The last page of 50 once more, one row shorter, and what follows it: the end is proven.
+        assert shorter.ask("limit") == "49"
+        assert shorter.ask("cursor") == hub.cursor(200)
+        assert rest.ask("cursor") == hub.cursor(249)
         assert first.query == [("sort", "createdAt"), ("limit", "1000"),
                                *(("expand", f) for f in FIELDS)]  # fmt: skip
         for number, request in enumerate(others, 1):

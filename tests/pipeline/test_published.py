@@ -83,8 +83,21 @@ def test_the_day_nearest_to_a_year_before_is_taken_if_it_was_live(lake: Lake) ->
 
 
 def test_histories_in_the_lake_give_the_weekly_panel(lake: Lake) -> None:
+    fill_histories(lake, 7 * 45 + 1)
+    weekly = load_published(DAY).frames["tvl_weekly"]
+    assert weekly["protocol_number"].n_unique() == 25  # no exchange is in it
+    assert weekly["log_growth"].to_list() == [0.0] * weekly.height
+    assert weekly.height == 25 * 45
+
+
+def test_short_histories_are_no_panel(lake: Lake) -> None:
+    fill_histories(lake, 7 * (9 + 25) + 1)
+    assert any("weekly panel stands in" in line for line in load_published(DAY).ignored)
+
+
+def fill_histories(lake: Lake, n_days: int) -> None:
     both(lake, DAY)
-    days = [DAY - timedelta(days=n) for n in range(80)]
+    days = [DAY - timedelta(days=n) for n in range(n_days)]
     schema = TABLES["defillama_histories"].schema
     protocols = pl.DataFrame(
         {"observed_on": [DAY] * 30, "protocol_id": [str(i) for i in range(30)],
@@ -99,7 +112,3 @@ def test_histories_in_the_lake_give_the_weekly_panel(lake: Lake) -> None:
     )  # fmt: skip
     (lake.root / "defillama_histories").mkdir()
     points.write_parquet(lake.root / "defillama_histories" / "histories-0.parquet")
-    weekly = load_published(DAY).frames["tvl_weekly"]
-    assert weekly["protocol_number"].n_unique() == 25  # no exchange is in it
-    assert weekly["log_growth"].to_list() == [0.0] * weekly.height
-    assert weekly.height == 25 * 11
