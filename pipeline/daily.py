@@ -75,4 +75,8 @@ def _publish(
             raise SourceError(f"{name} of {day} cannot be filled: {receipt.why}")
         return receipt, str(lake.path(name, day))
     refreshed = refresh(lake)
+    if refreshed.receipt.day != day.isoformat():
+        raise SourceError(
+            f"midnight has passed: {refreshed.receipt.day} is published; run that day"
+        )
     return refreshed.receipt, refreshed.path

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -21,6 +22,8 @@ from typing import Any
 import polars as pl
 
 from pipeline.errors import LakeError
+
+_DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 
 
 def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
@@ -81,7 +84,11 @@ def write_parquet(path: Path, frame: pl.DataFrame, *, level: int = 3) -> None:
 
 def read_file(path: Path, columns: list[str] | None = None) -> pl.DataFrame:
     """Read one Parquet file of the lake, as it is: its path is no pattern and adds no column."""
-    return pl.read_parquet(path, columns=columns, hive_partitioning=False, glob=False)
+    try:
+        return pl.read_parquet(path, columns=columns, hive_partitioning=False, glob=False)
+    except (OSError, pl.exceptions.PolarsError) as error:
+        why = str(error).splitlines()[0]
+        raise LakeError(f"{path} cannot be read ({why}); baimo lake verify tells more") from error
 
 
 @contextmanager
@@ -142,7 +149,8 @@ class Lake:
     def days(self, name: str) -> list[date]:
         """Return the days for which `name` has been written, ascending."""
         files = sorted((self.root / name).glob(f"date=*/{name}.*"))
-        return [date.fromisoformat(f.parent.name.removeprefix("date=")) for f in files]
+        named = (f.parent.name.removeprefix("date=") for f in files)
+        return [date.fromisoformat(name) for name in named if _DAY.fullmatch(name)]
 
     def _existing(self, name: str, day: date, suffix: str) -> Path:
         path = self.path(name, day, suffix)

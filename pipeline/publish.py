@@ -15,6 +15,7 @@ from typing import Any
 import polars as pl
 
 from pipeline.checks import (
+    TRUST,
     Check,
     few_in_quarantine,
     fits_the_table,
@@ -27,6 +28,7 @@ from pipeline.checks import (
 from pipeline.errors import LakeError
 from pipeline.lake import Lake, read_file, write_atomically
 from pipeline.receipts import PUBLISHED, Receipt, published_days, write_receipt
+from pipeline.sources.http import shown
 from pipeline.sources.hub import Walk
 from pipeline.sources.spool import SavedPage
 from pipeline.tables import TABLES
@@ -56,7 +58,7 @@ def publish_models(
     dropped = [record["reason"] for record in odd if not record["kept"]]
     before = [d for d in published_days(lake, NAME) if d < day]
     last = before[-1] if before and not trust else None
-    checks = refuse_if_failed(_checks(lake, walk, kept, dropped, last, day))
+    checks = refuse_if_failed(_checks(lake, walk, kept, dropped, last, day, trust))
     sha256 = _write_sorted(lake.path(NAME, day), walk.pages, kept)
     receipt = Receipt(
         NAME,
@@ -66,7 +68,7 @@ def publish_models(
         rows=kept.height,
         sha256=sha256,
         details={
-            "endpoint": walk.pages[0].url.split("/api/")[0],
+            "endpoint": shown(walk.pages[0].url).split("/api/")[0],
             "started_at": walk.started_at.isoformat(timespec="seconds"),
             "pages": len(walk.pages),
             "rows_received": sum(p.n_rows for p in walk.pages),
@@ -89,13 +91,14 @@ def _checks(
     dropped: list[str],
     last: date | None,
     day: date,
+    trust: bool,
 ) -> Iterator[Check]:
     earlier: dict[str, pl.Series | None] = {"hub_id": None, "downloads": None, "likes": None}
     if last is not None:
         earlier = {s.name: s for s in read_file(lake.path(NAME, last), list(earlier))}
     ids, when = earlier["hub_id"], str(last)
-    hidden = walk.empty_pages if last is None else 0
-    why = f"{hidden} pages in the middle are empty, behind which models may be hidden"
+    hidden = 0 if trust else walk.empty_pages
+    why = f"{hidden} pages before the end are empty, behind which models may be hidden ({TRUST})"
     yield Check("walked_to_the_end", why if hidden else "", {"pages": len(walk.pages)})
     yield fits_the_table(kept.select("hub_id", "downloads", "likes"), TABLES[NAME])
     yield few_in_quarantine(dropped, sum(p.n_rows for p in walk.pages))

@@ -38,7 +38,7 @@ from pipeline.receipts import (
     write_receipt,
 )
 from pipeline.sources.defillama import DefiLlama, Listing
-from pipeline.sources.http import Notice, Patience, silent
+from pipeline.sources.http import Notice, Patience, shown, silent
 from pipeline.sources.hub import Progress, crawl_models
 from pipeline.sources.spool import Spool
 from pipeline.tables import TABLES
@@ -101,19 +101,19 @@ def refresh_hub(
     }
     with spool.held():
         today = now().date()
-        _sweep(lake, "hub_models", today)
         if limit is not None:
             walk = crawl_models(spool, limit=limit, **walking)
             refreshed = _sample(lake, walk.pages, date.fromisoformat(walk.day), limit)
             spool.clear()
             return refreshed
+        _sweep(lake, "hub_models", today)
         if is_published(lake, "hub_models", today):
             spool.clear()  # a process killed after the rename leaves its pages
             return _already(lake, "hub", today)
         for _ in range(2):
             refreshed = _walk_and_publish(lake, spool, today, trust, walking)
             day = refreshed.receipt.day
-            if day == today.isoformat():
+            if date.fromisoformat(day) >= today:
                 break
             notice(f"the walk begun on {day} is {refreshed.outcome}; today's begins")
         return refreshed
@@ -164,14 +164,15 @@ def refresh_defillama(
     day = now().date()
     name = "defillama_protocols"
     with Spool(lake.root / "crawling" / name).held():
-        _sweep(lake, name, day)
+        for table in (name, "defillama_chains"):
+            _sweep(lake, table, day)
         if is_published(lake, name, day):
             return _already(lake, "defillama", day)
         try:
             api = DefiLlama(patience, notice)
             protocols = api.protocols(day)
             details, checks = _check_protocols(lake, protocols, day, trust)
-            chains, details["chains"] = _chains(api)
+            chains, details["chains"] = _chains(lake, api, day)
             _write_quarantine(lake, name, day, protocols.odd)
             _write_if_new(lake, "defillama_chains", day, chains)
             sha256 = write_blocks(lake.path(name, day), name, iter([protocols.good]), replace=True)
@@ -185,7 +186,7 @@ def refresh_defillama(
             PUBLISHED,
             rows=protocols.good.height,
             sha256=sha256,
-            details={"endpoint": api.base, **details},
+            details={"endpoint": shown(api.base).rstrip("/"), **details},
             checks={c.name: dict(c.numbers) for c in checks},
         )
         write_receipt(lake, receipt)
@@ -197,7 +198,6 @@ def _sweep(lake: Lake, name: str, day: date) -> None:
     for path in (
         lake.path(name, day),
         lake.path(f"{name}_quarantine", day),
-        lake.path("defillama_chains", day),
         receipt_path(lake, name, day),
     ):
         sweep(path.parent)
@@ -251,13 +251,16 @@ def _write_if_new(lake: Lake, name: str, day: date, frame: pl.DataFrame | None) 
         write_blocks(lake.path(name, day), name, iter([frame]))
 
 
-def _chains(api: DefiLlama) -> tuple[pl.DataFrame | None, Any]:
+def _chains(lake: Lake, api: DefiLlama, day: date) -> tuple[pl.DataFrame | None, Any]:
     """Return the chains; protocols do not wait for them."""
     try:
         chains = api.chains()
     except PipelineError as error:
         return None, f"not fetched: {error}"
-    return chains.good, chains.good.height
+    _write_quarantine(lake, "defillama_chains", day, chains.odd)
+    dropped = [r["reason"] for r in chains.odd if not r["kept"]]
+    check = few_in_quarantine(dropped, chains.n_rows)
+    return (chains.good, chains.good.height) if check.passed else (None, check.why)
 
 
 def listed_days(lake: Lake) -> list[date]:

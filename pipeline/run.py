@@ -43,6 +43,7 @@ concurrency:
 run_retries:
   enabled: true
   max_retries: 1
+  retry_on_asset_or_op_failure: false   # steps retry themselves; this is for lost processes
 run_monitoring:
   enabled: true                   # a run whose process died is marked failed
 retention:

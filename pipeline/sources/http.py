@@ -224,8 +224,12 @@ def host(url: str) -> str:
 
 
 def _redirected(answer: Answer, url: str) -> str:
-    target = urljoin(answer.url, answer.headers.get("location", ""))
-    if not same_origin(target, url):
+    try:
+        target = urljoin(answer.url, answer.headers.get("location", ""))
+        elsewhere = not same_origin(target, url)
+    except ValueError:
+        raise ForeignHostError(f"{shown(url)} redirects to no address; try later") from None
+    if elsewhere:
         raise ForeignHostError(
             f"{shown(url)} redirects to {host(target)}; nothing was sent there: "
             "check the address, or a proxy in between"
@@ -311,8 +315,12 @@ def plain_sender() -> Send:
                 body = b"".join(response.iter_content(_CHUNK))
                 headers = {name.lower(): value for name, value in response.headers.items()}
                 return Answer(response.url, response.status_code, headers, body)
+        except (requests.exceptions.InvalidURL, UnicodeError) as error:
+            raise SourceError(f"no request can be made to {shown(url)}: {error}") from None
         except (requests.RequestException, OSError) as error:
             raise AttemptError(spoken(error)) from None
+        except ValueError as error:
+            raise SourceError(f"no request can be made to {shown(url)}: {error}") from None
 
     return lambda url, seconds: within(seconds, lambda: attempt(url))
 

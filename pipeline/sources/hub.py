@@ -42,6 +42,7 @@ from pipeline.sources.spool import SavedPage, Spool
 
 PAGE_ROWS = 1000  # the largest page known
 SORT = "createdAt"
+DEAD_CURSOR = (400, 404, 410, 422)
 
 
 @dataclass(frozen=True)
@@ -100,8 +101,10 @@ def hub_sender(token: str | None) -> Send:
             response = get_session().get(
                 url, headers=headers, timeout=timeout, follow_redirects=False
             )
-        except httpx2.InvalidURL as error:
-            raise SourceError(f"{shown(url)} is no address: {error}; see HF_ENDPOINT") from None
+        except (httpx2.InvalidURL, ValueError):
+            raise SourceError(
+                f"no request can be made to {shown(url)}: check HF_ENDPOINT and the token"
+            ) from None
         except (httpx2.HTTPError, OSError) as error:
             raise AttemptError(spoken(error)) from None
         lower = {name.lower(): value for name, value in response.headers.items()}
@@ -147,7 +150,7 @@ def crawl_models(
         try:
             return _Walker(spool, identity, limit, send, patience, now, progress, notice).walk()
         except RefusedError as error:
-            if error.status != 400 or restart or len(spool.pages()) == 0:
+            if error.status not in DEAD_CURSOR or restart or len(spool.pages()) == 0:
                 raise
             notice("the Hub no longer accepts the saved cursor; starting again from the first page")
             spool.clear()
@@ -166,6 +169,7 @@ class _Walker:
     notice: Notice
     requests: int = 0
     left: int | None = None
+    rest: float = 0.0
     firsts: set[str] = field(default_factory=set)
 
     def walk(self) -> Walk:
@@ -181,12 +185,10 @@ class _Walker:
         url = pages[-1].next_url if pages else self.identity["url"]
         if pages:
             self.notice(f"going on after {rows:,} rows of the walk begun {state['started_at']}")
-        proven = bool(pages) and url is None
+        proven = bool(pages) and pages[-1].proven
         while url is not None and not (self.limit and rows >= self.limit):
             page, next_url, proven = self._page(url, seen, pages)
-            pages.append(
-                self.spool.save(len(pages), url, next_url, page.n_rows, page.good, page.odd)
-            )
+            pages.append(self.spool.save(len(pages), url, next_url, page, proven))
             self.firsts.update(page.good["hub_id"].head(1))
             rows += page.n_rows
             self.progress(Progress(rows, len(pages), self.left, time.monotonic() - began, resumed))
@@ -213,10 +215,12 @@ class _Walker:
         page, next_url = self._get(url, seen, bear_empty=False)
         if self.limit:
             return page, next_url, False
+        if page.n_rows == 0 and next_url is None and pages:
+            return self._after_nothing(url, seen, pages)
         if next_url is not None or page.n_rows == 0:
             return page, next_url, True
         for attempt in range(self.patience.attempts):
-            verdict, onward = self._end_after(url, page)
+            verdict, onward = self._end_after(url, page.n_rows)
             if verdict != "lost":
                 return page, onward, verdict == "end"
             self.patience.sleep(self.patience.first_wait * 2**attempt)
@@ -228,20 +232,37 @@ class _Walker:
             "page whose link to the next is missing; the pages are kept, try again later"
         )
 
-    def _end_after(self, url: str, page: Page) -> tuple[str, str | None]:
+    def _after_nothing(
+        self, url: str, seen: set[str], pages: list[SavedPage]
+    ) -> tuple[Page, str | None, bool]:
+        """Believe an empty last page only when it stays empty and the page before confirms it."""
+        for attempt in range(self.patience.attempts - 1):
+            self.patience.sleep(self.patience.first_wait * 2**attempt)
+            page, next_url = self._get(url, seen, bear_empty=False)
+            if page.n_rows or next_url is not None:
+                return page, next_url, next_url is not None
+            verdict, _ = self._end_after(pages[-1].url, pages[-1].n_rows)
+            if verdict != "more":
+                return page, None, verdict == "end"
+        raise IncompleteError(
+            f"the listing goes on after {sum(p.n_rows for p in pages):,} rows, but the next page "
+            "is empty; the pages are kept, try again later"
+        )
+
+    def _end_after(self, url: str, n_rows: int) -> tuple[str, str | None]:
         """Ask for the last page again, one row shorter: it must lead on to the last row.
 
         Returns "end" when nothing follows, "more" with the address of rows that do follow, "lost"
         when the server drops links, "unknown" when it does not page by the number of rows asked
         for.
         """
-        if page.n_rows == 1:
+        if n_rows <= 1:
             _, onward = self._get(url, set(), bear_empty=True)
             return ("more", onward) if onward else ("end", None)
-        part, onward = self._get(_with_limit(url, page.n_rows - 1), set(), bear_empty=True)
-        if part.n_rows != page.n_rows - 1:
+        part, onward = self._get(_with_limit(url, n_rows - 1), set(), bear_empty=True)
+        if part.n_rows != n_rows - 1:
             # The limit was ignored, so this was the same page again, perhaps with its link.
-            same = part.n_rows == page.n_rows and onward is not None
+            same = part.n_rows == n_rows and onward is not None
             return ("more", onward) if same else ("unknown", None)
         if onward is None:
             return "lost", None
@@ -251,6 +272,7 @@ class _Walker:
 
     def _get(self, url: str, seen: set[str], *, bear_empty: bool) -> tuple[Page, str | None]:
         tries = 0
+        self._rest()
 
         def read(answer: Answer) -> tuple[Page, str | None]:
             nonlocal tries
@@ -262,7 +284,7 @@ class _Walker:
             last = tries >= self.patience.attempts
             if page.n_rows == 0 and next_url is not None and not (bear_empty or last):
                 raise UnreadableError("an empty page in the middle of the listing")
-            self._pace(answer)
+            self._note_window(answer)
             return page, next_url
 
         def counted(target: str, seconds: float) -> Answer:
@@ -271,16 +293,21 @@ class _Walker:
 
         return fetch(counted, url, read, patience=self.patience, notice=self.notice)
 
-    def _pace(self, answer: Answer) -> None:
-        """Wait for the next window when this one is used up."""
+    def _note_window(self, answer: Answer) -> None:
+        """Remember how many requests are left, and how long to rest when none is."""
         from huggingface_hub.utils import parse_ratelimit_headers
 
         window = parse_ratelimit_headers(answer.headers)
         self.left = window.remaining if window else None
         if window is not None and window.remaining == 0:
-            pause = window.reset_in_seconds + 1.0
-            self.notice(f"requests of this window used up, waiting {pause:.0f} s")
-            self.patience.sleep(pause)
+            self.rest = min(window.reset_in_seconds + 1.0, self.patience.throttled)
+
+    def _rest(self) -> None:
+        """Wait for the next window before the next request; what came is saved by then."""
+        if self.rest:
+            self.notice(f"requests of this window used up, waiting {self.rest:.0f} s")
+            self.patience.sleep(self.rest)
+            self.rest = 0.0
 
 
 def _next(answer: Answer, url: str, seen: set[str]) -> str | None:
@@ -293,8 +320,12 @@ def _next(answer: Answer, url: str, seen: set[str]) -> str | None:
         links |= dict.fromkeys(lower.get("rel", "").lower().split(), lower["url"])
     if "next" not in links:
         return None
-    target = urljoin(answer.url, links["next"])
-    if not same_origin(target, url):
+    try:
+        target = urljoin(answer.url, links["next"])
+        elsewhere = not same_origin(target, url)
+    except ValueError:
+        raise UnreadableError("the link to the next page is no address") from None
+    if elsewhere:
         raise UnreadableError(
             f"the next page is said to be on {host(target)}; nothing was sent there"
         )

@@ -21,6 +21,7 @@ import polars as pl
 
 from pipeline.errors import BusyError, LakeError
 from pipeline.lake import sweep, write_atomically, write_text
+from pipeline.sources.hub_rows import Page
 
 LONGEST_WALK = timedelta(hours=12)
 _KEY = "baimo"
@@ -28,7 +29,10 @@ _KEY = "baimo"
 
 @dataclass(frozen=True)
 class SavedPage:
-    """A page on disk: which address gave it and where the walk goes on (None: the end)."""
+    """A page on disk: which address gave it and where the walk goes on (None: the end).
+
+    `proven` tells whether an end there was confirmed.
+    """
 
     number: int
     path: Path
@@ -37,6 +41,7 @@ class SavedPage:
     n_rows: int
     n_good: int
     first_id: str | None
+    proven: bool
 
 
 @dataclass(frozen=True)
@@ -115,30 +120,25 @@ class Spool:
             ) from error
 
     def save(
-        self,
-        number: int,
-        url: str,
-        next_url: str | None,
-        n_rows: int,
-        good: pl.DataFrame,
-        odd: list[dict[str, Any]],
+        self, number: int, url: str, next_url: str | None, page: Page, proven: bool
     ) -> SavedPage:
         """Save one page; what it put in quarantine first, so that nothing is lost in between."""
-        if odd:
-            lines = "".join(json.dumps(record) + "\n" for record in odd)
+        if page.odd:
+            lines = "".join(json.dumps(record) + "\n" for record in page.odd)
             write_text(self.odd_path(number), lines)
         path = self.folder / f"page-{number:06d}.parquet"
-        first = good["hub_id"][0] if good.height else None
-        meta = {
+        first = page.good["hub_id"][0] if page.good.height else None
+        meta: dict[str, Any] = {
             "url": url,
-            "next": next_url,
-            "n_rows": n_rows,
-            "n_good": good.height,
+            "next_url": next_url,
+            "n_rows": page.n_rows,
+            "n_good": page.good.height,
             "first_id": first,
+            "proven": proven,
         }
         write_atomically(
             path,
-            lambda temporary: good.write_parquet(
+            lambda temporary: page.good.write_parquet(
                 temporary,
                 compression="zstd",
                 compression_level=1,
@@ -146,7 +146,7 @@ class Spool:
                 metadata={_KEY: json.dumps(meta)},
             ),
         )
-        return SavedPage(number, path, url, next_url, n_rows, good.height, first)
+        return SavedPage(number=number, path=path, **meta)
 
     def pages(self) -> list[SavedPage]:
         """Return the pages without a gap from the first; what is damaged or beyond is removed."""
@@ -183,14 +183,6 @@ def _read_meta(path: Path) -> SavedPage | None:
     try:
         meta = json.loads(pl.read_parquet_metadata(path)[_KEY])
         number = int(path.name.removeprefix("page-").removesuffix(".parquet"))
-        return SavedPage(
-            number,
-            path,
-            meta["url"],
-            meta["next"],
-            meta["n_rows"],
-            meta["n_good"],
-            meta["first_id"],
-        )
-    except (OSError, ValueError, KeyError, pl.exceptions.PolarsError):
+        return SavedPage(number=number, path=path, **meta)
+    except (OSError, ValueError, KeyError, TypeError, pl.exceptions.PolarsError):
         return None

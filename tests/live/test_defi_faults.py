@@ -154,6 +154,17 @@ def test_protocols_do_not_wait_for_chains(
     assert "not fetched" in receipt.details["chains"]
 
 
+def test_chains_that_are_mostly_odd_are_not_published(
+    llama: DefiServer, lake: Lake, patience: Patience, undisturbed: str
+) -> None:
+    llama.inject("/v2/chains", EditRows(lambda rows: [r | {"tvl": None} for r in rows]))
+    receipt = refresh(lake, patience).receipt
+    assert receipt.sha256 == undisturbed
+    assert lake.days("defillama_chains") == []
+    assert "rows are not valid" in receipt.details["chains"]
+    assert lake.days("defillama_chains_quarantine") == [DAY]
+
+
 def test_bad_rows_go_to_quarantine(llama: DefiServer, lake: Lake, patience: Patience) -> None:
     def spoil(rows: list[dict[str, object]]) -> None:
         rows[0]["tvl"] = "much"

@@ -546,6 +546,74 @@ def test_an_end_that_the_server_cannot_confirm_is_said(
         assert crawl(lake, patience).receipt.details["end_confirmed"] is False
 
 
+def test_an_empty_last_page_is_believed_only_when_it_stays(
+    hub: HubServer, lake: Lake, patience: Patience, undisturbed: str
+) -> None:
+    hub.inject(2, Both(NoLink(), EmptyPage()))
+    assert crawl(lake, patience).receipt.sha256 == undisturbed
+
+
+def test_an_empty_page_for_ever_is_no_end(hub: HubServer, lake: Lake, patience: Patience) -> None:
+    hub.inject(2, Both(NoLink(), EmptyPage()), None)
+    with pytest.raises(IncompleteError, match="the next page is empty"):
+        crawl(lake, patience)
+    assert published(lake) == []
+
+
+class Both:
+    """A page without rows and without a Link."""
+
+    def __init__(self, *faults: Fault) -> None:
+        self.faults = faults
+
+    def strike(self, wire: object, reply: Reply) -> None:
+        wire.send(reply.having(body=b"[]", Link=None))  # type: ignore[attr-defined]
+
+
+def test_an_empty_page_in_the_middle_is_refused_on_later_days_too(
+    hub: HubServer, lake: Lake, patience: Patience
+) -> None:
+    crawl(lake, patience)
+    hub.replace([*MODELS, *synthetic_models(8, seed=9)])
+    hub.inject(0, EmptyPage(), None)
+    with pytest.raises(RefusedSnapshotError, match="models may be hidden"):
+        crawl(lake, patience, NEXT)
+
+
+def test_resuming_does_not_make_an_end_proven(
+    lake: Lake, patience: Patience, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from pipeline.errors import LakeError
+
+    def broken(*_: object, **__: object) -> None:
+        raise LakeError("the disk is full")
+
+    with Paged(100) as server:
+        monkeypatch.setenv("HF_ENDPOINT", server.url)
+        with monkeypatch.context() as patch:
+            patch.setattr("pipeline.refresh.publish_models", broken)
+            with pytest.raises(LakeError):
+                crawl(lake, patience)
+        assert crawl(lake, patience).receipt.details["end_confirmed"] is False
+
+
+def test_a_password_in_the_address_stands_in_no_receipt(
+    hub: HubServer, lake: Lake, patience: Patience, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HF_ENDPOINT", hub.url.replace("http://", "http://user:s3cret@"))
+    receipt = crawl(lake, patience).receipt
+    assert receipt.details["endpoint"] == hub.url
+
+
+@pytest.mark.parametrize("where", ["http://a..b", "http://h\u00e4\u00df.invalid"])
+def test_an_odd_address_is_no_traceback(
+    where: str, lake: Lake, patience: Patience, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HF_ENDPOINT", where)
+    with pytest.raises(PipelineError):
+        crawl(lake, patience)
+
+
 def test_what_is_right_after_all_can_be_published(
     hub: HubServer, lake: Lake, patience: Patience
 ) -> None:

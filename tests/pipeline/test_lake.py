@@ -42,8 +42,23 @@ def test_a_write_that_fails_half_way_leaves_the_old_file_and_no_rubbish(tmp_path
     assert [p.name for p in tmp_path.iterdir()] == ["x.txt"]
 
 
+def test_folders_of_other_names_are_no_days(tmp_path: Path) -> None:
+    lake = Lake(tmp_path)
+    lake.write_table("t", DAY, pl.DataFrame({"a": [1]}))
+    (tmp_path / "t" / "date=2026-08-31.bak").mkdir()
+    (tmp_path / "t" / "date=2026-08-31.bak" / "t.parquet").write_bytes(b"")
+    assert lake.days("t") == [DAY]
+
+
+def test_a_damaged_table_is_named(tmp_path: Path) -> None:
+    lake = Lake(tmp_path)
+    lake.write_table("t", DAY, pl.DataFrame({"a": [1]})).write_bytes(b"PAR1")
+    with pytest.raises(LakeError, match=r"t\.parquet cannot be read"):
+        lake.read_table("t", DAY)
+
+
 def test_a_missing_table_says_what_to_run(tmp_path: Path) -> None:
-    with pytest.raises(LakeError, match=r"t of 2024-07-11 is not in the lake .*baimo run"):
+    with pytest.raises(LakeError, match=r"t of 2024-07-11 is not in the lake .*baimo lake status"):
         Lake(tmp_path).read_table("t", DAY)
 
 
