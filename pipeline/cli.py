@@ -112,7 +112,8 @@ def ui(port: int) -> None:
     home = prepare_instance()
     os.environ.setdefault("PYTHONWARNINGS", "ignore:Function `dev_command` is superseded")
     click.echo(f"Dagster UI on http://localhost:{port} (stop with Ctrl-C; state in {home})")
-    click.echo("Run everything: Assets, Materialize all, Latest, Launch 1 run")
+    click.echo("Fetch and measure today: Lineage, Materialize all, Latest, Launch 1 run")
+    click.echo("Measure a day of the lake or the bundled reference: Jobs, measure_and_audit")
     os.execv(
         sys.executable,
         [

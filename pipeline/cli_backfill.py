@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from pipeline.cli_live import NOTHING_PUBLISHED, Line, exits_with_one, lake_option, open_lake
-from pipeline.terminal import aligned
+from pipeline.cli_live import NOTHING_PUBLISHED, Line, lake_option, open_lake
+from pipeline.terminal import aligned, refusing_with
 
 if TYPE_CHECKING:
     from pipeline.receipts import Receipt
@@ -37,7 +37,7 @@ SOURCES = ("hub-stats", "weekly", "downloads", "defillama")
     help="With defillama: first one file with all histories instead of thousands of requests.",
 )
 @lake_option
-@exits_with_one
+@refusing_with(NOTHING_PUBLISHED)
 def backfill(
     first: datetime, last: datetime | None, source: str, bulk: bool, lake_path: Path | None
 ) -> None:

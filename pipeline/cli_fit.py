@@ -120,8 +120,8 @@ def fit_tail_command(
     as_json: bool,
 ) -> None:
     """Power law by Clauset, Shalizi and Newman: x_min, alpha, zeta, p-value."""
-    from estimation.answers import p_answer, tail_answer
     from estimation.tails import fit_tail
+    from pipeline.answers import p_answer, tail_answer
     from pipeline.columns import read_sample
 
     if stop_early and p_value is None:
@@ -222,8 +222,8 @@ def fit_zipf_command(
     as_json: bool,
 ) -> None:
     """Rank-size regression: log(rank - 1/2) on log(size) over the largest items."""
-    from estimation.answers import zipf_answer
     from estimation.zipf import fit_zipf, share_to_k
+    from pipeline.answers import zipf_answer
     from pipeline.columns import read_sample
     from pipeline.fits import clustered
 
@@ -258,7 +258,7 @@ def fit_index_command(
     as_json: bool,
 ) -> None:
     """Tail index by Hill and its kin, rank-size, and tests of Pareto and of Zipf."""
-    from estimation.answers import index_answer, index_test_answer
+    from pipeline.answers import index_answer, index_test_answer
     from pipeline.columns import read_sample
     from pipeline.fits import chosen_k, clustered, index_fits, index_tests
 
@@ -350,8 +350,8 @@ def fit_compare_command(
 ) -> None:
     """Power law against its rivals on the tail, and models of the whole sample."""
     from estimation.alternatives import compare_tail, judge_support
-    from estimation.answers import p_answer, support_answer, tail_answer, whole_answer
     from estimation.tails import fit_tail
+    from pipeline.answers import p_answer, support_answer, tail_answer, whole_answer
     from pipeline.columns import read_sample
 
     sample = read_sample(file, column, weights)

@@ -8,22 +8,20 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable
-from functools import wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ParamSpec
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from pipeline.errors import LakeError, PipelineError
 from pipeline.settings import lake_dir
-from pipeline.terminal import aligned, one_line_errors
+from pipeline.terminal import aligned, one_line_errors, refusing_with
 
 if TYPE_CHECKING:
     from pipeline.receipts import Receipt
     from pipeline.refresh import Refreshed
     from pipeline.sources.hub import Progress
 
-P = ParamSpec("P")
 NOTHING_PUBLISHED = 1
 _WIDTH = 12
 
@@ -208,20 +206,6 @@ class Line:
             click.echo(text, err=True)
 
 
-def exits_with_one(command: Callable[P, None]) -> Callable[P, None]:
-    """Turn a refusal into one line on stderr and exit code 1."""
-
-    @wraps(command)
-    def guarded(*args: P.args, **kwargs: P.kwargs) -> None:
-        try:
-            command(*args, **kwargs)
-        except PipelineError as error:
-            click.echo(f"baimo: {' '.join(str(error).split())}", err=True)
-            sys.exit(NOTHING_PUBLISHED)
-
-    return guarded
-
-
 @click.group()
 def lake() -> None:
     """Look at the lake: what it holds, whether it is sound, where it lies."""
@@ -238,7 +222,7 @@ def path(lake_path: Path | None) -> None:
 @lake.command()
 @lake_option
 @click.option("--days", default=10, show_default=True, type=click.IntRange(1, 10_000))
-@exits_with_one
+@refusing_with(NOTHING_PUBLISHED)
 def status(lake_path: Path | None, days: int) -> None:
     """Show which days are published, failed or missing, and what is under way."""
     from pipeline.inspection import SNAPSHOTS, holding, under_way
@@ -283,7 +267,7 @@ def _when(receipt: Receipt) -> tuple[str, str]:
 
 @lake.command()
 @lake_option
-@exits_with_one
+@refusing_with(NOTHING_PUBLISHED)
 def verify(lake_path: Path | None) -> None:
     """Check every published file against its receipt: hash, schema, rows, key, order."""
     from pipeline.inspection import verify as look

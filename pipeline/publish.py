@@ -7,6 +7,7 @@ the size of the listing, and the same rows give the same bytes however the walk 
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
@@ -123,7 +124,7 @@ def _counts_of(pages: list[SavedPage]) -> pl.DataFrame:
 
 def by_reason(reasons: list[str]) -> dict[str, int]:
     """Count the reasons."""
-    return {reason: reasons.count(reason) for reason in sorted(set(reasons))}
+    return dict(sorted(Counter(reasons).items()))
 
 
 def _write_sorted(path: Path, pages: list[SavedPage], kept: pl.DataFrame) -> str:

@@ -57,7 +57,8 @@ def utc_now() -> datetime:
 class Refreshed:
     """What a refresh of one source came to.
 
-    `outcome` is published, already (the day stood there before) or sample.
+    `outcome` is published, already (the day stood there before), sample, or "refused (why)" for
+    a walk of an earlier day.
     """
 
     source: str
@@ -235,15 +236,17 @@ def _sample(lake: Lake, pages: Any, day: date, limit: int) -> Refreshed:
 
 
 def _write_quarantine(lake: Lake, name: str, day: date, odd: list[dict[str, Any]]) -> None:
-    """Write the odd rows beside their table; without any, no file."""
+    """Write the odd rows beside their table; without any, no file, nor that of an earlier try."""
+    path = lake.path(f"{name}_quarantine", day)
     if not odd:
+        path.unlink(missing_ok=True)
         return
     frame = pl.DataFrame(
         [(r["reason"], r["kept"], r["row"]) for r in odd],
         schema={"reason": pl.String, "kept": pl.Boolean, "row": pl.String},
         orient="row",
     )
-    write_parquet(lake.path(f"{name}_quarantine", day), frame)
+    write_parquet(path, frame)
 
 
 def _write_if_new(lake: Lake, name: str, day: date, frame: pl.DataFrame | None) -> None:

@@ -17,18 +17,26 @@ P = ParamSpec("P")
 WRONG_INPUT = 2
 
 
+def refusing_with(code: int) -> Callable[[Callable[P, None]], Callable[P, None]]:
+    """Return a decorator that turns a refusal into one line on stderr and an exit code."""
+
+    def guard(command: Callable[P, None]) -> Callable[P, None]:
+        @wraps(command)
+        def guarded(*args: P.args, **kwargs: P.kwargs) -> None:
+            try:
+                command(*args, **kwargs)
+            except (EstimationError, PipelineError, ParameterError) as error:
+                click.echo(f"baimo: {' '.join(str(error).split())}", err=True)
+                sys.exit(code)
+
+        return guarded
+
+    return guard
+
+
 def one_line_errors(command: Callable[P, None]) -> Callable[P, None]:
     """Turn what the project refuses into one line on stderr and exit code 2."""
-
-    @wraps(command)
-    def guarded(*args: P.args, **kwargs: P.kwargs) -> None:
-        try:
-            command(*args, **kwargs)
-        except (EstimationError, PipelineError, ParameterError) as error:
-            click.echo(f"baimo: {' '.join(str(error).split())}", err=True)
-            sys.exit(WRONG_INPUT)
-
-    return guarded
+    return refusing_with(WRONG_INPUT)(command)
 
 
 def aligned(rows: list[tuple[str, ...]], left: tuple[int, ...] = (0, 8, 11)) -> str:

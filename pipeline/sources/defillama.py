@@ -20,7 +20,6 @@ from pipeline.sources.http import (
     Answer,
     Notice,
     Patience,
-    Send,
     UnreadableError,
     fetch,
     plain_sender,
@@ -52,19 +51,16 @@ class DefiLlama:
     ----------
     patience, notice
         See `http.fetch`.
-    send
-        Another sender, for tests.
     """
 
     def __init__(
         self,
         patience: Patience | None = None,
         notice: Notice = silent,
-        send: Send | None = None,
     ) -> None:
         self._patience = patience or Patience(whole=120.0)
         self._notice = notice
-        self._send = send or plain_sender()
+        self._send = plain_sender()
         self._last = 0.0
         self.base = defillama_url()
         self.requests = 0

@@ -67,8 +67,6 @@ class Walk:
     pages: list[SavedPage]
     started_at: datetime
     day: str
-    resumed_rows: int
-    requests: int
     empty_pages: int
     proven_end: bool
 
@@ -124,7 +122,6 @@ def crawl_models(
     now: Callable[[], datetime] = lambda: datetime.now(UTC),
     progress: Callable[[Progress], None] = lambda _: None,
     notice: Notice = silent,
-    send: Send | None = None,
 ) -> Walk:
     """Walk the listing into `spool`, going on where an earlier walk stopped.
 
@@ -144,7 +141,7 @@ def crawl_models(
     """
     patience = patience or Patience()
     endpoint = hub_endpoint()
-    send = send or hub_sender(hub_token())
+    send = hub_sender(hub_token())
     identity = {"url": first_url(endpoint, min(limit or PAGE_ROWS, PAGE_ROWS)), "limit": limit}
     for restart in (False, True):
         try:
@@ -167,7 +164,6 @@ class _Walker:
     now: Callable[[], datetime]
     progress: Callable[[Progress], None]
     notice: Notice
-    requests: int = 0
     left: int | None = None
     rest: float = 0.0
     firsts: set[str] = field(default_factory=set)
@@ -201,8 +197,6 @@ class _Walker:
             pages=pages,
             started_at=self.started,
             day=state["day"],
-            resumed_rows=resumed,
-            requests=self.requests,
             empty_pages=sum(p.n_rows == 0 and p.next_url is not None for p in pages),
             proven_end=proven,
         )
@@ -241,8 +235,8 @@ class _Walker:
             page, next_url = self._get(url, seen, bear_empty=False)
             if page.n_rows or next_url is not None:
                 return page, next_url, next_url is not None
-            verdict, _ = self._end_after(pages[-1].url, pages[-1].n_rows)
-            if verdict != "more":
+            verdict, onward = self._end_after(pages[-1].url, pages[-1].n_rows)
+            if verdict != "more" or onward == url:  # the link to the empty page tells nothing new
                 return page, None, verdict == "end"
         raise IncompleteError(
             f"the listing goes on after {sum(p.n_rows for p in pages):,} rows, but the next page "
@@ -287,11 +281,7 @@ class _Walker:
             self._note_window(answer)
             return page, next_url
 
-        def counted(target: str, seconds: float) -> Answer:
-            self.requests += 1
-            return self.send(target, seconds)
-
-        return fetch(counted, url, read, patience=self.patience, notice=self.notice)
+        return fetch(self.send, url, read, patience=self.patience, notice=self.notice)
 
     def _note_window(self, answer: Answer) -> None:
         """Remember how many requests are left, and how long to rest when none is."""

@@ -39,7 +39,6 @@ class SavedPage:
     url: str
     next_url: str | None
     n_rows: int
-    n_good: int
     first_id: str | None
     proven: bool
 
@@ -132,7 +131,6 @@ class Spool:
             "url": url,
             "next_url": next_url,
             "n_rows": page.n_rows,
-            "n_good": page.good.height,
             "first_id": first,
             "proven": proven,
         }

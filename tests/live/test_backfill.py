@@ -388,15 +388,15 @@ def start(lake: Path, hub: HubServer) -> subprocess.Popen[str]:
     return process
 
 
-def finish(process: subprocess.Popen[str], lake: Lake, undisturbed: list[str]) -> None:
+def assert_finishes(process: subprocess.Popen[str], lake: Lake, undisturbed: list[str]) -> None:
     """Let a process end and see that all is as if nothing had been."""
     assert process.stdout is not None
     assert process.stdout.read().split() == [f"published:{sha256}" for sha256 in undisturbed]
     assert process.wait(timeout=60) == 0
-    nothing_is_left(lake)
+    assert_nothing_is_left(lake)
 
 
-def nothing_is_left(lake: Lake) -> None:
+def assert_nothing_is_left(lake: Lake) -> None:
     assert all(is_published(lake, NAME, day) for day in DAYS)
     assert [fault for _, fault in verify(lake) if fault] == []
     assert [p for p in (lake.root / "crawling").glob("*") if p.name[0] != "."] == []
@@ -414,7 +414,7 @@ def test_a_kill_in_the_middle_of_a_file(
     assert process.wait(timeout=60) != 0
     assert published_days(lake, NAME) == DAYS[:2]
     assert [r.sha256 for r in fill(lake, patience)] == undisturbed
-    nothing_is_left(lake)
+    assert_nothing_is_left(lake)
 
 
 @pytest.mark.full
@@ -422,7 +422,7 @@ def test_fifty_kills(hub: HubServer, tmp_path: Path, undisturbed: list[str]) -> 
     hub.mount(daily(FILES))
     process = start(tmp_path / "whole", hub)
     began = time.monotonic()
-    finish(process, Lake(tmp_path / "whole"), undisturbed)
+    assert_finishes(process, Lake(tmp_path / "whole"), undisturbed)
     duration = time.monotonic() - began
     rng = random.Random(20260901)
     for i in range(50):
@@ -431,7 +431,7 @@ def test_fifty_kills(hub: HubServer, tmp_path: Path, undisturbed: list[str]) -> 
         time.sleep(rng.uniform(0.0, duration))
         process.kill()
         process.wait()
-        finish(start(root, hub), Lake(root), undisturbed)
+        assert_finishes(start(root, hub), Lake(root), undisturbed)
 
 
 def test_a_kill_between_file_and_receipt(

@@ -474,11 +474,13 @@ class Paged(Scripted):
     """A server of its own habits: pages of a fixed size, or uneven, and Links of any spelling."""
 
     def __init__(self, size: int, rel: str = 'rel="next"', lose: int = -1, once: bool = False,
-                 honours: bool = False, uneven: bool = False) -> None:  # fmt: skip
+                 honours: bool = False, uneven: bool = False, trails: bool = False,
+                 ) -> None:  # fmt: skip
         super().__init__(self._reply)
         rows = sorted(MODELS, key=lambda m: (m["createdAt"], m["_id"]), reverse=True)
         self.rows, self.size, self.rel = rows, size, rel
         self.lose, self.once, self.honours, self.uneven = lose, once, honours, uneven
+        self.trails = trails
 
     def _reply(self, request: Request) -> Reply:
         start = int(request.ask("at") or 0)
@@ -487,7 +489,7 @@ class Paged(Scripted):
             size = min(size, int(request.ask("limit") or size))
         stop = start + size
         reply = Reply.json(self.rows[start:stop])
-        if stop >= len(self.rows):
+        if stop >= len(self.rows) and not (self.trails and start < len(self.rows)):
             return reply
         if start == self.lose:
             if self.once:
@@ -509,6 +511,9 @@ class Paged(Scripted):
         Paged(100, lose=200, once=True),
         Paged(100, lose=200, once=True, honours=True),
         Paged(100, uneven=True, honours=True),
+        Paged(100, trails=True),  # the last page is empty
+        Paged(43, trails=True),
+        Paged(43, trails=True, honours=True),
     ],
 )
 def test_servers_of_other_habits_are_walked_to_the_end(

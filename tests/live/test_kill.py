@@ -71,7 +71,7 @@ def finish(process: subprocess.Popen[str]) -> list[str]:
     return out.split()
 
 
-def kill_and_go_on(tmp_path: Path, source: str, server: Loopback, times: int) -> None:
+def assert_kills_leave_no_trace(tmp_path: Path, source: str, server: Loopback, times: int) -> None:
     began = time.monotonic()
     process = start(tmp_path / "undisturbed", source, server)
     ready = time.monotonic()
@@ -106,9 +106,9 @@ def kill_and_go_on(tmp_path: Path, source: str, server: Loopback, times: int) ->
 
 
 def test_ten_kills(tmp_path: Path, source: str, server: Loopback) -> None:
-    kill_and_go_on(tmp_path, source, server, 5)
+    assert_kills_leave_no_trace(tmp_path, source, server, 5)
 
 
 @pytest.mark.full
 def test_a_hundred_kills(tmp_path: Path, source: str, server: Loopback) -> None:
-    kill_and_go_on(tmp_path, source, server, 50)
+    assert_kills_leave_no_trace(tmp_path, source, server, 50)

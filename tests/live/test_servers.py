@@ -144,18 +144,9 @@ class TestBulk:
         assert len({row["_id"] for page in pages for row in page}) == 4500
         assert shorter == pages[1][:999]
 
-    def test_rate_and_size(self, capsys: pytest.CaptureFixture[str]) -> None:
-        n, began, size = 50_000, time.process_time(), 0
-        for body in synthetic_pages(n):
-            size += len(body)
-        rate = n / (time.process_time() - began)
-        with BigHubServer(20_000) as hub:
-            began = time.perf_counter()
-            served = sum(len(page) for page in walk(first_page(hub, 1000)))
-            walked = served / (time.perf_counter() - began)
-        with capsys.disabled():
-            print(f"\n{rate:,.0f} rows/s of CPU, {size / n:.0f} bytes a row; ", end="")
-            print(f"walked at {walked:,.0f} rows/s")
+    def test_rows_weigh_what_recorded_ones_weigh(self) -> None:
+        size = sum(len(body) for body in synthetic_pages(20_000)) / 20_000
+        assert 450 < size < 650  # about 500 bytes, tags included
 
 
 class TestFaults:
