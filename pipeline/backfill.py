@@ -267,7 +267,7 @@ def _publish_protocols(lake: Lake, day: date, listing: pl.DataFrame, listed_on: 
     before = earlier["tvl_usd"] if earlier is not None and apart <= NEAR_DAYS else None
     checks = refuse_if_failed(
         [
-            few_in_quarantine([], rows.height),
+            few_in_quarantine({}, rows.height),
             size_against_the_last(
                 rows.height, earlier.height if earlier is not None else None, apart, str(last)
             ),

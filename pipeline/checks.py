@@ -7,7 +7,7 @@ not applied to fewer than a thousand rows, where one row may move them.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import polars as pl
@@ -89,16 +89,21 @@ def fits_the_table(rows: pl.DataFrame, table: Table) -> Check:
     return Check("fits_the_table", why, {"rows": rows.height})
 
 
-def few_in_quarantine(reasons: list[str], n_rows: int) -> Check:
-    """Check that no more than 1 % of the rows are odd; twenty are borne, a third never."""
+def few_in_quarantine(reasons: Mapping[str, int], n_rows: int) -> Check:
+    """Check that no more than 1 % of the rows are odd; twenty are borne, a third never.
+
+    `reasons` counts the rows that were left out.
+    """
+    n_odd = sum(reasons.values())
     limit = min(max(MAX_QUARANTINE * n_rows, BORNE_QUARANTINE), n_rows / 3)
     why = ""
-    if len(reasons) > limit:
+    if n_odd > limit:
+        most = max(reasons, key=lambda reason: reasons[reason])
         why = (
-            f"{len(reasons):,} of {n_rows:,} rows are not valid (first: {reasons[0]}); "
+            f"{n_odd:,} of {n_rows:,} rows are not valid (most often: {most}); "
             "they stand in quarantine"
         )
-    return Check("few_in_quarantine", why, {"rows": n_rows, "quarantined": len(reasons)})
+    return Check("few_in_quarantine", why, {"rows": n_rows, "quarantined": n_odd})
 
 
 def size_against_the_last(n: int, n_before: int | None, days: int, when: str) -> Check:

@@ -1,4 +1,4 @@
-"""What the daily job does for one day: fetch today, or fill the past."""
+"""What the daily job does for one day: fetch today, finish last night's walk, fill the past."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pipeline.backfill import backfill_defillama, backfill_hub
 from pipeline.errors import SourceError
 from pipeline.lake import Lake
 from pipeline.receipts import PUBLISHED, Receipt, is_published, read_receipt
-from pipeline.refresh import Refreshed, refresh_defillama, refresh_hub, utc_now
+from pipeline.refresh import Refreshed, finish_hub, refresh_defillama, refresh_hub, utc_now
 from pipeline.settings import lake_dir
 from pipeline.sources.hub import Progress
 
@@ -36,6 +36,7 @@ def publish_hub(
         "hub_models",
         day,
         lambda lake: refresh_hub(lake, trust=trust, progress=show, notice=say),
+        lambda lake: finish_hub(lake, day, trust=trust, progress=show, notice=say),
         lambda lake: backfill_hub(lake, day, day, notice=say),
     )
 
@@ -54,6 +55,7 @@ def publish_defillama(
         "defillama_protocols",
         day,
         lambda lake: refresh_defillama(lake, trust=trust, notice=say),
+        lambda _: None,
         lambda lake: backfill_defillama(lake, day, day, notice=say),
     )
 
@@ -62,6 +64,7 @@ def _publish(
     name: str,
     day: date,
     refresh: Callable[[Lake], Refreshed],
+    finish: Callable[[Lake], Refreshed | None],
     backfill: Callable[[Lake], list[Receipt]],
 ) -> tuple[Receipt, str]:
     lake = Lake(lake_dir())
@@ -69,12 +72,13 @@ def _publish(
         receipt = read_receipt(lake, name, day)
         assert receipt is not None
         return receipt, str(lake.path(name, day))
-    if day != utc_now().date():
+    over = day != utc_now().date()
+    refreshed = finish(lake) if over else refresh(lake)
+    if refreshed is None:
         (receipt,) = backfill(lake)
         if receipt.outcome != PUBLISHED:
             raise SourceError(f"{name} of {day} cannot be filled: {receipt.why}")
         return receipt, str(lake.path(name, day))
-    refreshed = refresh(lake)
     if refreshed.receipt.day != day.isoformat():
         raise SourceError(
             f"midnight has passed: {refreshed.receipt.day} is published; run that day"

@@ -138,14 +138,13 @@ def _models(lake: Lake, days: Iterable[date]) -> dict[date, pl.LazyFrame]:
             if not file.metadata.num_rows:
                 continue
             head = file.read_row_group(0, columns=["hub_id", "model_id", "source"])
-            ids = pl.Series(head.column("hub_id"))
-            source = head.column("source")[0].as_py()
-            if source == "reference" or ids[0] == head.column("model_id")[0].as_py():
+            first, name, source = (head.column(n)[0].as_py() for n in head.column_names)
+            if source == "reference" or first == name:
                 raise LakeError(
                     f"{MODELS} of {day} ({source}) tells its models by number or name, not by an "
                     "id that survives renames, and cannot be joined to other days: leave it out"
                 )
-            in_order = _is_sorted(file, ids)
+            in_order = _is_sorted(file)
         models[day] = models[day].set_sorted("hub_id") if in_order else models[day].sort("hub_id")
     if n_rows > MOST_ROWS:
         raise LakeError(
@@ -154,20 +153,17 @@ def _models(lake: Lake, days: Iterable[date]) -> dict[date, pl.LazyFrame]:
     return models
 
 
-def _is_sorted(file: Any, ids: pl.Series) -> bool:
-    """Say whether a file is sorted by hub_id, from its footer and the ids of its first block.
+def _is_sorted(file: Any) -> bool:
+    """Say whether a file is sorted by hub_id: its footer declares it, or all ids are looked at.
 
-    A merge of rows in disorder would lose models silently; whoever sorted the first block and
-    the ranges of all blocks sorted the rest.
+    A merge of rows in disorder would lose models silently.
     """
     column = file.schema_arrow.get_field_index("hub_id")
-    groups = (file.metadata.row_group(n) for n in range(file.metadata.num_row_groups))
-    found = [group.column(column).statistics for group in groups]
-    return (
-        all(f is not None and f.has_min_max for f in found)
-        and all(a.max < b.min for a, b in pairwise(found))
-        and ids.is_sorted()
-    )
+    groups = [file.metadata.row_group(n) for n in range(file.metadata.num_row_groups)]
+    if all(g.sorting_columns and g.sorting_columns[0].column_index == column for g in groups):
+        return True
+    ids = pl.Series(file.read(columns=["hub_id"]).column("hub_id"))
+    return ids.is_sorted()
 
 
 def _pairs(

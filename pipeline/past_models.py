@@ -25,9 +25,10 @@ from pipeline.checks import (
     zeros_share,
 )
 from pipeline.errors import IncompleteError
-from pipeline.lake import Lake, read_file, write_parquet
+from pipeline.lake import Lake, read_file
 from pipeline.past_days import NothingError, last_before
 from pipeline.publish import BLOCK_ROWS, write_blocks
+from pipeline.quarantine import quarantined, write_quarantine
 from pipeline.receipts import PUBLISHED, Receipt, published_days
 from pipeline.sorting import Runs
 from pipeline.sources.hub_columns import Block
@@ -78,7 +79,7 @@ def publish_past_models(
             runs.add(block.good)
             show(read.rows, declared)
         runs.flush()
-        _write_quarantine(lake, day, read.odd)
+        write_quarantine(lake, NAME, day, pl.concat([quarantined([]), *read.odd]))
         if read.rows != declared or not read.rows:
             raise IncompleteError(
                 f"{available.file.path} of {day} has {read.rows:,} rows and declares "
@@ -154,7 +155,7 @@ def _checks(
     earlier = read_file(lake.path(NAME, last), list(names)) if last else None
     apart = (day - last).days if last else 0
     n_before = earlier.height if earlier is not None else None
-    yield few_in_quarantine(list(read.dropped.elements()), read.rows)
+    yield few_in_quarantine(read.dropped, read.rows)
     yield size_against_the_last(kept.height, n_before, apart, str(last))
     yield _content_of_the_day(read.newest, day)
     for name in names:
@@ -190,12 +191,3 @@ def _origin(history: History, available: Available) -> dict[str, Any]:
         said["label"] = available.label
         said["dated_by"] = "the newest model or change in the file: the label is another day"
     return said
-
-
-def _write_quarantine(lake: Lake, day: date, odd: list[pl.DataFrame]) -> None:
-    """Write the odd rows beside their table, or remove those of an earlier try."""
-    path = lake.path(f"{NAME}_quarantine", day)
-    if odd:
-        write_parquet(path, pl.concat(odd))
-    else:
-        path.unlink(missing_ok=True)

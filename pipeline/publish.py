@@ -7,7 +7,6 @@ the size of the listing, and the same rows give the same bytes however the walk 
 from __future__ import annotations
 
 import hashlib
-from collections import Counter
 from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
@@ -28,6 +27,7 @@ from pipeline.checks import (
 )
 from pipeline.errors import LakeError
 from pipeline.lake import Lake, read_file, write_atomically
+from pipeline.quarantine import by_reason
 from pipeline.receipts import PUBLISHED, Receipt, published_days, write_receipt
 from pipeline.sources.http import shown
 from pipeline.sources.hub import Walk
@@ -38,9 +38,7 @@ BLOCK_ROWS = 100_000
 NAME = "hub_models"
 
 
-def publish_models(
-    lake: Lake, walk: Walk, odd: list[dict[str, Any]], *, trust: bool = False
-) -> Receipt:
+def publish_models(lake: Lake, walk: Walk, odd: pl.DataFrame, *, trust: bool = False) -> Receipt:
     """Check a walk and publish it as the snapshot of its day.
 
     With `trust` it is not held against the last snapshot.
@@ -56,7 +54,7 @@ def publish_models(
     rows = _counts_of(walk.pages)
     first = rows.select(pl.col("hub_id").is_first_distinct()).to_series()
     kept = rows.filter(first).sort("hub_id")
-    dropped = [record["reason"] for record in odd if not record["kept"]]
+    dropped = by_reason(odd, kept=False)
     before = [d for d in published_days(lake, NAME) if d < day]
     last = before[-1] if before and not trust else None
     checks = refuse_if_failed(_checks(lake, walk, kept, dropped, last, day, trust))
@@ -74,8 +72,8 @@ def publish_models(
             "pages": len(walk.pages),
             "rows_received": sum(p.n_rows for p in walk.pages),
             "repeated": int((~first).sum()),
-            "quarantined": by_reason(dropped),
-            "values_left_empty": by_reason([r["reason"] for r in odd if r["kept"]]),
+            "quarantined": dropped,
+            "values_left_empty": by_reason(odd, kept=True),
             "end_confirmed": walk.proven_end,
             "compared_with": last.isoformat() if last else None,
         },
@@ -89,7 +87,7 @@ def _checks(
     lake: Lake,
     walk: Walk,
     kept: pl.DataFrame,
-    dropped: list[str],
+    dropped: dict[str, int],
     last: date | None,
     day: date,
     trust: bool,
@@ -120,11 +118,6 @@ def _counts_of(pages: list[SavedPage]) -> pl.DataFrame:
         place = pl.int_range(pl.len(), dtype=pl.UInt32).alias("place")
         parts.append(rows.with_columns(pl.lit(page.number, pl.UInt32).alias("page"), place))
     return pl.concat(parts)
-
-
-def by_reason(reasons: list[str]) -> dict[str, int]:
-    """Count the reasons."""
-    return dict(sorted(Counter(reasons).items()))
 
 
 def _write_sorted(path: Path, pages: list[SavedPage], kept: pl.DataFrame) -> str:
@@ -179,12 +172,23 @@ def _write_parquet(path: Path, name: str, blocks: Iterator[pl.DataFrame]) -> Non
             table = block.select(columns).to_arrow(compat_level=pl.CompatLevel.oldest())
             if writer is None:
                 writer = pq.ParquetWriter(
-                    path, table.schema, compression="zstd", compression_level=3
+                    path,
+                    table.schema,
+                    compression="zstd",
+                    compression_level=3,
+                    sorting_columns=_order(table.schema) if name == NAME else None,
                 )
             writer.write_table(table, row_group_size=BLOCK_ROWS)
     finally:
         if writer is not None:
             writer.close()
+
+
+def _order(schema: Any) -> Any:
+    """Declare in the file that its rows stand by hub_id, so that readers need not look."""
+    import pyarrow.parquet as pq
+
+    return pq.SortingColumn.from_ordering(schema, [("hub_id", "ascending")])
 
 
 def file_sha256(path: Path) -> str:

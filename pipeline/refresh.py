@@ -25,8 +25,9 @@ from pipeline.checks import (
     zeros_share,
 )
 from pipeline.errors import PipelineError
-from pipeline.lake import Lake, read_file, sweep, write_parquet
-from pipeline.publish import by_reason, publish_models, write_blocks
+from pipeline.lake import Lake, read_file, sweep
+from pipeline.publish import publish_models, write_blocks
+from pipeline.quarantine import by_reason, quarantined, write_quarantine
 from pipeline.receipts import (
     FAILED,
     PUBLISHED,
@@ -40,7 +41,7 @@ from pipeline.receipts import (
 from pipeline.sources.defillama import DefiLlama, Listing
 from pipeline.sources.http import Notice, Patience, shown, silent
 from pipeline.sources.hub import Progress, crawl_models
-from pipeline.sources.spool import Spool
+from pipeline.sources.spool import Spool, day_of
 from pipeline.tables import TABLES
 from pipeline.views import totals
 
@@ -120,6 +121,32 @@ def refresh_hub(
         return refreshed
 
 
+def finish_hub(
+    lake: Lake,
+    day: date,
+    *,
+    trust: bool = False,
+    patience: Patience | None = None,
+    now: Clock = utc_now,
+    progress: Callable[[Progress], None] = lambda _: None,
+    notice: Notice = silent,
+) -> Refreshed | None:
+    """Publish the walk begun on `day`, a day that is over; None when no such walk is under way.
+
+    Raises
+    ------
+    PipelineError
+        Nothing was published; see `refresh_hub`.
+    """
+    spool = Spool(lake.root / "crawling" / "hub_models")
+    with spool.held():
+        state = spool.under_way(now())
+        if state is None or day_of(state) != day:
+            return None
+        walking = {"patience": patience, "now": now, "progress": progress, "notice": notice}
+        return _walk_and_publish(lake, spool, day, trust, walking)
+
+
 def _walk_and_publish(
     lake: Lake, spool: Spool, today: date, trust: bool, walking: dict[str, Any]
 ) -> Refreshed:
@@ -132,7 +159,7 @@ def _walk_and_publish(
             refreshed = _already(lake, "hub", day)
         else:
             odd = spool.odd(walk.pages)
-            _write_quarantine(lake, "hub_models", day, odd)
+            write_quarantine(lake, "hub_models", day, odd)
             receipt = publish_models(lake, walk, odd, trust=trust)
             path = str(lake.path("hub_models", day))
             refreshed = Refreshed("hub", "published", receipt, path)
@@ -174,7 +201,7 @@ def refresh_defillama(
             protocols = api.protocols(day)
             details, checks = _check_protocols(lake, protocols, day, trust)
             chains, details["chains"] = _chains(lake, api, day)
-            _write_quarantine(lake, name, day, protocols.odd)
+            write_quarantine(lake, name, day, quarantined(protocols.odd))
             _write_if_new(lake, "defillama_chains", day, chains)
             sha256 = write_blocks(lake.path(name, day), name, iter([protocols.good]), replace=True)
         except PipelineError as error:
@@ -235,20 +262,6 @@ def _sample(lake: Lake, pages: Any, day: date, limit: int) -> Refreshed:
     return Refreshed("hub", "sample", receipt, str(path))
 
 
-def _write_quarantine(lake: Lake, name: str, day: date, odd: list[dict[str, Any]]) -> None:
-    """Write the odd rows beside their table; without any, no file, nor that of an earlier try."""
-    path = lake.path(f"{name}_quarantine", day)
-    if not odd:
-        path.unlink(missing_ok=True)
-        return
-    frame = pl.DataFrame(
-        [(r["reason"], r["kept"], r["row"]) for r in odd],
-        schema={"reason": pl.String, "kept": pl.Boolean, "row": pl.String},
-        orient="row",
-    )
-    write_parquet(path, frame)
-
-
 def _write_if_new(lake: Lake, name: str, day: date, frame: pl.DataFrame | None) -> None:
     if frame is not None and not lake.path(name, day).exists():
         write_blocks(lake.path(name, day), name, iter([frame]))
@@ -260,9 +273,9 @@ def _chains(lake: Lake, api: DefiLlama, day: date) -> tuple[pl.DataFrame | None,
         chains = api.chains()
     except PipelineError as error:
         return None, f"not fetched: {error}"
-    _write_quarantine(lake, "defillama_chains", day, chains.odd)
-    dropped = [r["reason"] for r in chains.odd if not r["kept"]]
-    check = few_in_quarantine(dropped, chains.n_rows)
+    odd = quarantined(chains.odd)
+    write_quarantine(lake, "defillama_chains", day, odd)
+    check = few_in_quarantine(by_reason(odd, kept=False), chains.n_rows)
     return (chains.good, chains.good.height) if check.passed else (None, check.why)
 
 
@@ -278,7 +291,8 @@ def listed_days(lake: Lake) -> list[date]:
 def _check_protocols(
     lake: Lake, listing: Listing, day: date, trust: bool
 ) -> tuple[dict[str, Any], list[Check]]:
-    dropped = [r["reason"] for r in listing.odd if not r["kept"]]
+    odd = quarantined(listing.odd)
+    dropped = by_reason(odd, kept=False)
     before = [d for d in listed_days(lake) if d < day and not trust]
     last = before[-1] if before else None
     earlier = lake.read_table("defillama_protocols", last) if last else None
@@ -300,8 +314,8 @@ def _check_protocols(
     details = {
         "rows_received": listing.n_rows,
         "repeated": listing.n_repeats,
-        "quarantined": by_reason(dropped),
-        "values_left_empty": by_reason([r["reason"] for r in listing.odd if r["kept"]]),
+        "quarantined": dropped,
+        "values_left_empty": by_reason(odd, kept=True),
         "compared_with": last.isoformat() if last else None,
         "tvl_usd_by_view": dict(totals(listing.good).select("view", "tvl_usd").iter_rows()),
     }

@@ -75,7 +75,7 @@ def _address(name: str, default: str) -> str:
     except ValueError:
         whole = False
     if not whole:
-        raise SourceError(f"{name} is {given!r}, no address; it looks like {default}")
+        raise SourceError(f"{name} is no address; it looks like {default}")  # may hold a key
     return given.rstrip("/")
 
 

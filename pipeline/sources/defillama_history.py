@@ -35,7 +35,7 @@ from pipeline.sources.history_store import (
     digest,
     read_states,
 )
-from pipeline.sources.http import Notice, RefusedError, silent
+from pipeline.sources.http import Notice, RefusedError, shown, silent
 from pipeline.sources.spool import Spool
 from pipeline.tables import DEFILLAMA_HISTORIES, TABLES
 
@@ -262,7 +262,7 @@ class _Run:
         self._unknown.append(slug)
         self._unsure.append(replace(before, slug=slug, unknown_on=self._now().date()))
         if before.unknown_on is None:
-            self._check_row(f"{slug} is not known at {self._api.base}")
+            self._check_row(f"{slug} is not known at {shown(self._api.base)}")
 
     def _believe_unknown(self) -> None:
         for state in self._unsure:

@@ -19,6 +19,7 @@ from typing import Any, TypeVar
 from urllib.parse import urljoin, urlsplit
 
 from pipeline.errors import SourceError
+from pipeline.settings import defillama_url
 
 T = TypeVar("T")
 
@@ -144,6 +145,8 @@ def fetch(
             if answer.status < 500 and answer.status not in (408, *blocked):
                 raise RefusedError(_refusal(answer), answer.status)
             why = f"HTTP {answer.status}"
+            if answer.status in blocked:
+                why += " (blocked for a while, or no longer allowed)"
         except (UnreadableError, AttemptError) as error:
             why = str(error)
         course.failed(why, asked)
@@ -213,9 +216,15 @@ def _origin(url: str) -> tuple[str, str | None, int | None]:
 
 
 def shown(url: str) -> str:
-    """Return a URL without user information and query, for messages."""
+    """Return a URL for messages: without user information, query, and the key of a paid API.
+
+    DeFiLlama's paid API has its key in the path of its address.
+    """
     parts = urlsplit(url)
-    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
+    base, path = urlsplit(defillama_url()), parts.path
+    if base.path and parts.netloc == base.netloc and path.startswith(base.path):
+        path = "/***" + path[len(base.path) :]
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{path}"
 
 
 def host(url: str) -> str:
@@ -315,14 +324,18 @@ def plain_sender() -> Send:
                 body = b"".join(response.iter_content(_CHUNK))
                 headers = {name.lower(): value for name, value in response.headers.items()}
                 return Answer(response.url, response.status_code, headers, body)
-        except (requests.exceptions.InvalidURL, UnicodeError) as error:
-            raise SourceError(f"no request can be made to {shown(url)}: {error}") from None
+        except (requests.exceptions.InvalidURL, UnicodeError):
+            raise SourceError(_no_request(url)) from None
         except (requests.RequestException, OSError) as error:
             raise AttemptError(spoken(error)) from None
-        except ValueError as error:
-            raise SourceError(f"no request can be made to {shown(url)}: {error}") from None
+        except ValueError:
+            raise SourceError(_no_request(url)) from None
 
     return lambda url, seconds: within(seconds, lambda: attempt(url))
+
+
+def _no_request(url: str) -> str:
+    return f"no request can be made to {shown(url)}: check BAIMO_DEFILLAMA_URL"
 
 
 def user_agent() -> str:

@@ -281,7 +281,11 @@ class _Walker:
             self._note_window(answer)
             return page, next_url
 
-        return fetch(self.send, url, read, patience=self.patience, notice=self.notice)
+        # A token that has read pages may read the next one: a 403 in between passes with time.
+        blocked = (403,) if self.firsts else ()
+        return fetch(
+            self.send, url, read, patience=self.patience, notice=self.notice, blocked=blocked
+        )
 
     def _note_window(self, answer: Answer) -> None:
         """Remember how many requests are left, and how long to rest when none is."""

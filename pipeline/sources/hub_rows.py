@@ -89,8 +89,8 @@ class Page:
     good
         Rows under the columns of `hub_models`, in the order of the page.
     odd
-        Records for quarantine: reason, row (JSON text), kept (the row is in `good`, one of its
-        values is not).
+        Records for quarantine: reason, kept (the row is in `good`, one of its values is not),
+        row (JSON text; of a kept row its `_id` and that value).
     n_rows
         Rows of the page as it came.
     """
@@ -260,19 +260,19 @@ def _read_carefully(body: bytes, latest: datetime) -> Page:
     good: list[dict[str, Any]] = []
     odd: list[dict[str, Any]] = []
     for row in rows:
-        text = json.dumps(row, separators=(",", ":"))
         try:
             found, lost = _read_row(row, latest)
         except _OddError as error:
+            text = json.dumps(row, separators=(",", ":"))
             odd.append({"reason": str(error), "row": text, "kept": False})
             continue
         good.append(found)
-        odd += [{"reason": reason, "row": text, "kept": True} for reason in lost]
+        odd += lost
     frame = pl.DataFrame(good, schema=HUB_MODELS.schema, orient="row")
     return Page(frame, odd, len(rows))
 
 
-def _read_row(row: Any, latest: datetime) -> tuple[dict[str, Any], list[str]]:
+def _read_row(row: Any, latest: datetime) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     if not isinstance(row, dict):
         raise _OddError(f"the row is {_kind(row)}, not a model")
     created = _time(row, "createdAt")
@@ -288,13 +288,14 @@ def _read_row(row: Any, latest: datetime) -> tuple[dict[str, Any], list[str]]:
         "created_at": created,
         "source": SOURCE,
     }
-    lost: list[str] = []
+    lost: list[dict[str, Any]] = []
 
     def may(read: Callable[[dict[str, Any], str], Any], name: str) -> Any:
         try:
             return read(row, name)
         except _OddError as error:
-            lost.append(f"{error}: left empty")
+            value = json.dumps({"_id": row["_id"], name: row[name]}, separators=(",", ":"))
+            lost.append({"reason": f"{error}: left empty", "row": value, "kept": True})
             return None
 
     tags = "\n".join(may(_texts, "tags") or [])

@@ -20,7 +20,8 @@ from typing import Any
 import polars as pl
 
 from pipeline.errors import BusyError, LakeError
-from pipeline.lake import sweep, write_atomically, write_text
+from pipeline.lake import read_file, sweep, write_atomically, write_parquet, write_text
+from pipeline.quarantine import quarantined
 from pipeline.sources.hub_rows import Page
 
 LONGEST_WALK = timedelta(hours=12)
@@ -86,17 +87,22 @@ class Spool:
         A walk of another address, with other fields, or begun more than half a day ago cannot
         be joined to new pages.
         """
-        try:
-            state: dict[str, Any] = json.loads((self.folder / "crawl.json").read_text("utf-8"))
-            started = datetime.fromisoformat(state["started_at"])
-            same = state["identity"] == identity
-        except (OSError, ValueError, KeyError, TypeError):
-            same, started = False, now
-        if same and timedelta(0) <= now - started < LONGEST_WALK:
+        state = self.under_way(now)
+        if state is not None and state["identity"] == identity:
             sweep(self.folder)
             return state
         self.clear()
         return None
+
+    def under_way(self, now: datetime) -> dict[str, Any] | None:
+        """Return the walk that is under way and young, whatever it walks."""
+        try:
+            state: dict[str, Any] = json.loads((self.folder / "crawl.json").read_text("utf-8"))
+            age = now - datetime.fromisoformat(state["started_at"])
+            young = timedelta(0) <= age < LONGEST_WALK and bool(day_of(state))
+            return state if young and "identity" in state else None
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
 
     def begin(self, identity: dict[str, Any], now: datetime) -> dict[str, Any]:
         """Start a walk: its day is the UTC day on which it starts, whenever it ends."""
@@ -123,8 +129,7 @@ class Spool:
     ) -> SavedPage:
         """Save one page; what it put in quarantine first, so that nothing is lost in between."""
         if page.odd:
-            lines = "".join(json.dumps(record) + "\n" for record in page.odd)
-            write_text(self.odd_path(number), lines)
+            write_parquet(self.odd_path(number), quarantined(page.odd))
         path = self.folder / f"page-{number:06d}.parquet"
         first = page.good["hub_id"][0] if page.good.height else None
         meta: dict[str, Any] = {
@@ -157,19 +162,14 @@ class Spool:
             found.append(page)
         return found
 
-    def odd(self, pages: list[SavedPage]) -> list[dict[str, Any]]:
-        """Return what the pages put in quarantine, with the page's number."""
-        records: list[dict[str, Any]] = []
-        for page in pages:
-            path = self.odd_path(page.number)
-            if path.exists():
-                lines = path.read_text("utf-8").splitlines()
-                records += [{"page": page.number, **json.loads(line)} for line in lines]
-        return records
+    def odd(self, pages: list[SavedPage]) -> pl.DataFrame:
+        """Return what the pages put in quarantine."""
+        paths = [p for p in (self.odd_path(page.number) for page in pages) if p.exists()]
+        return pl.concat([quarantined([]), *(read_file(path) for path in paths)])
 
     def odd_path(self, number: int) -> Path:
         """Return where the quarantine of one page lies."""
-        return self.folder / f"page-{number:06d}.quarantine.jsonl"
+        return self.folder / f"quarantine-{number:06d}.parquet"
 
 
 def day_of(state: dict[str, Any]) -> date:

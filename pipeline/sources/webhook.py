@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pipeline.errors import SourceError
-from pipeline.sources.http import CONNECT_SECONDS, READ_SECONDS, shown, spoken
+from pipeline.sources.http import CONNECT_SECONDS, READ_SECONDS, host, spoken
 
 _LONGEST = 500
 
@@ -14,7 +14,7 @@ def post_failure(address: str, *, job: str, day: str, run_id: str, why: list[str
     Raises
     ------
     SourceError
-        The address did not accept it.
+        The address did not accept it. Only its host is named: the path of such addresses is a key.
     """
     import requests
 
@@ -34,6 +34,6 @@ def post_failure(address: str, *, job: str, day: str, run_id: str, why: list[str
             allow_redirects=False,
         )
     except (requests.RequestException, OSError) as error:
-        raise SourceError(f"{shown(address)}: {spoken(error)}; check BAIMO_WEBHOOK") from None
+        raise SourceError(f"{host(address)}: {spoken(error)}; check BAIMO_WEBHOOK") from None
     if answer.status_code >= 300:
-        raise SourceError(f"{shown(address)}: HTTP {answer.status_code}; check BAIMO_WEBHOOK")
+        raise SourceError(f"{host(address)}: HTTP {answer.status_code}; check BAIMO_WEBHOOK")

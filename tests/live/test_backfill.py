@@ -212,7 +212,7 @@ def test_bad_rows_go_to_quarantine_and_too_many_refuse_the_day(
     assert set(odd["reason"]) == {"downloads is negative"}
     assert few[0]["_id"] in odd["row"][0]
     assert second.outcome == "failed"
-    assert "50 of 404 rows are not valid (first: likes is missing)" in second.why
+    assert "50 of 404 rows are not valid (most often: likes is missing)" in second.why
     assert lake.read_table(f"{NAME}_quarantine", DAYS[1]).height == 50
 
 

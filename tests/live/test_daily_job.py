@@ -178,6 +178,26 @@ def test_a_run_that_is_repeated_takes_what_is_there(
     assert receipt.rows == 3000
 
 
+def test_a_retry_after_midnight_ends_the_walk_of_last_night(
+    servers: tuple[HubServer, DefiServer], lake: Lake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from pipeline.daily import publish_hub
+    from pipeline.refresh import refresh_hub
+    from pipeline.sources.http import Patience, UnreachableError
+
+    day, tomorrow = today(), datetime.now(UTC) + timedelta(days=1)
+    servers[0].inject(2, Status(500), None)
+    with pytest.raises(UnreachableError):
+        refresh_hub(lake, patience=Patience(attempts=1, sleep=lambda _: None))
+    servers[0].calm()
+    servers[0].clear()
+    monkeypatch.setattr("pipeline.daily.utc_now", lambda: tomorrow)
+    receipt, path = publish_hub(day, lambda _: None)
+    assert (receipt.day, receipt.rows, receipt.source) == (day.isoformat(), 3000, "hub")
+    assert Path(path) == lake.path("hub_models", day)
+    assert all("cursor" in r.target for r in servers[0].requests)  # no new walk was begun
+
+
 def test_a_past_day_is_left_to_the_backfill(lake: Lake) -> None:
     from pipeline.daily import publish_hub
     from pipeline.errors import SourceError

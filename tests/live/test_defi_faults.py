@@ -116,7 +116,7 @@ STAYING: dict[str, tuple[Fault, type[PipelineError], str]] = {
     "500": (Status(500), UnreachableError, "HTTP 500, 5 times"),
     "402": (Status(402), RefusedError, "a paid endpoint"),
     "404": (Status(404), RefusedError, "check the address"),
-    "403": (Status(403), UnreachableError, "HTTP 403, 5 times"),
+    "403": (Status(403), UnreachableError, "HTTP 403 .blocked for a while.*, 5 times"),
     "cut short": (CutShort(), UnreachableError, "the answer was cut short"),
     "not JSON": (NotJson(), UnreachableError, "the answer is not JSON"),
     "a dict": (DictBody(), UnreachableError, "the answer is no list"),

@@ -126,6 +126,7 @@ PASSING: dict[str, tuple[Fault, int, list[float] | None]] = {
     "500 once": (Status(500), 1, None),
     "502 three times": (Status(502, body=b"<html>"), 3, None),
     "408": (Status(408), 1, None),
+    "403 in the middle": (Status(403), 2, None),
     "cut short": (CutShort(), 1, None),
     "cut short, consistent length": (CutConsistent(), 1, None),
     "not JSON": (NotJson(), 1, None),
@@ -182,7 +183,7 @@ STAYING: dict[str, tuple[Fault, type[PipelineError], str]] = {
                      "told to wait for more than 1800 s"),
     "401": (Status(401, body=b'{"error":"Invalid credentials"}'), RefusedError,
             "HTTP 401 .*Invalid credentials.*; check the token"),
-    "403": (Status(403), RefusedError, "HTTP 403 .*no reason given"),
+    "403": (Status(403), UnreachableError, "HTTP 403 .blocked for a while.*, 5 times"),
     "404": (Status(404), RefusedError, "HTTP 404 .*check the address"),
     "cut short": (CutShort(), UnreachableError, "the answer was cut short, 5 times"),
     "cut short, consistent length": (CutConsistent(), UnreachableError, "the page is not JSON"),
@@ -223,6 +224,15 @@ def test_a_staying_fault_publishes_nothing_and_the_crawl_goes_on_later(
     crawl(lake, patience, NOW + timedelta(hours=2))
     assert file_sha256(lake.path(NAME, DAY)) == undisturbed
     assert all(r.ask("cursor") for r in hub.requests)  # it went on, it did not begin again
+
+
+def test_a_403_for_the_first_page_is_a_refusal(
+    hub: HubServer, lake: Lake, patience: Patience
+) -> None:
+    hub.inject(0, Status(403), None)
+    with pytest.raises(RefusedError, match=r"HTTP 403 .*no reason given.*may not read this"):
+        crawl(lake, patience)
+    assert len(hub.requests) == 1
 
 
 def test_waiting_for_the_limit_is_no_failed_try(

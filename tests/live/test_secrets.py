@@ -133,6 +133,24 @@ def test_every_usual_place_of_a_token(way: str, hub: HubServer, tmp_path: Path) 
         assert TOKEN.encode() not in everything_under(lake)
 
 
+@pytest.mark.parametrize("answers", [True, False])
+def test_the_key_of_the_paid_api_in_its_address_is_never_shown(
+    answers: bool, monkeypatch: pytest.MonkeyPatch, lake: Lake, patience: Patience
+) -> None:
+    from pipeline.errors import SourceError
+    from pipeline.refresh import refresh_defillama
+    from tests.live.defi import DefiServer, synthetic_protocols
+
+    with DefiServer(synthetic_protocols(50, seed=2)) as llama:
+        base = llama.url if answers else "http://127.0.0.1:9"
+        monkeypatch.setenv("BAIMO_DEFILLAMA_URL", f"{base}/{TOKEN}/api")
+        with pytest.raises(SourceError) as refused:
+            refresh_defillama(lake, patience=patience)
+        assert "/***/protocols" in str(refused.value)
+    assert TOKEN not in str(refused.value)
+    assert TOKEN.encode() not in everything_under(lake.root)
+
+
 def test_defillama_never_sees_it(monkeypatch: pytest.MonkeyPatch, lake: Lake) -> None:
     from pipeline.refresh import refresh_defillama
     from tests.live.defi import DefiServer, synthetic_protocols

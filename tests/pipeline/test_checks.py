@@ -27,7 +27,7 @@ from pipeline.tables import TABLES
      (300, 30_000, True), (301, 30_000, False), (1, 2, False)],
 )  # fmt: skip
 def test_quarantine_is_limited(n_odd: int, n_rows: int, passed: bool) -> None:
-    check = few_in_quarantine(["x is bad"] * n_odd, n_rows)
+    check = few_in_quarantine({"x is bad": n_odd}, n_rows)
     assert check.passed is passed
     assert check.numbers == {"rows": n_rows, "quarantined": n_odd}
 
@@ -87,7 +87,7 @@ def test_zeros_and_totals() -> None:
 
 
 def test_a_refusal_carries_every_check_and_names_those_that_failed() -> None:
-    checks = [few_in_quarantine(["a is odd"] * 50, 100), size_against_the_last(1, 1, 0, "x")]
+    checks = [few_in_quarantine({"a is odd": 50}, 100), size_against_the_last(1, 1, 0, "x")]
     with pytest.raises(RefusedSnapshotError, match=r"50 of 100 rows .* a is odd") as caught:
         refuse_if_failed(checks)
     assert [c.passed for c in caught.value.checks] == [False, True]

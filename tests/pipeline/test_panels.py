@@ -9,7 +9,7 @@ from typing import Any
 
 import polars as pl
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
@@ -403,7 +403,12 @@ def plain_events(states: Sequence[State]) -> dict[str, list[tuple[Any, ...]]]:
     return {"entries": came, "removals": gone, "renames": named}
 
 
+A_BLOCK_IN_DISORDER = [{k: {"model_id": "o/p", "likes": 0, "downloads": 0,
+    "downloads_all_time": None} for k in keys} for keys in ("abcdef", "cdbea")]  # fmt: skip
+
+
 @settings(max_examples=50, deadline=None)
+@example(A_BLOCK_IN_DISORDER, False, 42431092)
 @given(st.lists(state, min_size=2, max_size=5), st.booleans(), st.integers(0, 2**32 - 1))
 def test_panels_equal_plain_python_in_any_order_of_rows(
     states: list[State], in_order: bool, seed: int
