@@ -97,7 +97,7 @@ def backfill_hub(
         history: History = SOURCES[source](patience, notice)
         there: dict[date, Available] = {}
         if wanted := walk.wanted:
-            notice(f"looking for {len(wanted):,} days in {history.repo_id}")
+            notice(f"looking for {len(wanted):,} day{'s' * (len(wanted) > 1)} in {history.repo_id}")
             there = history.days(wanted[0], wanted[-1])
 
         def publish(day: date) -> Receipt:
@@ -158,7 +158,7 @@ def _publish_downloads(lake: Lake, panel: Characterization, runs: Runs, day: dat
         raise NothingError(f"{panel.repo_id}: no counter moved on that day; take another day")
     kept = first_rows(found.sort("hub_id", maintain_order=True))
     file, path = panel.file(panel.path), lake.path(DOWNLOADS, day)
-    write_parquet(path, kept.select(HUB_DOWNLOADS_DAILY.names))
+    write_parquet(path, kept.rename({"date": "day"}).select(HUB_DOWNLOADS_DAILY.names))
     return Receipt(
         DOWNLOADS,
         day.isoformat(),

@@ -48,7 +48,12 @@ def existing_lake(given: Path | None) -> Any:
     LakeError
         There is no such folder.
     """
+    from pipeline.lake import listed, present
+
     lake = open_lake(given)
+    if present(lake.root) and not lake.root.is_dir():
+        raise LakeError(f"{lake.root} is a file; give the folder of the lake")
+    listed(lake.root, "*")  # say at once that it may not be read
     if not lake.root.is_dir():
         raise LakeError(f"there is no lake at {lake.root} yet; make one: baimo refresh")
     return lake
@@ -137,6 +142,9 @@ def _told(refreshed: Refreshed) -> list[str]:
     lines = [f"{refreshed.source:<{_WIDTH}}{receipt.rows:,} {what} of {receipt.day}, {outcome}"]
     details = receipt.details
     notes = []
+    if isinstance(details.get("chains"), str):
+        notes.append(f"chains {details['chains']}; the same command asks for them again")
+    notes += [f"not held against {why}" for why in details.get("could_not_be_compared", ())]
     if details.get("repeated"):
         notes.append(f"{details['repeated']:,} repeated rows removed")
     dropped = details.get("quarantined")
@@ -224,13 +232,16 @@ def path(lake_path: Path | None) -> None:
 @click.option("--days", default=10, show_default=True, type=click.IntRange(1, 10_000))
 @refusing_with(NOTHING_PUBLISHED)
 def status(lake_path: Path | None, days: int) -> None:
-    """Show which days are published, failed or missing, and what is under way."""
+    """Show which days are published, failed, missing or lacking, and what is under way.
+
+    Missing days may be filled; the source was asked for lacking ones, and has nothing.
+    """
     from pipeline.inspection import SNAPSHOTS, holding, under_way
 
     lake = existing_lake(lake_path)
     held = {name: holding(lake, name) for name in SNAPSHOTS}
     rows: list[tuple[str, ...]] = [
-        ("table", "days", "first", "last", "rows", "MB", "missing", "failed")
+        ("table", "days", "first", "last", "rows", "MB", "missing", "lacking", "failed")
     ]
     rows += [
         (
@@ -241,12 +252,15 @@ def status(lake_path: Path | None, days: int) -> None:
             f"{h.published[-1].rows:,}" if h.published else "-",
             f"{h.n_bytes / 1e6:,.1f}",
             f"{len(h.missing):,}",
+            f"{len(h.lacking):,}",
             f"{len(h.failed):,}",
         )
         for name, h in held.items()
     ]
     click.echo(aligned(rows, left=(0,)))
-    told = sorted((r for h in held.values() for r in (*h.published, *h.failed)), key=_when)[-days:]
+    told = sorted(
+        (r for h in held.values() for r in (*h.published, *h.failed, *h.lacking)), key=_when
+    )[-days:]
     if told:
         click.echo()
         shown: list[tuple[str, ...]] = [
@@ -257,6 +271,8 @@ def status(lake_path: Path | None, days: int) -> None:
         if h.missing:
             some = ", ".join(map(str, h.missing[:5])) + (" ..." if len(h.missing) > 5 else "")
             click.echo(f"missing days of {name}: {some}; fill them with: baimo backfill")
+        for receipt in h.gone:
+            click.echo(f"gone       {name} of {receipt.day}: its receipt is there, its file not")
     for line in under_way(lake):
         click.echo(f"under way  {line}; baimo refresh goes on")
 

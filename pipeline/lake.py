@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
@@ -55,9 +56,48 @@ def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
             temporary.unlink(missing_ok=True)
 
 
+def present(path: Path) -> bool:
+    """Return whether a file or folder is there.
+
+    Raises
+    ------
+    LakeError
+        One may not look: what cannot be read is not taken for missing.
+    """
+    try:
+        path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError as error:
+        raise _unseen(path, error) from error
+    return True
+
+
+def listed(folder: Path, pattern: str) -> list[Path]:
+    """Return what lies in a folder under names of a pattern, sorted; errors as in `present`."""
+    try:
+        return sorted(Path(e.path) for e in os.scandir(folder) if fnmatch(e.name, pattern))
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    except OSError as error:
+        raise _unseen(folder, error) from error
+
+
+def day_named(text: str) -> date | None:
+    """Return the day YYYY-MM-DD, None for any other text."""
+    try:
+        return date.fromisoformat(text) if _DAY.fullmatch(text) else None
+    except ValueError:
+        return None
+
+
+def _unseen(path: Path, error: OSError) -> LakeError:
+    return LakeError(f"{path}: {error.strerror or error}; ask for the right to read it")
+
+
 def sweep(folder: Path) -> int:
     """Remove what killed writers left half done in `folder`; return how many files."""
-    left = list(folder.glob(".*.tmp"))
+    left = listed(folder, ".*.tmp")
     for path in left:
         path.unlink(missing_ok=True)
     return len(left)
@@ -148,13 +188,13 @@ class Lake:
 
     def days(self, name: str) -> list[date]:
         """Return the days for which `name` has been written, ascending."""
-        files = sorted((self.root / name).glob(f"date=*/{name}.*"))
-        named = (f.parent.name.removeprefix("date=") for f in files)
-        return [date.fromisoformat(name) for name in named if _DAY.fullmatch(name)]
+        folders = listed(self.root / name, "date=*")
+        named = ((day_named(f.name.removeprefix("date=")), f) for f in folders)
+        return [day for day, f in named if day and listed(f, f"{name}.*")]
 
     def _existing(self, name: str, day: date, suffix: str) -> Path:
         path = self.path(name, day, suffix)
-        if not path.exists():
+        if not present(path):
             raise LakeError(
                 f"{name} of {day} is not in the lake ({path}); baimo lake status tells what is"
             )

@@ -24,7 +24,7 @@ from typing import Any
 import polars as pl
 
 from pipeline.errors import LakeError, TableError
-from pipeline.lake import Lake
+from pipeline.lake import Lake, present
 from pipeline.tables import HUB_MODELS, TABLES, Dtype
 
 Step = int | None
@@ -44,7 +44,7 @@ def stored_days(lake: Lake, table: str, first: date, last: date) -> list[date]:
     """Return the days from `first` to `last` that the lake holds, ascending."""
     _check_order(first, last)
     found = (d for d in set(lake.days(table)) if first <= d <= last)
-    return sorted(d for d in found if lake.path(table, d).exists())
+    return sorted(d for d in found if present(lake.path(table, d)))
 
 
 def _check_order(first: date, last: date) -> None:
@@ -94,7 +94,7 @@ _REMEDY = "fetch it (baimo refresh, baimo backfill), or name the days there are"
 
 def _require(lake: Lake, table: str, days: Iterable[date]) -> None:
     wanted = sorted(set(days))
-    missing = [d for d in wanted if not lake.path(table, d).exists()]
+    missing = [d for d in wanted if not present(lake.path(table, d))]
     if missing:
         raise LakeError(
             f"{table}: {len(missing)} of {len(wanted)} needed days not in the lake: "

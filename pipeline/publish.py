@@ -28,7 +28,7 @@ from pipeline.checks import (
 from pipeline.errors import LakeError
 from pipeline.lake import Lake, read_file, write_atomically
 from pipeline.quarantine import by_reason
-from pipeline.receipts import PUBLISHED, Receipt, published_days, write_receipt
+from pipeline.receipts import PUBLISHED, Receipt, last_sound, published_days, write_receipt
 from pipeline.sources.http import shown
 from pipeline.sources.hub import Walk
 from pipeline.sources.spool import SavedPage
@@ -55,9 +55,9 @@ def publish_models(lake: Lake, walk: Walk, odd: pl.DataFrame, *, trust: bool = F
     first = rows.select(pl.col("hub_id").is_first_distinct()).to_series()
     kept = rows.filter(first).sort("hub_id")
     dropped = by_reason(odd, kept=False)
-    before = [d for d in published_days(lake, NAME) if d < day]
-    last = before[-1] if before and not trust else None
-    checks = refuse_if_failed(_checks(lake, walk, kept, dropped, last, day, trust))
+    before = [d for d in published_days(lake, NAME) if d < day and not trust]
+    last, earlier, damaged = last_sound(lake, NAME, before, ["hub_id", "downloads", "likes"])
+    checks = refuse_if_failed(_checks(walk, kept, dropped, (last, earlier), day, trust))
     sha256 = _write_sorted(lake.path(NAME, day), walk.pages, kept)
     receipt = Receipt(
         NAME,
@@ -75,7 +75,7 @@ def publish_models(lake: Lake, walk: Walk, odd: pl.DataFrame, *, trust: bool = F
             "quarantined": dropped,
             "values_left_empty": by_reason(odd, kept=True),
             "end_confirmed": walk.proven_end,
-            "compared_with": last.isoformat() if last else None,
+            **compared_with(last, damaged, trust),
         },
         checks={c.name: dict(c.numbers) for c in checks},
     )
@@ -83,18 +83,28 @@ def publish_models(lake: Lake, walk: Walk, odd: pl.DataFrame, *, trust: bool = F
     return receipt
 
 
+def compared_with(last: date | None, damaged: list[str], trust: bool) -> dict[str, Any]:
+    """Return for a receipt which day a snapshot was held against, and which it could not be."""
+    said: dict[str, Any] = {"compared_with": last.isoformat() if last else None}
+    if trust:
+        said["trusted"] = "published without being held against the last snapshot, as asked"
+    if damaged:
+        said["could_not_be_compared"] = damaged
+    return said
+
+
 def _checks(
-    lake: Lake,
     walk: Walk,
     kept: pl.DataFrame,
     dropped: dict[str, int],
-    last: date | None,
+    compared: tuple[date | None, pl.DataFrame | None],
     day: date,
     trust: bool,
 ) -> Iterator[Check]:
+    last, frame = compared
     earlier: dict[str, pl.Series | None] = {"hub_id": None, "downloads": None, "likes": None}
-    if last is not None:
-        earlier = {s.name: s for s in read_file(lake.path(NAME, last), list(earlier))}
+    if frame is not None:
+        earlier = {s.name: s for s in frame}
     ids, when = earlier["hub_id"], str(last)
     hidden = 0 if trust else walk.empty_pages
     why = f"{hidden} pages before the end are empty, behind which models may be hidden ({TRUST})"

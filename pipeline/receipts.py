@@ -7,13 +7,17 @@ receipt says so; only such days are compared with, joined across days and measur
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from datetime import date
 from pathlib import Path
 from typing import Any
 
+import polars as pl
+
 from pipeline.errors import LakeError
-from pipeline.lake import Lake, write_text
+from pipeline.lake import Lake, day_named, listed, present, read_file, write_text
 
 PUBLISHED = "published"
 FAILED = "failed"
@@ -76,24 +80,54 @@ def read_receipt(lake: Lake, table: str, day: date) -> Receipt | None:
     except FileNotFoundError:
         return None
     except (OSError, ValueError, TypeError) as error:
-        raise LakeError(f"{path} cannot be read ({error}); remove it") from error
+        raise LakeError(
+            f"{path} cannot be read ({error}); restore it, or remove it to publish the day anew"
+        ) from error
 
 
 def is_published(lake: Lake, table: str, day: date) -> bool:
     """Return whether a table of a day is published."""
-    if not lake.path(table, day).exists():
+    if not present(lake.path(table, day)):
         return False
     receipt = read_receipt(lake, table, day)
     return receipt is not None and receipt.outcome == PUBLISHED
 
 
 def published_days(lake: Lake, table: str) -> list[date]:
-    """Return the published days of a table, ascending."""
-    return [day for day in lake.days(table) if is_published(lake, table, day)]
+    """Return the published days of a table, ascending; one whose receipt is damaged is none."""
+    return [day for day in lake.days(table) if _is_surely_published(lake, table, day)]
+
+
+def _is_surely_published(lake: Lake, table: str, day: date) -> bool:
+    try:
+        return is_published(lake, table, day)
+    except LakeError:
+        return False  # baimo lake verify names it
+
+
+def last_sound(
+    lake: Lake, table: str, days: Sequence[date], columns: list[str]
+) -> tuple[date | None, pl.DataFrame | None, list[str]]:
+    """Return the last of the days whose file can be read, its columns, and why later ones not."""
+    damaged: list[str] = []
+    for day in reversed(days):
+        try:
+            return day, read_file(lake.path(table, day), columns), damaged
+        except LakeError as error:
+            damaged.append(str(error))
+    return None, None, damaged
 
 
 def receipts(lake: Lake, table: str) -> list[Receipt]:
-    """Return every receipt of a table by day."""
-    paths = sorted((lake.root / "receipts" / table).glob("*.json"))
-    found = (read_receipt(lake, table, date.fromisoformat(p.stem)) for p in paths)
+    """Return every receipt of a table that can be read, by day."""
+    found = []
+    for day in receipt_days(lake, table):
+        with suppress(LakeError):
+            found.append(read_receipt(lake, table, day))
     return [receipt for receipt in found if receipt is not None]
+
+
+def receipt_days(lake: Lake, table: str) -> list[date]:
+    """Return the days that have a receipt, sound or not."""
+    stems = (path.stem for path in listed(lake.root / "receipts" / table, "*.json"))
+    return [day for stem in stems if (day := day_named(stem))]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from typing import Any
 
@@ -25,14 +25,15 @@ from pipeline.checks import (
     zeros_share,
 )
 from pipeline.errors import PipelineError
-from pipeline.lake import Lake, read_file, sweep
-from pipeline.publish import publish_models, write_blocks
+from pipeline.lake import Lake, present, read_file, sweep
+from pipeline.publish import compared_with, publish_models, write_blocks
 from pipeline.quarantine import by_reason, quarantined, write_quarantine
 from pipeline.receipts import (
     FAILED,
     PUBLISHED,
     Receipt,
     is_published,
+    last_sound,
     published_days,
     read_receipt,
     receipt_path,
@@ -112,6 +113,8 @@ def refresh_hub(
         if is_published(lake, "hub_models", today):
             spool.clear()  # a process killed after the rename leaves its pages
             return _already(lake, "hub", today)
+        if spool.was_refused() and not trust:
+            spool.clear()
         for _ in range(2):
             refreshed = _walk_and_publish(lake, spool, today, trust, walking)
             day = refreshed.receipt.day
@@ -166,8 +169,9 @@ def _walk_and_publish(
     except PipelineError as error:
         receipt = _mark_failed(lake, "hub", day, error)
         if isinstance(error, RefusedSnapshotError):
-            spool.clear()  # looked at again, the same pages would say the same
+            spool.mark_refused()  # the same pages pass only if they are trusted
             if day != today:
+                spool.clear()
                 return Refreshed("hub", f"refused ({error})", receipt, "")
         raise
     spool.clear()
@@ -194,10 +198,10 @@ def refresh_defillama(
     with Spool(lake.root / "crawling" / name).held():
         for table in (name, "defillama_chains"):
             _sweep(lake, table, day)
+        api = DefiLlama(patience, notice)
         if is_published(lake, name, day):
-            return _already(lake, "defillama", day)
+            return _with_chains(lake, api, day)
         try:
-            api = DefiLlama(patience, notice)
             protocols = api.protocols(day)
             details, checks = _check_protocols(lake, protocols, day, trust)
             chains, details["chains"] = _chains(lake, api, day)
@@ -263,8 +267,20 @@ def _sample(lake: Lake, pages: Any, day: date, limit: int) -> Refreshed:
 
 
 def _write_if_new(lake: Lake, name: str, day: date, frame: pl.DataFrame | None) -> None:
-    if frame is not None and not lake.path(name, day).exists():
+    if frame is not None and not present(lake.path(name, day)):
         write_blocks(lake.path(name, day), name, iter([frame]))
+
+
+def _with_chains(lake: Lake, api: DefiLlama, day: date) -> Refreshed:
+    """Return a day that is published, its chains fetched if they could not be before."""
+    done = _already(lake, "defillama", day)
+    if present(lake.path("defillama_chains", day)):
+        return done
+    chains, said = _chains(lake, api, day)
+    _write_if_new(lake, "defillama_chains", day, chains)
+    receipt = replace(done.receipt, details=done.receipt.details | {"chains": said})
+    write_receipt(lake, receipt)
+    return replace(done, receipt=receipt)
 
 
 def _chains(lake: Lake, api: DefiLlama, day: date) -> tuple[pl.DataFrame | None, Any]:
@@ -293,9 +309,8 @@ def _check_protocols(
 ) -> tuple[dict[str, Any], list[Check]]:
     odd = quarantined(listing.odd)
     dropped = by_reason(odd, kept=False)
-    before = [d for d in listed_days(lake) if d < day and not trust]
-    last = before[-1] if before else None
-    earlier = lake.read_table("defillama_protocols", last) if last else None
+    before = [d for d in listed_days(lake) if d < day] if not trust else []
+    last, earlier, damaged = last_sound(lake, "defillama_protocols", before, ["tvl_usd"])
     tvl, tvl_before = listing.good["tvl_usd"], earlier["tvl_usd"] if earlier is not None else None
     checks = refuse_if_failed(
         [
@@ -316,7 +331,7 @@ def _check_protocols(
         "repeated": listing.n_repeats,
         "quarantined": dropped,
         "values_left_empty": by_reason(odd, kept=True),
-        "compared_with": last.isoformat() if last else None,
+        **compared_with(last, damaged, trust),
         "tvl_usd_by_view": dict(totals(listing.good).select("view", "tvl_usd").iter_rows()),
     }
     return details, checks

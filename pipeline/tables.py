@@ -106,10 +106,10 @@ HUB_MODELS = Table(
 HUB_DOWNLOADS_DAILY = Table(
     "hub_downloads_daily",
     "Downloads of each Hub model on one day; a model without a row had no movement that day.",
-    ("hub_id", "date"),
+    ("day", "hub_id"),
     (
         Column("hub_id", pl.String, "identifier that survives renames (the API's _id)"),
-        Column("date", pl.Date, "day (UTC)"),
+        Column("day", pl.Date, "day (UTC); `date`, the name of the partition, says the same"),
         Column(
             "downloads",
             pl.Int64,

@@ -71,18 +71,18 @@ def load_published(day: date | None = None) -> Snapshots:
     inputs = [_input(lake, "hub_models", day), _input(lake, "defillama_protocols", day)]
     notes: list[str] = []
     weekly = _weekly(lake, protocols, day)
-    if weekly is None:
+    if isinstance(weekly, str):
+        notes.append(f"{weekly}: the bundled weekly panel stands in")
         weekly = reference.frames["tvl_weekly"]
         inputs += [i for i in reference.inputs if i.table == "tvl_weekly"]
-        notes.append(
-            "no histories of these protocols in the lake: the bundled weekly panel stands in "
-            "(baimo backfill --source defillama fetches them)"
-        )
     before = _earlier(lake, [d for d in defi if day - d >= SHORTEST_GROWTH], day)
     if before is None:
         pair = reference.frames["defillama_protocols"]
         inputs += [i for i in reference.inputs if i.table == "defi_population"]
-        notes.append("no earlier day of DeFi in the lake: growth is that of the bundled reference")
+        notes.append(
+            f"no day of DeFi taken live at least {SHORTEST_GROWTH.days} days before {day} in the "
+            "lake: growth is that of the bundled reference"
+        )
     else:
         pair = pl.concat([lake.read_table("defillama_protocols", before), protocols])
         inputs.append(_input(lake, "defillama_protocols", before))
@@ -101,15 +101,15 @@ def load_published(day: date | None = None) -> Snapshots:
     )
 
 
-def _weekly(lake: Lake, protocols: pl.DataFrame, day: date) -> pl.DataFrame | None:
-    """Return the weekly growth of the day's largest protocols, None without histories.
+def _weekly(lake: Lake, protocols: pl.DataFrame, day: date) -> pl.DataFrame | str:
+    """Return the weekly growth of the day's largest protocols, or why there is none.
 
     They are chosen by their size today, as those of the bundled panel were: survivors only.
     """
     try:
         histories = scan_histories(lake)
     except LakeError:
-        return None
+        return "no histories in the lake (baimo backfill --source defillama fetches them)"
     defi = VIEWS["defi"](protocols).sort("tvl_usd", "protocol_id", descending=[True, False])
     chosen = defi.head(PANEL_PROTOCOLS)["protocol_id"].implode()
     points = (
@@ -118,11 +118,16 @@ def _weekly(lake: Lake, protocols: pl.DataFrame, day: date) -> pl.DataFrame | No
         .collect(engine="streaming")
     )
     if points.is_empty():
-        return None
+        return f"the histories in the lake hold no day of these protocols up to {day}"
     weekly = weekly_growth(points)
     grown = weekly.filter(pl.col("age_weeks") >= BIRTH_TRANSIENT_WEEKS)
     long = grown.group_by("protocol_number").len().filter(pl.col("len") >= FEWEST_WEEKS)
-    return weekly if long.height >= FEWEST_IN_PANEL else None
+    if long.height < FEWEST_IN_PANEL:
+        return (
+            f"{long.height} protocols have {FEWEST_WEEKS} weeks of history after their launch, "
+            f"{FEWEST_IN_PANEL} are needed"
+        )
+    return weekly
 
 
 def _earlier(lake: Lake, days: list[date], day: date) -> date | None:

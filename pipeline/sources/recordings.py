@@ -219,7 +219,8 @@ def _open(path: Path) -> tuple[list[str] | str, Callable[[], pl.DataFrame]]:
     suffix = path.suffix.lower()
     try:
         if suffix == ".parquet":
-            return list(pl.read_parquet_schema(path)), lambda: pl.read_parquet(path)
+            scan = pl.scan_parquet(path, glob=False, hive_partitioning=False)
+            return scan.collect_schema().names(), scan.collect
         if suffix == ".csv":
             scan = pl.scan_csv(path, infer_schema=False)
             return scan.collect_schema().names(), scan.collect

@@ -20,7 +20,15 @@ from typing import Any
 import polars as pl
 
 from pipeline.errors import BusyError, LakeError
-from pipeline.lake import read_file, sweep, write_atomically, write_parquet, write_text
+from pipeline.lake import (
+    listed,
+    present,
+    read_file,
+    sweep,
+    write_atomically,
+    write_parquet,
+    write_text,
+)
 from pipeline.quarantine import quarantined
 from pipeline.sources.hub_rows import Page
 
@@ -70,7 +78,8 @@ class Spool:
             hold.acquire()
         except Timeout:
             raise BusyError(
-                f"another refresh of {self.folder.name} is running; wait for it to end"
+                f"another process is filling {self.folder.name} of this lake (a refresh, a "
+                "backfill or a run of the daily job); wait for it to end"
             ) from None
         except OSError as error:
             raise LakeError(
@@ -114,10 +123,18 @@ class Spool:
         write_text(self.folder / "crawl.json", json.dumps(state, indent=1) + "\n")
         return state
 
+    def mark_refused(self) -> None:
+        """Note that the walk, though whole, was refused: its pages are there to be trusted."""
+        write_text(self.folder / "refused", "")
+
+    def was_refused(self) -> bool:
+        """Return whether the walk that is here was refused."""
+        return present(self.folder / "refused")
+
     def clear(self) -> None:
         """Remove the walk."""
         try:
-            if self.folder.exists():
+            if present(self.folder):
                 shutil.rmtree(self.folder)
         except OSError as error:
             raise LakeError(
@@ -154,7 +171,7 @@ class Spool:
     def pages(self) -> list[SavedPage]:
         """Return the pages without a gap from the first; what is damaged or beyond is removed."""
         found: list[SavedPage] = []
-        for path in sorted(self.folder.glob("page-*.parquet")):
+        for path in listed(self.folder, "page-*.parquet"):
             page = _read_meta(path) if not found or found[-1].next_url else None
             if page is None or page.number != len(found):
                 path.unlink()
@@ -164,7 +181,7 @@ class Spool:
 
     def odd(self, pages: list[SavedPage]) -> pl.DataFrame:
         """Return what the pages put in quarantine."""
-        paths = [p for p in (self.odd_path(page.number) for page in pages) if p.exists()]
+        paths = [p for p in (self.odd_path(page.number) for page in pages) if present(p)]
         return pl.concat([quarantined([]), *(read_file(path) for path in paths)])
 
     def odd_path(self, number: int) -> Path:

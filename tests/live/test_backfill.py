@@ -289,7 +289,7 @@ def test_an_unknown_source(lake: Lake, patience: Patience) -> None:
 def test_never_beside_a_refresh(hub: HubServer, lake: Lake, patience: Patience) -> None:
     hub.mount(daily(FILES))
     held = Spool(lake.root / "crawling" / NAME).held()
-    with held, pytest.raises(BusyError, match="another refresh of hub_models is running"):
+    with held, pytest.raises(BusyError, match="another process is filling hub_models"):
         fill(lake, patience)
     assert outcomes(fill(lake, patience)) == ["published"] * 4
 

@@ -80,10 +80,12 @@ def test_the_panel_is_published_by_day(hub: HubServer, lake: Lake, patience: Pat
             continue
         frame = lake.read_table(PANEL_NAME, day)
         ids = [i for i in sorted({*range(0, 60, 2), 1}) if (i + k) % 3]
-        assert frame.columns == ["hub_id", "date", "downloads"]
+        assert frame.columns == ["hub_id", "day", "downloads"]
         assert frame["hub_id"].to_list() == [f"id{i:03d}" for i in ids]
         assert frame["downloads"].to_list() == [i - 3 for i in ids]
-        assert set(frame["date"]) == {day}
+        assert set(frame["day"]) == {day}
+    whole = pytest.importorskip("pandas").read_parquet(lake.root / PANEL_NAME)
+    assert [str(d) for d in whole["date"]] == [str(d) for d in whole["day"]]
     assert receipts[0].details["repeated"] == 1
     assert receipts[0].details["negative"] > 0
     assert receipts[0].details["licence"] == "CC-BY-4.0"

@@ -202,7 +202,7 @@ def test_half_the_protocols_are_refused_and_yesterday_stays(
 
 def test_two_refreshes_at_once(llama: DefiServer, lake: Lake, patience: Patience) -> None:
     held = Spool(lake.root / "crawling" / NAME).held()
-    with held, pytest.raises(BusyError, match="another refresh"):
+    with held, pytest.raises(BusyError, match="another process"):
         refresh(lake, patience)
 
 

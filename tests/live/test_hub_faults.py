@@ -662,7 +662,7 @@ def test_the_end_is_found_wherever_it_lies(
 
 def test_two_refreshes_at_once(hub: HubServer, lake: Lake, patience: Patience) -> None:
     held = Spool(lake.root / "crawling" / NAME).held()
-    with held, pytest.raises(BusyError, match="another refresh of hub_models is running"):
+    with held, pytest.raises(BusyError, match="another process is filling hub_models"):
         crawl(lake, patience)
     assert crawl(lake, patience).outcome == "published"
 

@@ -473,7 +473,7 @@ def test_what_came_before_the_stop_is_kept(lake: Lake, server: Server) -> None:
 def test_two_at_once(lake: Lake, server: Server) -> None:
     with (
         Spool(lake.root / "defillama_histories").held(),
-        pytest.raises(BusyError, match="another refresh of defillama_histories"),
+        pytest.raises(BusyError, match="another process is filling defillama_histories"),
     ):
         fetch(lake, server)
     assert server.asked == []
