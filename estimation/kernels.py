@@ -396,6 +396,7 @@ def scan_x_min(
     alpha = 0.0
     hint = -1
     size = values.size
+    plain = not discrete and top == np.inf
     up = (size - 1 - first + _COARSE - 1) // _COARSE
     coarse = up + first // _COARSE
     for t in range(coarse + size - 1):
@@ -411,6 +412,13 @@ def scan_x_min(
         mean_log = log_sums[i] / above[i] - logs[i]
         if mean_log <= 0.0:
             continue
+        if plain and hint > i:
+            # Sizes without an upper end have a closed form: where the last candidate was farthest
+            # off, this one mostly is too. The allowance covers rounding.
+            below = 1.0 - above[hint] / above[i]
+            off = abs(below + math.expm1((logs[i] - logs[hint]) / mean_log))
+            if off > best_ks + 1e-9:
+                continue
         alpha, exists = mle_at(mean_log, values[i], alpha, top, discrete)
         if not exists:
             alpha = 0.0

@@ -10,15 +10,20 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 
 from estimation.concentration import measure_concentration
-from estimation.counts import Counts
+from estimation.counts import Counts, Ints
 from estimation.errors import DataError
 from estimation.results import registered
+from estimation.tail_index import fit_hill
 from estimation.tails import fit_tail
+
+T = TypeVar("T")
 
 
 @registered
@@ -36,6 +41,9 @@ class Replicated:
         (observed - mean)/sd, None where sd is unknown or zero.
     n_replications
         Replications in which the statistic exists.
+    p_predictive
+        Two-sided share of the replications as far out as the data, (1 + number)/(1 + n) at
+        least: the smallest that n replications can show.
     """
 
     observed: float
@@ -43,6 +51,7 @@ class Replicated:
     sd: float | None
     z: float | None
     n_replications: int
+    p_predictive: float = math.nan
 
 
 def measure_sizes(counts: Counts, *, discrete: bool) -> dict[str, float]:
@@ -52,7 +61,9 @@ def measure_sizes(counts: Counts, *, discrete: bool) -> dict[str, float]:
     of the positive items, so that models with and without zeros can be compared.
     """
     tail = fit_tail(counts, discrete=discrete)
-    held = measure_concentration(counts.positive())
+    positive = counts.positive()
+    held = measure_concentration(positive)
+    above = positive.exceedances()
     return {
         "zeta": tail.zeta,
         "x_min": tail.x_min,
@@ -60,17 +71,51 @@ def measure_sizes(counts: Counts, *, discrete: bool) -> dict[str, float]:
         "share_zero": counts.n_zero / counts.n_obs,
         "top_1pct": held.top_1pct,
         "gini": held.gini,
+        "effective_number": 1.0 / held.hhi,
+        **{
+            label: _hill(_largest(positive, above, k), k, discrete)
+            for label, k in _ranks(positive.n_obs).items()
+        },
     }
 
 
+def _ranks(n: int) -> dict[str, int]:
+    """Return the cut-offs of the tail index: a hundred items, 1 % and 5 % of the positive."""
+    return {"zeta_top100": 100, "zeta_top1pct": n // 100, "zeta_top5pct": n // 20}
+
+
+def _largest(positive: Counts, above: Ints, k: int) -> Counts:
+    """Return the k largest items, their ties, and the next value: all that an index looks at."""
+    start = max(int(np.searchsorted(-above, -(k + 1), side="right")) - 1, 0)
+    return Counts(values=positive.values[start:], multiplicities=positive.multiplicities[start:])
+
+
+def _hill(counts: Counts, k: int, discrete: bool) -> float:
+    """Return Hill's zeta of the k largest, NaN where the sample has none."""
+    try:
+        zeta = fit_hill(counts, k=k, discrete=discrete).zeta
+    except DataError:
+        return math.nan
+    return math.nan if zeta is None else zeta
+
+
 def replicate(
-    draw: Callable[[np.random.Generator], Counts], *, n_replications: int, seed: Sequence[int]
-) -> tuple[Counts, ...]:
-    """Draw a model `n_replications` times, replicate i from the i-th child of the seed."""
+    draw: Callable[[np.random.Generator], T],
+    *,
+    n_replications: int,
+    seed: Sequence[int],
+    n_threads: int | None = None,
+) -> tuple[T, ...]:
+    """Draw a model `n_replications` times, replicate i from the i-th child of the seed.
+
+    Replications run on several threads (as many as usual for None); their number changes nothing
+    in what comes out. Whatever `draw` returns is kept: a sample, or what was measured on one.
+    """
     if n_replications < 1:
         raise DataError(f"n_replications = {n_replications} must be at least 1")
     children = np.random.SeedSequence(tuple(seed)).spawn(n_replications)
-    return tuple(draw(np.random.default_rng(child)) for child in children)
+    with ThreadPoolExecutor(n_threads) as pool:
+        return tuple(pool.map(lambda child: draw(np.random.default_rng(child)), children))
 
 
 def compare_replicates(
@@ -79,36 +124,23 @@ def compare_replicates(
     """Hold each observed statistic against its simulated distribution."""
     out: dict[str, Replicated] = {}
     for name, value in observed.items():
-        drawn = np.array([r[name] for r in replicates if math.isfinite(r[name])])
+        if not math.isfinite(value):
+            continue
+        found = (r.get(name, math.nan) for r in replicates)
+        drawn = np.array([v for v in found if math.isfinite(v)])
         if drawn.size == 0:
-            raise DataError(f"no replicate gave a value of {name!r}: nothing to compare")
+            continue  # the model never has what the statistic is of
         sd = float(drawn.std(ddof=1)) if drawn.size > 1 else None
         mean = float(drawn.mean())
         spread = sd is not None and sd > 1e-12 * abs(mean)
         z = (value - mean) / sd if spread and sd else None
-        out[name] = Replicated(observed=value, mean=mean, sd=sd, z=z, n_replications=drawn.size)
+        tail = 1 + min(int((drawn <= value).sum()), int((drawn >= value).sum()))
+        out[name] = Replicated(
+            observed=value,
+            mean=mean,
+            sd=sd,
+            z=z,
+            n_replications=drawn.size,
+            p_predictive=min(1.0, 2.0 * tail / (drawn.size + 1)),
+        )
     return out
-
-
-def judge_equivalence(compared: Replicated, margin: float, std_error: float = 0.0) -> str:
-    """Say whether the simulated statistic equals the observed one within a margin.
-
-    "matches": closer than the margin, even at the ends of the 95 % interval of the difference;
-    "misses": farther than the margin by the same measure; "cannot tell": in between.
-
-    Parameters
-    ----------
-    compared
-        Observed and simulated statistic; the spread of one simulated sample is sd.
-    margin
-        Largest difference that counts as none, fixed before looking.
-    std_error
-        Standard error of the observed statistic.
-    """
-    half = 1.96 * math.hypot(std_error, compared.sd or 0.0)
-    gap = abs(compared.observed - compared.mean)
-    if gap + half < margin:
-        return "matches"
-    if gap - half > margin:
-        return "misses"
-    return "cannot tell"

@@ -7,12 +7,14 @@ from typing import Any
 
 from estimation.alternatives import Comparison, Support
 from estimation.bootstrap import GoodnessOfFit
+from estimation.results import Result
 from estimation.tail_index import IndexFit, IndexTest
 from estimation.tails import TailFit
 from estimation.whole_sample import WholeSampleComparison
 from estimation.zipf import ZipfFit
 
 Answer = dict[str, Any]
+MODELS = {"SimonFit": "simon_"}  # results whose parameters bear the model's name too
 
 
 def tail_answer(found: TailFit) -> Answer:
@@ -103,6 +105,29 @@ def support_answer(support: Support, rivals: Sequence[Comparison]) -> Answer:
         "support": {"level": support.level, "reason": support.reason},
         "rivals": {c.alternative: vars(c) | {"prefers": c.verdict} for c in rivals},
     }
+
+
+def exported_name(prefix: str, result: Result, name: str) -> str:
+    """Return the name under which a parameter of a mechanism is exported: pa_theta."""
+    return f"{prefix}_{MODELS.get(type(result).__name__, '')}{name}"
+
+
+def model_answer(prefix: str, results: Sequence[Result]) -> Answer:
+    """Return the estimates of a mechanism, each with its error and 95 % interval."""
+    answer: Answer = {
+        "n_obs": getattr(results[0], "n_obs", None),
+        "n_used": getattr(results[0], "n_used", None),
+        "converged": all(getattr(r, "converged", True) for r in results),
+    }
+    for result in results:
+        for name, e in result.estimates().items():
+            exported = exported_name(prefix, result, name)
+            if exported in answer:
+                continue  # two results speak of one parameter: the first has it
+            answer[exported] = e.value
+            answer[f"{exported}_std_error"] = e.std_error
+            answer[f"{exported}_interval"] = e.conf_int()
+    return answer
 
 
 def whole_answer(models: WholeSampleComparison) -> Mapping[str, Answer]:

@@ -44,7 +44,11 @@ def bundle(snapshots: list[str], out: Path, about: dict[str, dict[str, str]]) ->
     if any(i.name.startswith(f"{REFERENCE}/") for i in loaded.inputs):
         lacking = [line for line in loaded.ignored if "stands in" in line]
         raise SourceError(f"cannot tabulate: {'; '.join(lacking)}; add the missing recording")
-    clean = {name: validate(frame, TABLES[name]).good for name, frame in loaded.frames.items()}
+    clean = {
+        name: validate(frame, TABLES[name]).good
+        for name, frame in loaded.frames.items()
+        if name in TABLES  # the day's protocols are among those of both dates
+    }
     if clean["hub_models"]["author"].null_count() == clean["hub_models"].height:
         raise TableError("cannot tabulate: the model listing has no authors; add the column")
     tables = {

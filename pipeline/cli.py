@@ -14,6 +14,8 @@ import click
 from pipeline.cli_backfill import backfill
 from pipeline.cli_fit import fit
 from pipeline.cli_live import lake, refresh
+from pipeline.cli_models import fit_attachment_command, fit_demand_command, fit_growth_command
+from pipeline.cli_simulate import audit, simulate
 from pipeline.errors import SourceError
 from pipeline.settings import N_REPLICATIONS, SEED
 from pipeline.terminal import aligned, one_line_errors
@@ -156,10 +158,15 @@ def tabulate(snapshots: tuple[str, ...], out: Path, about: Path | None) -> None:
         click.echo(f"{path.stat().st_size:>10,}  {path}")
 
 
+fit.add_command(fit_attachment_command)
+fit.add_command(fit_demand_command)
+fit.add_command(fit_growth_command)
 main.add_command(fit)
 main.add_command(refresh)
 main.add_command(backfill)
 main.add_command(lake)
+main.add_command(simulate)
+main.add_command(audit)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Read one column of numbers from a stranger's file."""
+"""Read columns from a stranger's file: one sample, or several columns side by side."""
 
 from __future__ import annotations
 
@@ -83,6 +83,108 @@ def read_sample(
             )
         labels = np.asarray(series.rank("dense").to_numpy())
     return FileSample(items=numbers, labels=labels, counts=Counts.from_sample(numbers))
+
+
+@dataclass(frozen=True, eq=False)
+class FileTable:
+    """A file read whole, whose columns are asked for by name.
+
+    Parameters
+    ----------
+    frame
+        As it was read; text where the format has no types.
+    place
+        What the file is called in messages.
+    """
+
+    frame: pl.DataFrame
+    place: str
+
+    def numbers(self, column: str, *, missing: bool = False) -> NDArray[np.float64]:
+        """Return a column of finite numbers, NaN for missing ones where these are borne.
+
+        Raises
+        ------
+        SourceError
+            No such column, or a value that is no finite number: the message names the row.
+        """
+        series = _column(self.frame, column, self.place)
+        if missing:
+            series = _blanks_as_missing(series)
+            found = np.full(series.len(), np.nan)
+            there = series.is_not_null().to_numpy()
+            if there.any():
+                found[there] = _numbers(series.drop_nulls(), self.place)
+        else:
+            found = _numbers(series, self.place).astype(np.float64)
+        wrong = np.isinf(found) if missing else ~np.isfinite(found)
+        if wrong.any():
+            raise SourceError(
+                f"{self.place}: {int(wrong.sum())} values of {column!r} are no finite numbers, "
+                f"the first in row {int(wrong.argmax()) + 1}: drop or correct them"
+            )
+        return found
+
+    def labels(self, column: str) -> NDArray[np.int64]:
+        """Return a column of labels as codes; a missing label is a label of its own."""
+        series = _column(self.frame, column, self.place)
+        codes = series.rank("dense").cast(pl.Int64).to_numpy()
+        missing = series.is_null().to_numpy()
+        found = np.where(missing, 0, np.nan_to_num(np.asarray(codes, dtype=np.float64)))
+        own = found.max(initial=0.0) + np.cumsum(missing)
+        return np.where(missing, own, found).astype(np.int64)
+
+    def dates(self, column: str) -> NDArray[np.float64]:
+        """Return a column of dates (or years as numbers) in years since 1970.
+
+        Raises
+        ------
+        SourceError
+            No such column, or a value that is no date: the message names the row.
+        """
+        series = _column(self.frame, column, self.place)
+        if series.dtype.is_numeric():
+            return self.numbers(column)
+        if series.dtype == pl.String:
+            texts = series.str.strip_chars()
+            years = texts.cast(pl.Float64, strict=False)
+            if years.null_count() == 0 and bool(years.is_between(1000, 3000).all()):
+                return np.asarray(years.to_numpy() - 1970.0)
+            series = texts.str.to_datetime(strict=False, time_unit="us", time_zone="UTC")
+            if series.null_count():
+                series = texts.str.slice(0, 10).str.to_date("%Y-%m-%d", strict=False)
+        moments = series.cast(pl.Datetime("us"), strict=False)
+        if moments.null_count():
+            row = int(moments.is_null().arg_max() or 0)
+            raise SourceError(
+                f"{self.place}: {moments.null_count()} values of {column!r} are no dates, the "
+                f"first in row {row + 1}; write them as YYYY-MM-DD, or as years"
+            )
+        return np.asarray(moments.dt.epoch("us").to_numpy() / (1e6 * 86400 * 365.25))
+
+
+def _blanks_as_missing(series: pl.Series) -> pl.Series:
+    if series.dtype == pl.String:
+        texts = series.str.strip_chars()
+        blank = texts.str.to_lowercase().is_in(["", "nan", "null", "na", "none"])
+        return texts.set(blank.fill_null(False), None)
+    if series.dtype.is_float():
+        return series.fill_nan(None)
+    return series
+
+
+def read_table(path: Path) -> FileTable:
+    """Read a CSV, Parquet, JSON or JSON lines file whole.
+
+    Raises
+    ------
+    SourceError
+        It is missing, empty or cannot be read.
+    """
+    frame, place = _read(path), str(path) if path != STDIN else "standard input"
+    if frame.height == 0:
+        raise SourceError(f"{place} holds no rows; give a file with numbers")
+    return FileTable(frame, place)
 
 
 def _read(path: Path) -> pl.DataFrame:

@@ -1,81 +1,57 @@
-"""Observed against simulated: the headline table."""
+"""Observed against simulated: what each mechanism predicts, what the data say."""
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping
+
 import polars as pl
 
-from estimation.counts import Counts
 from estimation.demand import DemandFit
-from estimation.recovery import (
-    Replicated,
-    compare_replicates,
-    judge_equivalence,
-    measure_sizes,
-)
+from estimation.recovery import Replicated, compare_replicates
+from estimation.verdicts import JointVerdict, judge_jointly
+from pipeline.drawn import Refits, Statistics
 from pipeline.fits import SizeFits
 from pipeline.measures import MEASURES
 from pipeline.models import AttachmentCalibration, GrowthCalibration
 from pipeline.tables import COMPARISON
 
-# Set before the first run: differences that count as none, with the statistic's name in words.
+# Set before looking: differences that count as none, with the statistic's name in words.
 MARGINS = {
     "zeta": ("zeta", 0.1),
     "share_zero": ("zeros", 0.05),
     "top_1pct": ("top 1 %", 0.05),
+    "tail_items": ("size of the tail", 0.3),  # decimal logarithm: a factor of two
+    "young_in_tail": ("age of the tail", 0.05),
+    "zeta_oldest": ("zeta of the oldest", 0.1),
 }
 # What a model has something to say about: Simon's items begin at one and a GBM is never zero,
-# and the zeta of CES is tuned to the data.
+# the zeta of CES is tuned to the data, and so is that of the Yule process.
 JUDGED = {
-    "Simon": ("zeta", "top_1pct"),
-    "Yule": ("zeta", "share_zero", "top_1pct"),
-    "CES": ("share_zero", "top_1pct"),
-    "GBM": ("zeta", "top_1pct"),
+    "Simon": ("zeta", "top_1pct", "tail_items", "young_in_tail", "zeta_oldest"),
+    "Yule": ("share_zero", "top_1pct", "tail_items", "young_in_tail", "zeta_oldest"),
+    "CES": ("share_zero", "top_1pct", "tail_items", "young_in_tail", "zeta_oldest"),
+    "lognormal": ("zeta", "share_zero", "top_1pct", "tail_items", "young_in_tail", "zeta_oldest"),
+    "dPlN": ("zeta", "share_zero", "top_1pct", "tail_items", "young_in_tail", "zeta_oldest"),
+    "fitness": ("zeta", "share_zero", "top_1pct", "tail_items", "young_in_tail", "zeta_oldest"),
+    "GBM": ("zeta", "top_1pct", "tail_items"),
 }
 
-Refits = dict[tuple[str, str], tuple[dict[str, float], ...]]
-"""By (model, measure): the statistics of every simulated sample."""
 
-
-def refit_models(simulated: pl.DataFrame) -> Refits:
-    """Send every simulated sample through the fits of the data."""
-    out: Refits = {}
-    for (model, measure), rows in simulated.group_by("model", "measure", maintain_order=True):
-        out[str(model), str(measure)] = tuple(
-            measure_sizes(
-                Counts(values=r["value"].to_numpy(), multiplicities=r["n_items"].to_numpy()),
-                discrete=MEASURES[str(measure)].discrete,
-            )
-            for _, r in rows.group_by("replicate", maintain_order=True)
-        )
-    return out
-
-
-def judge(model: str, compared: dict[str, Replicated], fits: SizeFits) -> tuple[str, str]:
-    """Return (verdict, what it rests on) for one model of one size."""
-    found = {}
-    for name in JUDGED[model]:
-        words, margin = MARGINS[name]
-        error = fits.tail.std_error_clustered if name == "zeta" else 0.0
-        found[words] = judge_equivalence(compared[name], margin, error)
-    evidence = ", ".join(
-        f"{words} {compared[name].observed:.3f} / {compared[name].mean:.3f}"
-        for name, (words, _) in MARGINS.items()
-    )
-    missed = [words for words, verdict in found.items() if verdict == "misses"]
-    open_ones = [words for words, verdict in found.items() if verdict == "cannot tell"]
-    if missed:
-        verdict = f"misses {', '.join(missed)}"
-    elif open_ones:
-        verdict = f"cannot tell: {', '.join(open_ones)}"
-    else:
-        verdict = f"reproduces {', '.join(found)}"
-    return verdict, f"{evidence} (observed / simulated)"
+def judge(
+    model: str, compared: Mapping[str, Replicated], std_errors: Mapping[str, float]
+) -> JointVerdict | None:
+    """Return the joint verdict on one model of one size, None where nothing can be compared."""
+    margins = {name: MARGINS[name][1] for name in JUDGED[model] if name in compared}
+    return judge_jointly(compared, margins, std_errors) if margins else None
 
 
 def compare_models(
     fits: dict[str, SizeFits],
+    observed: Mapping[str, Statistics],
     refits: Refits,
     predicted: dict[tuple[str, str], tuple[float | None, str]],
+    cohort_errors: Mapping[str, float],
 ) -> pl.DataFrame:
     """Return the headline table, one row per size and model.
 
@@ -83,10 +59,14 @@ def compare_models(
     ----------
     fits
         By measure.
+    observed
+        By measure: the statistics of the data.
     refits
         By (model, measure): statistics of the simulated samples.
     predicted
-        By (model, measure): the closed-form zeta, or None with the reason why there is none.
+        By (model, measure): the closed-form zeta, or None; and a remark.
+    cohort_errors
+        By measure: clustered standard error of zeta of the oldest cohort.
     """
     rows = []
     for (model, measure), (zeta, remark) in predicted.items():
@@ -95,9 +75,12 @@ def compare_models(
         interval = fit.tail.conf_int()["zeta"] or (None, None)
         slope = (line.conf_int()["slope"] if line else None) or (None, None)
         drawn = refits.get((model, measure))
-        seen = measure_sizes(fit.counts, discrete=fit.tail.discrete)
-        compared = compare_replicates(seen, drawn) if drawn else None
-        verdict, evidence = judge(model, compared, fit) if compared else ("no prediction", remark)
+        compared = compare_replicates(observed[measure], drawn) if drawn else None
+        verdict, evidence = "no prediction", remark
+        if compared:
+            joint = judge(model, compared, _errors(fit, observed[measure], cohort_errors))
+            verdict = _spoken(joint) if joint else verdict
+            evidence = _evidence(compared, remark)
         rows.append(
             {
                 "measure": measure,
@@ -122,17 +105,56 @@ def compare_models(
     return pl.DataFrame(rows, schema=COMPARISON.schema)
 
 
+def _errors(
+    fit: SizeFits, seen: Statistics, cohort_errors: Mapping[str, float]
+) -> dict[str, float]:
+    """Return the sampling errors of the data, where clusters make them larger than a draw's."""
+    errors = {"zeta": fit.tail.std_error_clustered}
+    if fit.measure in cohort_errors:
+        errors["zeta_oldest"] = cohort_errors[fit.measure]
+    share = seen.get("young_in_tail", math.nan)
+    if math.isfinite(share):
+        effect = fit.tail.design_effect or 1.0
+        errors["young_in_tail"] = math.sqrt(effect * share * (1.0 - share) / fit.tail.n_tail)
+    return errors
+
+
+def _spoken(joint: JointVerdict) -> str:
+    words = joint.verdict
+    for name, (spoken, _) in sorted(MARGINS.items(), key=lambda item: -len(item[0])):
+        words = words.replace(name, spoken)
+    return words
+
+
+def _evidence(compared: Mapping[str, Replicated], remark: str) -> str:
+    shown = ", ".join(
+        f"{words} {compared[name].observed:.3f} / {compared[name].mean:.3f}"
+        for name, (words, _) in MARGINS.items()
+        if name in compared
+    )
+    return f"{shown} (observed / simulated){'; ' * bool(remark)}{remark}"
+
+
 def predicted_zetas(
-    attachment: AttachmentCalibration, demand: dict[str, DemandFit], growth: GrowthCalibration
+    attachment: AttachmentCalibration, demand: Mapping[str, DemandFit], growth: GrowthCalibration
 ) -> dict[tuple[str, str], tuple[float | None, str]]:
-    """Return each model's closed-form zeta, or None with the reason why there is none."""
+    """Return each model's closed-form zeta, or None where it has none; and a remark."""
     yule = attachment.yule_likes
-    remark = "; ".join(yule.notes)
+    tuned = (
+        "" if yule.params else "gamma and a tuned to zeta and the total; " + "; ".join(yule.notes)
+    )
+    born, grown = "fitted to the whole sample", "fitted to sizes and ages"
     return {
         ("Simon", "downloads"): (attachment.simon_downloads.params.zeta, ""),
         ("CES", "downloads"): (demand["downloads"].zeta, ""),
+        ("lognormal", "downloads"): (None, born),
+        ("dPlN", "downloads"): (None, born),
+        ("fitness", "downloads"): (None, grown),
         ("Simon", "likes"): (attachment.simon_likes.params.zeta, ""),
-        ("Yule", "likes"): (yule.params.zeta if yule.params else None, remark),
+        ("Yule", "likes"): (yule.params.zeta if yule.params else demand["likes"].zeta, tuned),
         ("CES", "likes"): (demand["likes"].zeta, ""),
+        ("lognormal", "likes"): (None, born),
+        ("dPlN", "likes"): (None, born),
+        ("fitness", "likes"): (None, grown),
         ("GBM", "tvl"): (growth.zeta.value, ""),
     }

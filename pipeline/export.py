@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 
+from estimation.cohorts import CohortsFit
 from estimation.demand import DemandFit
+from estimation.fitness import FitnessFit
 from estimation.results import Estimate, FitResult
 from pipeline.fits import SizeFits
 from pipeline.lake import write_atomically, write_text
@@ -30,6 +32,8 @@ def collect_parameters(
     demand: dict[str, DemandFit],
     growth: GrowthCalibration,
     comparison: pl.DataFrame,
+    cohorts: Mapping[str, CohortsFit],
+    rates: Mapping[str, FitnessFit],
 ) -> pl.DataFrame:
     """Return every exported parameter, one row each; unknown is null."""
     rows: list[Row] = []
@@ -43,6 +47,7 @@ def collect_parameters(
     for name, demand_fit in demand.items():
         rows += _demand_rows(name, demand_fit)
     rows += _growth_rows(growth)
+    rows += _birth_rows(cohorts, rates)
     rows += _simulated_rows(comparison, fits)
     return pl.DataFrame(rows, schema=PARAMETERS.schema).with_columns(
         pl.col(pl.Float64).round_sig_figs(DIGITS)
@@ -219,15 +224,33 @@ def _attachment_rows(fit: AttachmentCalibration) -> Iterator[Row]:
 
 
 def _demand_rows(measure: str, fit: DemandFit) -> Iterator[Row]:
-    central = fit.params()
+    rows, central = fit.estimates(), fit.params()
     method = "alpha = zeta rho/(1 - rho) from the CSN tail"
     prefix = "ces_" if measure == "downloads" else f"ces_{measure}_"
-    alpha = fit.estimates()[f"alpha_rho_{central.rho:g}"]
-    yield _row(f"{prefix}alpha", alpha, fit, method, "22, 24 corrected", f"rho = {central.rho:g}")
-    assumed = Estimate(value=central.rho)
-    yield _row(f"{prefix}rho", assumed, fit, "assumed", "20")
-    for name, e in fit.estimates().items():
-        yield _row(f"{prefix}{name}", e, fit, method, "22, 24 corrected")
+    for name, e in rows.items():
+        note = ""
+        if fit.rho is None and name in ("alpha", "rho"):  # not measured: the central case
+            e = (
+                rows[f"alpha_rho_{central.rho:g}"]
+                if name == "alpha"
+                else Estimate(value=central.rho)
+            )
+            note = f"rho = {central.rho:g} assumed"
+        yield _row(f"{prefix}{name}", e, fit, method, "22, 24 corrected", note)
+
+
+def _birth_rows(
+    cohorts: Mapping[str, CohortsFit], rates: Mapping[str, FitnessFit]
+) -> Iterator[Row]:
+    for measure, cohort_fit in cohorts.items():
+        note = "disjoint cohorts above the x_min of all, young to old; clustered by author"
+        for name, e in cohort_fit.estimates().items():
+            row = _row(f"cohorts_hub_{measure}_{name}", e, cohort_fit, "CSN by age cohort", "")
+            yield row | {"notes": note}
+    for measure, rate_fit in rates.items():
+        for name, e in rate_fit.estimates().items():
+            method = "Poisson counts at lognormal rates, maximum likelihood over ages"
+            yield _row(f"fitness_hub_{measure}_{name}", e, rate_fit, method, "")
 
 
 def _growth_rows(fit: GrowthCalibration) -> Iterator[Row]:

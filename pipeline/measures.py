@@ -10,7 +10,7 @@ from datetime import date
 import numpy as np
 import polars as pl
 
-from estimation.counts import Counts
+from estimation.counts import Counts, Floats, Ints
 from estimation.errors import DataError
 from estimation.zipf import share_to_k
 
@@ -53,6 +53,7 @@ MEASURES = {m.name: m for m in (DOWNLOADS, LIKES, TVL)}
 
 SHARES = {"top10pct": 0.1, "top1pct": 0.01, "top0.1pct": 0.001}
 SMALLEST_K = 20
+N_COHORTS = 5  # by age
 BIRTH_TRANSIENT_WEEKS = 9  # the first 60 days of a protocol are its launch, not its growth
 
 
@@ -87,6 +88,26 @@ def hub_ages(frequency: pl.DataFrame, day: date) -> tuple[pl.DataFrame, float]:
     dated = frequency.filter((pl.col("created_on") > HUB_FLOOR) & (pl.col("created_on") <= day))
     age = (pl.lit(day) - pl.col("created_on")).dt.total_days()
     return dated.with_columns(age=(age + 0.5) / DAYS_PER_YEAR), horizon
+
+
+def cohort_edges(ages: Floats, n_items: Ints) -> Floats:
+    """Return the ages (years) that cut dated items into cohorts of about equal numbers.
+
+    Parameters
+    ----------
+    ages : (a,)
+        Distinct ages, ascending.
+    n_items : (a,)
+        Items of each.
+    """
+    shares = np.arange(1, N_COHORTS) / N_COHORTS * n_items.sum()
+    inner = ages[np.searchsorted(np.cumsum(n_items), shares)]
+    return np.unique(np.concatenate([[0.0], inner, [np.nextafter(ages[-1], np.inf)]]))
+
+
+def cohort_label(cohort: int) -> str:
+    """Return the name of a cohort; 0 is the youngest."""
+    return f"age_{cohort + 1}_of_{N_COHORTS}"
 
 
 def tvl_counts(listing: pl.DataFrame) -> Counts:

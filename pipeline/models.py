@@ -1,15 +1,12 @@
-"""Calibrate each mechanism on the tables, and draw it at the observed size.
+"""Calibrate preferential attachment and GBM growth on the tables; run eq 19 as printed.
 
-Preferential attachment (Simon, Yule, eq 19 as printed), CES demand, GBM growth. Each draw has
-the observed number of items and the observed total (or ages and entry sizes), so that it can go
-through the same fits as the data.
+`pipeline.mechanisms` draws what is calibrated here.
 """
 
 from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import date
 
@@ -18,7 +15,6 @@ import polars as pl
 
 from estimation.attachment import EntryFit, SimonFit, YuleFit, fit_entry, fit_simon, fit_yule
 from estimation.counts import Counts, Floats, Ints
-from estimation.demand import DemandFit
 from estimation.errors import ConvergenceWarning
 from estimation.growth import (
     EntryTrendFit,
@@ -28,7 +24,6 @@ from estimation.growth import (
     fit_panel_growth,
     fit_population_growth,
 )
-from estimation.recovery import replicate
 from estimation.results import Estimate, registered
 from pipeline.measures import (
     BIRTH_TRANSIENT_WEEKS,
@@ -38,16 +33,9 @@ from pipeline.measures import (
     expand,
     hub_ages,
 )
-from simulation.attachment import (
-    PrintedAttachmentParams,
-    simulate_printed_steps,
-    simulate_simon,
-    simulate_yule,
-)
-from simulation.demand import simulate_demand
-from simulation.growth import GrowthParams, mixture_ccdf, simulate_growth
+from simulation.attachment import PrintedAttachmentParams, simulate_printed_steps
+from simulation.growth import GrowthParams, mixture_ccdf
 
-Draw = Callable[[np.random.Generator], Counts]
 QUARTER_MIDDLE_DAYS = 45
 EXIT_THRESHOLD = 1e4  # USD; below it a protocol counts as gone
 
@@ -228,63 +216,6 @@ def _entry_growth(listings: pl.DataFrame, until: date) -> EntryTrendFit | None:
     if per_quarter.size < 4:
         return None
     return fit_entry_growth(per_quarter, step_years=0.25)
-
-
-def draw_attachment(calibration: AttachmentCalibration) -> dict[tuple[str, str], Draw]:
-    """Return the PA models to simulate: (model, measure) -> draw."""
-    draws = {
-        ("Simon", "downloads"): _simon(calibration.simon_downloads),
-        ("Simon", "likes"): _simon(calibration.simon_likes),
-    }
-    yule = calibration.yule_likes.params
-    if yule is not None:
-        ages = np.repeat(calibration.ages, calibration.n_models)
-        draws["Yule", "likes"] = lambda rng: Counts.from_sample(simulate_yule(yule, ages, rng))
-    return draws
-
-
-def _simon(fit: SimonFit) -> Draw:
-    return lambda rng: Counts.from_sample(simulate_simon(fit.params, fit.total, rng))
-
-
-def draw_demand(fits: dict[str, DemandFit]) -> dict[tuple[str, str], Draw]:
-    """Return the CES models to simulate."""
-    return {("CES", measure): _demand(fit) for measure, fit in fits.items()}
-
-
-def _demand(fit: DemandFit) -> Draw:
-    return lambda rng: Counts.from_sample(simulate_demand(fit.params(), fit.n_obs, fit.total, rng))
-
-
-def draw_growth(calibration: GrowthCalibration) -> dict[tuple[str, str], Draw]:
-    """Return the GBM to simulate: observed ages, observed entry sizes."""
-
-    def draw(rng: np.random.Generator) -> Counts:
-        return Counts.from_sample(
-            simulate_growth(calibration.params, calibration.log_entry, calibration.ages, rng)
-        )
-
-    return {("GBM", "tvl"): draw}
-
-
-def simulate_models(
-    draws: dict[tuple[str, str], Draw], *, n_replications: int, seed: int
-) -> pl.DataFrame:
-    """Draw every model and return the histograms: model, measure, replicate, value, n_items."""
-    parts = []
-    for (model, measure), draw in draws.items():
-        key = [seed, *f"{model}/{measure}".encode()]
-        for i, counts in enumerate(replicate(draw, n_replications=n_replications, seed=key)):
-            parts.append(
-                pl.DataFrame({"value": counts.values, "n_items": counts.multiplicities}).select(
-                    pl.lit(model).alias("model"),
-                    pl.lit(measure).alias("measure"),
-                    pl.lit(i, dtype=pl.Int32).alias("replicate"),
-                    "value",
-                    "n_items",
-                )
-            )
-    return pl.concat(parts)
 
 
 @registered

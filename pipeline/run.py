@@ -127,9 +127,7 @@ def run_graph(
     config = {
         "ops": {
             "tables": {"config": {"source": source}},
-            "attachment_simulation": simulation,
-            "demand_simulation": simulation,
-            "growth_simulation": simulation,
+            "simulations": simulation,
             "published": {"config": simulation["config"] | {"out": str(chosen.resolve())}},
         },
         "loggers": {"steps": {}},

@@ -12,7 +12,7 @@ from pipeline.errors import SourceError
 REFERENCE_DAY = date(2024, 7, 11)
 FIRST_DAY = REFERENCE_DAY
 SEED = 20240711
-N_REPLICATIONS = 20  # simulated samples of each model
+N_REPLICATIONS = 200  # simulated samples of each model
 RETRY_SECONDS = 300.0  # before the first new try of a source that was down
 REFRESH_CRON = "0 6 * * *"  # when the daily job starts, in UTC
 DEADLINE_HOUR = 9  # UTC; by then the day is expected

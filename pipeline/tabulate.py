@@ -6,6 +6,7 @@ same ones on its way to the fits.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import date
 
 import numpy as np
@@ -16,7 +17,17 @@ from estimation.counts import Counts
 from estimation.tails import fit_tail
 from estimation.zipf import fit_zipf
 from pipeline.errors import SourceError
-from pipeline.measures import DOWNLOADS, EXCLUDED_CATEGORIES, LIKES, cutoffs, hub_ages, naming
+from pipeline.measures import (
+    DOWNLOADS,
+    EXCLUDED_CATEGORIES,
+    LIKES,
+    Measure,
+    cohort_edges,
+    cohort_label,
+    cutoffs,
+    hub_ages,
+    naming,
+)
 from pipeline.tables import TABLES
 
 N_LABELS = 50
@@ -188,10 +199,19 @@ def measure_design_effects(models: pl.DataFrame, day: date) -> pl.DataFrame:
                     zipf_design_effect(sizes, authors, line),
                 )
     dated, _ = hub_ages(
-        known.select(created_on=pl.col("created_at").dt.date(), author=pl.Series(authors)), day
+        known.select(
+            "downloads",
+            "likes",
+            created_on=pl.col("created_at").dt.date(),
+            author=pl.Series(authors),
+        ),
+        day,
     )
     ages = dated["age"].to_numpy()
     owners = dated["author"].to_numpy()
+    for measure in (DOWNLOADS, LIKES):
+        for label, k, threshold, effect in _cohort_effects(known, dated, measure):
+            add(measure.name, "cohort_alpha", label, k, threshold, effect)
     if ages.size > 1 and ages.std() > 0:
         add(
             "age",
@@ -202,6 +222,27 @@ def measure_design_effects(models: pl.DataFrame, day: date) -> pl.DataFrame:
             (design_effect(ages - ages.mean(), owners), int(np.unique(owners).size)),
         )
     return pl.DataFrame(rows, schema=TABLES["hub_design_effects"].schema)
+
+
+def _cohort_effects(
+    known: pl.DataFrame, dated: pl.DataFrame, measure: Measure
+) -> Iterator[tuple[str, int, float, tuple[float, int]]]:
+    """Yield label, tail, x_min and (design effect, owners) of each age cohort's zeta."""
+    by_age = dated.group_by("age").len().sort("age")
+    if by_age.height < 2:
+        return
+    edges = cohort_edges(by_age["age"].to_numpy(), by_age["len"].to_numpy())
+    x_min = fit_tail(Counts.from_sample(known[measure.name].to_numpy())).x_min
+    sizes, owners = dated[measure.name].to_numpy().astype(np.float64), dated["author"].to_numpy()
+    where = np.searchsorted(edges, dated["age"].to_numpy(), side="right") - 1
+    for c in range(edges.size - 1):
+        inside = where == c
+        tail = inside & (sizes >= x_min)
+        if np.unique(sizes[tail]).size < 2 or np.unique(owners[tail]).size < FEWEST_CLUSTERS:
+            continue
+        fit = fit_tail(sizes[inside], x_min=x_min)
+        effect = tail_design_effect(sizes[inside], owners[inside], fit)
+        yield cohort_label(c), fit.n_tail, x_min, effect
 
 
 def list_protocols(protocols: pl.DataFrame) -> pl.DataFrame:

@@ -15,13 +15,18 @@ kappa = sigma - 1 = rho/(1 - rho):
 The printed eq 22 belongs to the utility (Int beta c^rho)^(1/rho), its price index has the wrong
 degree, and the printed index (alpha (1 - rho) - 1)/(1 - rho) is no tail of demand. With tastes
 drawn independently for a continuum of consumers they average out and there is no tail at all:
-the taste that makes a tail is the common one.
+the taste that makes a tail is the common one (many consumers: `simulation.demand_consumers`).
+
+At p = 0 eq 22 is undefined. What is free still costs its user bytes, memory and time: an
+effective cost tau_j takes the place of the price, and demand is proportional to
+q_j^kappa tau_j^-sigma. The formulas as printed stay here under `printed_` names, for the audit.
 """
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -30,6 +35,8 @@ from simulation.errors import ParameterError
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
+CountLaw = Literal["multinomial", "poisson", "negative_binomial"]
+MOST_PURCHASES = 2**62  # beyond, counts would leave int64
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,29 +104,214 @@ def ces_demand(
     return demand, utility
 
 
+def printed_price_index(tastes: ArrayLike, prices: ArrayLike, rho: float) -> float:
+    """Return the price index below eq 22 as printed, kept for the audit.
+
+    P = (Sum beta p^-rho)^(1/(1 - rho)) is of degree -kappa in prices; a price index has degree 1.
+
+    Parameters
+    ----------
+    tastes, prices : (n,)
+        All positive.
+    """
+    beta, p = _checked_goods(tastes, prices, rho)
+    return math.pow(float(np.sum(beta * p**-rho)), 1.0 / (1.0 - rho))
+
+
+def printed_demand(tastes: ArrayLike, prices: ArrayLike, income: float, rho: float) -> Floats:
+    """Return eq 22 as printed, (beta/p)^sigma y/P, kept for the audit.
+
+    With a = beta p^-rho it spends the share (Sum a^sigma)/(Sum a)^sigma of income, below 1 for
+    two goods or more and n^-kappa for n alike: one half of income for two goods at rho = 1/2,
+    one tenth for ten. What is left over buys more of everything: no optimum.
+
+    Parameters
+    ----------
+    tastes, prices : (n,)
+        All positive.
+    income
+        Positive.
+    """
+    beta, p = _checked_goods(tastes, prices, rho)
+    if not income > 0:
+        raise ParameterError(f"income = {income:g} must be positive")
+    demand: Floats = (beta / p) ** (1.0 / (1.0 - rho)) * income / printed_price_index(beta, p, rho)
+    return demand
+
+
+def printed_condition(alpha: float, rho: float) -> bool:
+    """Return whether alpha > sigma, the condition that section 8.3 prints for its tail.
+
+    It says E[beta^sigma] < inf, which is when independent tastes average out: it removes the
+    tail that it is meant to secure.
+    """
+    return alpha > 1.0 / (1.0 - rho)
+
+
+def _checked_goods(tastes: ArrayLike, prices: ArrayLike, rho: float) -> tuple[Floats, Floats]:
+    if not 0 < rho < 1:
+        raise ParameterError(f"rho = {rho:g} must lie in (0, 1)")
+    beta, p = np.asarray(tastes, dtype=np.float64), np.asarray(prices, dtype=np.float64)
+    if not (np.all(beta > 0) and np.all(p > 0)):
+        raise ParameterError("tastes and prices must be positive; demand at p = 0 is not defined")
+    return beta, p
+
+
+def demand_share_above(taste: float, alpha: float, power: float) -> float:
+    """Return the share of demand that goes to products with a taste above `taste`.
+
+    For Pareto tastes from 1 on and demand proportional to beta^power it is
+    taste^-(alpha - power), so alpha - sigma, the printed index, is its exponent under
+    power = sigma: a statement about shares and tastes, not about the tail of demand.
+
+    Parameters
+    ----------
+    taste
+        At least 1, the smallest taste.
+    alpha, power
+        The share exists for alpha > power.
+    """
+    if not (taste >= 1.0 and alpha > power):
+        raise ParameterError(
+            f"taste = {taste:g} must be at least 1 and alpha = {alpha:g} above power = {power:g}: "
+            "otherwise total demand has no mean"
+        )
+    return float(taste ** (power - alpha))
+
+
+def expected_hhi(zeta: float) -> float:
+    """Return the limit of E[HHI] of demand at equal cost as the items grow in number.
+
+    Normalised Pareto sizes with zeta < 1 tend to a Poisson-Dirichlet law, whose expected sum of
+    squared shares is 1 - zeta; from zeta = 1 on the shares vanish and so does the index. Near 1
+    the limit is reached slowly (20,000 items at zeta = .9 give .149, not .10).
+    """
+    if not zeta > 0:
+        raise ParameterError(f"zeta = {zeta:g} must be positive")
+    return max(1.0 - zeta, 0.0)
+
+
 def printed_tail_index(alpha: float, rho: float) -> float:
-    """Return the exponent that section 8.3 prints, kept for the audit."""
+    """Return the exponent that section 8.3 prints, alpha - sigma, kept for the audit."""
     return (alpha * (1.0 - rho) - 1.0) / (1.0 - rho)
 
 
-def simulate_demand(
-    params: DemandParams, n_items: int, n_purchases: int, rng: np.random.Generator
-) -> Ints:
-    """Draw purchases (downloads, likes) of each item at equal cost; zeros included.
+def attraction(params: DemandParams, log_tastes: Floats, costs: ArrayLike | None = None) -> Floats:
+    """Return demand up to a common factor, q^kappa tau^-sigma (eq 23, corrected), at most 1.
 
-    Tastes q = U^(-1/alpha) are common, demand is proportional to q^kappa, and the observed
-    number of purchases falls on the items by a multinomial draw.
+    Parameters
+    ----------
+    log_tastes : (n,)
+        log q_j.
+    costs : (n,)
+        Effective costs tau_j > 0 in any one unit; equal when left out.
+
+    Raises
+    ------
+    ParameterError
+        Costs that are not positive and finite, or not one for each item.
+    """
+    if costs is None:
+        weight: Floats = np.exp(params.kappa * (log_tastes - log_tastes.max()))
+        return weight
+    tau = np.asarray(costs, dtype=np.float64)
+    if tau.shape != log_tastes.shape or not np.all((tau > 0) & np.isfinite(tau)):
+        raise ParameterError(
+            f"costs of shape {tau.shape} for {log_tastes.size} items must be one each, positive "
+            "and finite: demand at no cost is not defined"
+        )
+    log_weight = params.kappa * log_tastes - params.sigma * np.log(tau)
+    with_costs: Floats = np.exp(log_weight - log_weight.max())
+    return with_costs
+
+
+def draw_log_tastes(params: DemandParams, n_items: int, rng: np.random.Generator) -> Floats:
+    """Draw log q of Pareto(alpha) common tastes from q = 1 on (eq 24): (n_items,), at least 0."""
+    if n_items < 1:
+        raise ParameterError(f"n_items = {n_items} must be at least 1")
+    log_tastes: Floats = rng.standard_exponential(n_items) / params.alpha
+    return log_tastes
+
+
+def simulate_counts(
+    weights: ArrayLike,
+    n_purchases: int,
+    rng: np.random.Generator,
+    *,
+    law: CountLaw = "multinomial",
+    overdispersion: float = 0.0,
+) -> Ints:
+    """Draw whole purchases for items of given relative demand.
+
+    Parameters
+    ----------
+    weights : (n,)
+        Demand up to a factor, at least 0, their sum positive.
+    n_purchases
+        Total under "multinomial", expected total under the other laws.
+    law
+        "multinomial" splits the observed total; "poisson" lets every consumer arrive alone;
+        "negative_binomial" multiplies the Poisson mean m by a gamma factor of mean 1 and
+        variance `overdispersion` > 0: variance m + overdispersion m^2.
+
+    Returns
+    -------
+    (n,) int64
+    """
+    w = np.asarray(weights, dtype=np.float64)
+    total = float(w.sum())
+    if w.ndim != 1 or not np.all(w >= 0) or not 0 < total < math.inf:
+        raise ParameterError("weights must be a row of numbers, at least 0, with a positive sum")
+    if not 0 <= n_purchases <= MOST_PURCHASES:
+        raise ParameterError(f"n_purchases = {n_purchases} must lie between 0 and 2^62")
+    if law not in get_args(CountLaw):
+        raise ParameterError(f"law = {law!r} must be one of {get_args(CountLaw)}")
+    if (law == "negative_binomial") != (overdispersion > 0):
+        raise ParameterError(
+            f"overdispersion = {overdispersion:g} must be positive for 'negative_binomial' and is "
+            "of no use to the other laws"
+        )
+    if law == "multinomial":
+        split: Ints = rng.multinomial(n_purchases, w / total)
+        return split
+    mean = n_purchases * (w / total)
+    if law == "negative_binomial":
+        # Beyond 2^62 a count could not be held; it takes a mean of that order to get there.
+        mean = np.minimum(mean * rng.gamma(1 / overdispersion, overdispersion, w.size), 2.0**62)
+    drawn: Ints = rng.poisson(mean)
+    return drawn
+
+
+def simulate_demand(
+    params: DemandParams,
+    n_items: int,
+    n_purchases: int,
+    rng: np.random.Generator,
+    *,
+    costs: ArrayLike | None = None,
+    law: CountLaw = "multinomial",
+    overdispersion: float = 0.0,
+) -> Ints:
+    """Draw purchases (downloads, likes) of each item; zeros included.
+
+    Tastes q = U^(-1/alpha) are common, demand is proportional to q^kappa tau^-sigma, and the
+    purchases fall on the items by `law` (see `simulate_counts`).
+
+    Parameters
+    ----------
+    costs : (n_items,)
+        Effective costs tau_j > 0; equal when left out.
+    n_purchases
+        Total of the draw; its expectation under Poisson and negative binomial.
 
     Returns
     -------
     (n_items,) int64
-        They sum to `n_purchases`.
+        Under the multinomial law they sum to `n_purchases`.
     """
     if n_items < 1 or n_purchases < 0:
         raise ParameterError(
             f"n_items = {n_items} must be at least 1 and n_purchases = {n_purchases} at least 0"
         )
-    log_taste = rng.standard_exponential(n_items) / params.alpha
-    weight = np.exp(params.kappa * (log_taste - log_taste.max()))
-    purchases: Ints = rng.multinomial(n_purchases, weight / weight.sum())
-    return purchases
+    weights = attraction(params, draw_log_tastes(params, n_items, rng), costs)
+    return simulate_counts(weights, n_purchases, rng, law=law, overdispersion=overdispersion)

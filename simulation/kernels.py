@@ -43,3 +43,97 @@ def split_urn(
         left -= size
     sizes[0] = left
     return sizes
+
+
+@jit
+def grow_by_kernel(
+    is_new: NDArray[np.bool_],
+    sizes: NDArray[np.int64],
+    births: NDArray[np.int64],
+    fitness: NDArray[np.float64],
+    theta: float,
+    offset: float,
+    phi: float,
+    rng: np.random.Generator,
+) -> None:
+    """Let the events of an urn fall on the items, whose `sizes` grow in place.
+
+    `tree` is a Fenwick tree over the weights in `held`; it is built anew whenever the number of
+    events has grown by half, which bounds rounding and keeps the bounds of ageing tight.
+    """
+    n = sizes.size
+    top = 1
+    while top * 2 <= n:
+        top *= 2
+    tree = np.zeros(n + 1)
+    held = np.zeros(n)
+    alive = 1
+    held[0] = fitness[0] * (sizes[0] + offset) ** theta
+    total = held[0]
+    fenwick_add(tree, 0, held[0])
+    rebuild = 64
+    for event in range(is_new.size):
+        now = event + 1
+        if now == rebuild:
+            rebuild += rebuild // 2
+            total = 0.0
+            tree[:] = 0.0
+            for i in range(alive):
+                age = now - births[i] + 1.0
+                held[i] = fitness[i] * (sizes[i] + offset) ** theta * age**phi
+                total += held[i]
+                tree[i + 1] += held[i]
+            for i in range(1, n + 1):
+                parent = i + (i & -i)
+                if parent <= n:
+                    tree[parent] += tree[i]
+        if is_new[event]:
+            held[alive] = fitness[alive] * (sizes[alive] + offset) ** theta
+            total += held[alive]
+            fenwick_add(tree, alive, held[alive])
+            alive += 1
+            continue
+        while True:
+            i = fenwick_find(tree, rng.random() * total, top)
+            if i >= alive:
+                continue
+            weight = held[i]
+            if phi != 0.0:
+                age = now - births[i] + 1.0
+                weight = fitness[i] * (sizes[i] + offset) ** theta * age**phi
+                refused = rng.random() * held[i] > weight
+                total += weight - held[i]  # what is known of it now bounds what comes
+                fenwick_add(tree, i, weight - held[i])
+                held[i] = weight
+                if refused:
+                    continue
+            sizes[i] += 1
+            grown = fitness[i] * (sizes[i] + offset) ** theta
+            if phi != 0.0:
+                grown *= (now - births[i] + 1.0) ** phi
+            total += grown - held[i]
+            fenwick_add(tree, i, grown - held[i])
+            held[i] = grown
+            break
+
+
+@jit
+def fenwick_add(tree: NDArray[np.float64], i: int, change: float) -> None:
+    """Add to the weight of item i."""
+    k = i + 1
+    while k < tree.size:
+        tree[k] += change
+        k += k & -k
+
+
+@jit
+def fenwick_find(tree: NDArray[np.float64], target: float, top: int) -> int:
+    """Return the first item at which the running sum of weights exceeds the target."""
+    place, step = 0, top
+    while step > 0:
+        following = place + step
+        if following < tree.size and tree[following] <= target:
+            place = following
+            target -= tree[following]
+        step //= 2
+    return place

@@ -125,6 +125,59 @@ def attachment_fit(
 
 
 @dg.multi_asset(
+    name="cohorts",
+    outs={
+        "cohorts": record_out(
+            "Tails of five age cohorts above the x_min of all: one exponent, or light tails that "
+            "only their mixture makes heavy?",
+            CALIBRATION,
+        )
+    },
+    partitions_def=PARTITIONS,
+)
+def cohorts(
+    context: dg.AssetExecutionContext,
+    hub_frequency: pl.DataFrame,
+    hub_design_effects: pl.DataFrame,
+    attachment_fit: Any,
+    downloads_tail: Any,
+    likes_tail: Any,
+) -> Iterator[Any]:
+    """Fit the tail of every age cohort."""
+    from pipeline.observed import measure_cohorts
+
+    fits = {"downloads": downloads_tail, "likes": likes_tail}
+    found = measure_cohorts(
+        hub_frequency, hub_design_effects, attachment_fit, fits, day_of(context)
+    )
+    told: dict[str, float | None] = {}
+    for name, fit in found.items():
+        told |= {f"{name}_zeta_{i + 1}": float(z) for i, z in enumerate(fit.zeta)}
+        told[f"{name}_homogeneity_p"] = fit.p_value
+    yield dg.Output(found, output_name="cohorts", metadata=numbers(told))
+
+
+@dg.multi_asset(
+    name="birth_fit",
+    outs={
+        "birth_fit": record_out(
+            "Differences at birth that work over time: Poisson counts at lognormal rates, with an "
+            "exponent of age (the rival of attachment).",
+            CALIBRATION,
+        )
+    },
+    partitions_def=PARTITIONS,
+)
+def birth_fit(context: dg.AssetExecutionContext, hub_frequency: pl.DataFrame) -> Iterator[Any]:
+    """Calibrate lognormal rates."""
+    from pipeline.observed import fit_rates
+
+    found = fit_rates(hub_frequency, day_of(context))
+    told = {f"{name}_{p}": e.value for name, f in found.items() for p, e in f.estimates().items()}
+    yield dg.Output(found, output_name="birth_fit", metadata=numbers(told))
+
+
+@dg.multi_asset(
     name="demand_fit",
     outs={
         "demand_fit": record_out(

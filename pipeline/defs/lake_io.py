@@ -59,6 +59,8 @@ def read_result(lake: Lake, name: str, day: date) -> Any:
 
 def _register_results() -> None:
     """Import every module that defines a result, so that records can be restored."""
+    import estimation.cohorts
+    import estimation.fitness  # noqa: F401
     import pipeline.audit
     import pipeline.fits
     import pipeline.models  # noqa: F401

@@ -23,6 +23,7 @@ from pipeline.defs.simulations import SimulationConfig
 
 TAILS = "downloads_tail likes_tail tvl_tail"
 FITS = "attachment_fit demand_fit growth_fit"
+REFITS = "attachment_refit demand_refit birth_refit growth_refit"
 SIZES = ("downloads", "likes", "tvl")
 
 
@@ -33,8 +34,8 @@ SIZES = ("downloads", "likes", "tvl")
         "audit": record_out("The papers' claims with test, evidence and verdict.", CONCLUSIONS),
     },
     internal_asset_deps=reads(
-        comparison=f"{TAILS} {FITS} attachment_refit demand_refit growth_refit",
-        audit=f"{TAILS} attachment_fit printed_equation",
+        comparison=f"{TAILS} {FITS} {REFITS} cohorts hub_frequency",
+        audit=f"{TAILS} {FITS} printed_equation comparison cohorts hub_authors",
     ),
     partitions_def=PARTITIONS,
 )
@@ -48,25 +49,49 @@ def conclusions(
     growth_fit: Any,
     attachment_refit: Any,
     demand_refit: Any,
+    birth_refit: Any,
     growth_refit: Any,
     printed_equation: Any,
+    cohorts: Any,
+    hub_frequency: pl.DataFrame,
+    hub_authors: pl.DataFrame,
 ) -> Iterator[Any]:
     """Hold the models against the data and the claims against both."""
     from pipeline.audit import Evidence, audit_claims
     from pipeline.comparison import compare_models, predicted_zetas
+    from pipeline.measures import N_COHORTS
+    from pipeline.observed import cohort_data, observed_statistics
 
     fits = {"downloads": downloads_tail, "likes": likes_tail, "tvl": tvl_tail}
+    seen = cohort_data(hub_frequency, attachment_fit, day_of(context))
     compared = compare_models(
         fits,
-        {**attachment_refit, **demand_refit, **growth_refit},
+        observed_statistics(seen, fits),
+        {**attachment_refit, **demand_refit, **birth_refit, **growth_refit},
         predicted_zetas(attachment_fit, demand_fit, growth_fit),
+        {
+            name: float(fit.std_error[-1])
+            for name, fit in cohorts.items()
+            if fit.zeta.size == N_COHORTS  # else the oldest may be among those left out
+        },
     )
     shown = compared.select(
         "measure", "zeta", "slope", "model", "predicted_zeta", "simulated_zeta", "verdict"
     )
     metadata = rows(compared) | {"verdicts": dg.MetadataValue.md(_markdown(shown))}
     yield dg.Output(compared, output_name="comparison", metadata=metadata)
-    claims = audit_claims(Evidence(fits, attachment_fit, day_of(context), printed_equation))
+    claims = audit_claims(
+        Evidence(
+            fits=fits,
+            attachment=attachment_fit,
+            growth=growth_fit,
+            day=day_of(context),
+            printed=printed_equation,
+            cohorts=cohorts,
+            comparison=compared,
+            authors=hub_authors,
+        )
+    )
     verdicts = pl.DataFrame([{"claim": c.text, "verdict": c.verdict} for c in claims])
     yield dg.Output(
         claims,
@@ -97,9 +122,10 @@ class OutputConfig(SimulationConfig):
         for name in SIZES
     ],
     internal_asset_deps=reads(
-        parameters=f"{TAILS} {FITS} comparison provenance",
+        parameters=f"{TAILS} {FITS} comparison provenance cohorts birth_fit",
         report=f"{TAILS} attachment_fit growth_fit attachment_simulation demand_simulation "
-        "growth_simulation comparison audit provenance hub_totals hub_top",
+        "birth_simulation growth_simulation comparison audit provenance hub_totals hub_top cohorts "
+        "attachment_refit demand_refit birth_refit",
     ),
     partitions_def=PARTITIONS,
 )
@@ -117,11 +143,18 @@ def published(
     growth_fit: Any,
     attachment_simulation: pl.DataFrame,
     demand_simulation: pl.DataFrame,
+    birth_simulation: pl.DataFrame,
     growth_simulation: pl.DataFrame,
+    cohorts: Any,
+    birth_fit: Any,
+    attachment_refit: Any,
+    demand_refit: Any,
+    birth_refit: Any,
     hub_totals: pl.DataFrame,
     hub_top: pl.DataFrame,
 ) -> Iterator[Any]:
     """Write the parameters and the report."""
+    from pipeline.audited import cohort_zetas
     from pipeline.export import collect_parameters, export_parameters
     from pipeline.lake import staged
     from pipeline.report.figures import to_png
@@ -132,7 +165,9 @@ def published(
     provenance = provenance | {"seed": config.seed, "n_replications": config.n_replications}
     out = Path(config.out).expanduser() if config.out else out_dir(day)
     fits = {"downloads": downloads_tail, "likes": likes_tail, "tvl": tvl_tail}
-    parameters = collect_parameters(fits, attachment_fit, demand_fit, growth_fit, comparison)
+    parameters = collect_parameters(
+        fits, attachment_fit, demand_fit, growth_fit, comparison, cohorts, birth_fit
+    )
     findings = Findings(
         day=day,
         provenance=provenance,
@@ -141,7 +176,11 @@ def published(
         fits=fits,
         attachment=attachment_fit,
         growth=growth_fit,
-        simulated=pl.concat([attachment_simulation, demand_simulation, growth_simulation]),
+        simulated=pl.concat(
+            [attachment_simulation, demand_simulation, birth_simulation, growth_simulation]
+        ),
+        cohorts=cohorts,
+        cohort_zetas=cohort_zetas({**attachment_refit, **demand_refit, **birth_refit}),
         totals=hub_totals,
         top=hub_top,
     )

@@ -1,4 +1,4 @@
-"""Simulations: each calibrated model at full size, then the same fits on what it gives."""
+"""Simulations: each mechanism at full size, and the same fits on what it gives."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -10,6 +10,7 @@ from pipeline.defs.shared import (
     PARTITIONS,
     REFIT,
     SIMULATION,
+    day_of,
     numbers,
     reads,
     record_out,
@@ -25,111 +26,92 @@ class SimulationConfig(dg.Config):
     n_replications: int = N_REPLICATIONS
 
 
-def _histograms(description: str) -> dg.AssetOut:
-    return dg.AssetOut(description=description, group_name=SIMULATION, kinds={"parquet"})
+MODELS = {
+    "attachment": "preferential attachment (Simon's urn, Yule process)",
+    "demand": "CES demand",
+    "birth": "differences at birth (lognormal and double Pareto-lognormal sizes, lognormal rates)",
+    "growth": "GBM growth over the observed ages from the observed entry sizes",
+}
+N_KEPT = 5  # samples of each model kept for pictures; all go through the fits
+OF = {
+    "attachment": ("Simon", "Yule"),
+    "demand": ("CES",),
+    "birth": ("lognormal", "dPlN", "fitness"),
+    "growth": ("GBM",),
+}
 
 
 @dg.multi_asset(
-    name="attachment_simulation",
+    name="simulations",
     outs={
-        "attachment_simulation": _histograms(
-            "Simon's urn (exact) and, where calibrated, the Yule process at the observed size: "
-            "histogram of every replicate."
-        ),
+        **{
+            f"{name}_simulation": dg.AssetOut(
+                description=f"{what[0].upper()}{what[1:]}, at the observed size: the first "
+                "samples, a histogram for each age cohort.",
+                group_name=SIMULATION,
+                kinds={"parquet"},
+            )
+            for name, what in MODELS.items()
+        },
+        **{
+            f"{name}_refit": record_out(
+                f"The fits of the data, run on every simulated sample of {what}.", REFIT
+            )
+            for name, what in MODELS.items()
+        },
         "printed_equation": record_out(
             "Eq 19 exactly as printed, from equal starts at full size: does it make a tail?",
             SIMULATION,
         ),
     },
+    internal_asset_deps=reads(
+        attachment_simulation="attachment_fit demand_fit hub_frequency",
+        demand_simulation="attachment_fit demand_fit",
+        birth_simulation="attachment_fit downloads_tail likes_tail birth_fit",
+        growth_simulation="growth_fit",
+        printed_equation="attachment_fit",
+        attachment_refit="attachment_simulation downloads_tail likes_tail",
+        demand_refit="demand_simulation downloads_tail likes_tail",
+        birth_refit="birth_simulation downloads_tail likes_tail",
+        growth_refit="growth_simulation tvl_tail",
+    ),
     partitions_def=PARTITIONS,
 )
-def attachment_simulation(config: SimulationConfig, attachment_fit: Any) -> Iterator[Any]:
-    """Simulate preferential attachment."""
-    from pipeline.models import draw_attachment, simulate_models, simulate_printed_equation
+def simulations(
+    context: dg.AssetExecutionContext,
+    config: SimulationConfig,
+    hub_frequency: pl.DataFrame,
+    attachment_fit: Any,
+    demand_fit: Any,
+    growth_fit: Any,
+    birth_fit: Any,
+    downloads_tail: Any,
+    likes_tail: Any,
+    tvl_tail: Any,
+) -> Iterator[Any]:
+    """Draw every mechanism, parameters anew each time, and refit; run eq 19 as printed."""
+    from pipeline.mechanisms import draw_mechanisms, refit_models, simulate_models
+    from pipeline.models import simulate_printed_equation
+    from pipeline.observed import births, cohort_data, positive_by_cohort
 
-    drawn = simulate_models(
-        draw_attachment(attachment_fit), n_replications=config.n_replications, seed=config.seed
+    fits = {"downloads": downloads_tail, "likes": likes_tail}
+    x_min = {name: fit.tail.x_min for name, fit in (fits | {"tvl": tvl_tail}).items()}
+    seen = cohort_data(hub_frequency, attachment_fit, day_of(context))
+    draws = draw_mechanisms(
+        attachment_fit, demand_fit, births(fits), birth_fit, positive_by_cohort(seen), growth_fit
     )
-    yield dg.Output(drawn, output_name="attachment_simulation", metadata=rows(drawn))
-    printed = simulate_printed_equation(attachment_fit, config.seed)
+    n, seed = config.n_replications, config.seed
+    for name, models in OF.items():
+        chosen = {key: draw for key, draw in draws.items() if key[0] in models}
+        samples = simulate_models(chosen, n_replications=min(n, N_KEPT), seed=seed)
+        yield dg.Output(samples, output_name=f"{name}_simulation", metadata=rows(samples))
+        refitted = refit_models(chosen, x_min, n_replications=n, seed=seed)
+        context.log.info(f"{name}: {n} samples of each model drawn and refitted")
+        told = {
+            f"{model}_{measure}_mean_zeta": sum(s["zeta"] for s in drawn) / len(drawn)
+            for (model, measure), drawn in refitted.items()
+        }
+        yield dg.Output(refitted, output_name=f"{name}_refit", metadata=numbers(told))
+    printed = simulate_printed_equation(attachment_fit, seed)
     metadata = numbers({"smallest_zeta": min(printed.zetas)})
     yield dg.Output(printed, output_name="printed_equation", metadata=metadata)
-
-
-@dg.multi_asset(
-    name="demand_simulation",
-    outs={
-        "demand_simulation": _histograms(
-            "CES demand at the observed number of models and total: histogram of every replicate."
-        )
-    },
-    partitions_def=PARTITIONS,
-)
-def demand_simulation(config: SimulationConfig, demand_fit: Any) -> Iterator[Any]:
-    """Simulate CES demand."""
-    from pipeline.models import draw_demand, simulate_models
-
-    drawn = simulate_models(
-        draw_demand(demand_fit), n_replications=config.n_replications, seed=config.seed
-    )
-    yield dg.Output(drawn, output_name="demand_simulation", metadata=rows(drawn))
-
-
-@dg.multi_asset(
-    name="growth_simulation",
-    outs={
-        "growth_simulation": _histograms(
-            "GBM over the observed ages from the observed entry sizes: every replicate."
-        )
-    },
-    partitions_def=PARTITIONS,
-)
-def growth_simulation(config: SimulationConfig, growth_fit: Any) -> Iterator[Any]:
-    """Simulate GBM growth."""
-    from pipeline.models import draw_growth, simulate_models
-
-    drawn = simulate_models(
-        draw_growth(growth_fit), n_replications=config.n_replications, seed=config.seed
-    )
-    yield dg.Output(drawn, output_name="growth_simulation", metadata=rows(drawn))
-
-
-MODELS = {
-    "attachment": "preferential attachment",
-    "demand": "CES demand",
-    "growth": "GBM growth",
-}
-
-
-@dg.multi_asset(
-    name="refits",
-    outs={
-        f"{name}_refit": record_out(
-            f"The fits of the data, run on every simulated sample of {what}.", REFIT
-        )
-        for name, what in MODELS.items()
-    },
-    internal_asset_deps=reads(**{f"{name}_refit": f"{name}_simulation" for name in MODELS}),
-    partitions_def=PARTITIONS,
-)
-def refits(
-    attachment_simulation: pl.DataFrame,
-    demand_simulation: pl.DataFrame,
-    growth_simulation: pl.DataFrame,
-) -> Iterator[Any]:
-    """Refit every simulated sample with the code that fitted the data."""
-    from pipeline.comparison import refit_models
-
-    for name, simulated in (
-        ("attachment", attachment_simulation),
-        ("demand", demand_simulation),
-        ("growth", growth_simulation),
-    ):
-        refitted = refit_models(simulated)
-        metadata = numbers(
-            {
-                f"{model}_{measure}_mean_zeta": sum(s["zeta"] for s in drawn) / len(drawn)
-                for (model, measure), drawn in refitted.items()
-            }
-        )
-        yield dg.Output(refitted, output_name=f"{name}_refit", metadata=metadata)

@@ -33,7 +33,10 @@ from pipeline.fits import SizeFits
 from pipeline.measures import SHARES, Measure
 
 INK, FIT, GUIDE = "#1f2933", "#c2410c", "#9aa5b1"
-MODEL_COLOURS = {"Simon": "#2563eb", "Yule": "#0d9488", "CES": "#7c3aed", "GBM": "#15803d"}
+MODEL_COLOURS = {
+    "Simon": "#2563eb", "Yule": "#0d9488", "CES": "#7c3aed", "GBM": "#15803d",
+    "lognormal": "#64748b", "dPlN": "#db2777", "fitness": "#65a30d",
+}  # fmt: skip
 POINTS = 400
 STYLE: Any = {
     "font.family": "sans-serif",
@@ -68,7 +71,7 @@ def draw_ccdf(
         axes = figure.add_axes((0.13, 0.13, 0.85, 0.84))
         _paint_ccdf(axes, measure, counts, tail, simulated, predicted or {})
         _mark_top(axes, f"ccdf-{measure.name}", top, lambda r: r / counts.n_obs)
-        axes.legend(loc="lower left")
+        axes.legend(loc="upper right")
     return figure
 
 
@@ -83,7 +86,7 @@ def draw_overview(panels: Sequence[Panel]) -> Figure:
             axes.set_title(f"{measure.title}, N = {counts.n_obs:,}", fontsize=11, loc="left")
             if i:
                 axes.set_ylabel("")
-            axes.legend(loc="lower left")
+            axes.legend(loc="upper right")
     return figure
 
 
@@ -106,7 +109,7 @@ def _paint_ccdf(
     for model, sample in simulated.items():
         xs, ys = ccdf_series(sample, POINTS)
         ys = ys * (sample.n_obs / counts.n_obs)  # shares of the observed number of items
-        axes.plot(xs, ys, color=MODEL_COLOURS[model], lw=1.3, label=f"{model}, simulated")
+        axes.plot(xs, ys, color=MODEL_COLOURS[model], lw=1.3, label=model)
     for model, (xs, ys) in predicted.items():
         axes.plot(xs, ys, color=MODEL_COLOURS[model], lw=1.1, ls="--", label=f"{model}, predicted")
     axes.set_ylim(0.5 / counts.n_obs, 2.0)

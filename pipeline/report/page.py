@@ -15,6 +15,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescap
 from markupsafe import Markup
 from matplotlib.figure import Figure
 
+from estimation.cohorts import CohortsFit
 from estimation.counts import Counts
 from estimation.series import Line
 from pipeline.audit import Claim
@@ -22,7 +23,7 @@ from pipeline.fits import SizeFits
 from pipeline.lake import write_parquet, write_text
 from pipeline.measures import MEASURES, Measure
 from pipeline.models import AttachmentCalibration, GrowthCalibration
-from pipeline.report import figures, words
+from pipeline.report import figures, mechanism_figures, words
 from simulation.growth import mixture_ccdf
 
 
@@ -38,6 +39,8 @@ class Findings:
     attachment: AttachmentCalibration
     growth: GrowthCalibration
     simulated: pl.DataFrame
+    cohorts: dict[str, CohortsFit]
+    cohort_zetas: dict[tuple[str, str], tuple[float, ...]]
     totals: pl.DataFrame
     top: pl.DataFrame
 
@@ -65,6 +68,8 @@ def render_report(out: Path, findings: Findings) -> Path:
         tail_rows=words.tail_rows(findings.fits),
         sections=sections,
         claims=findings.claims,
+        cohorts=Markup(_cohorts_picture(findings)) if findings.cohorts else "",
+        mechanisms=words.mechanism_rows(findings.comparison),
         calibration=words.calibration_rows(findings.attachment, findings.growth),
         totals=words.totals_rows(findings.totals),
         distrust=words.distrust(findings.fits, findings.growth, findings.provenance),
@@ -85,7 +90,11 @@ def overview(findings: Findings) -> Figure:
                 MEASURES[name],
                 fits.counts,
                 fits.tail,
-                first_replicates(findings.simulated, name),
+                {
+                    model: sample
+                    for model, sample in first_replicates(findings.simulated, name).items()
+                    if model not in ("lognormal", "dPlN")
+                },
             )
             for name, fits in findings.fits.items()
         ]
@@ -123,6 +132,11 @@ def _section(measure: Measure, findings: Findings) -> dict[str, Any]:
     }
 
 
+def _cohorts_picture(findings: Findings) -> str:
+    figure = mechanism_figures.draw_cohorts(findings.cohorts, findings.cohort_zetas)
+    return figures.to_svg(figure, "tails of age cohorts", {})
+
+
 def _names(top: pl.DataFrame, kind: str, measure: Measure) -> Mapping[str, str]:
     return {
         f"{kind}-{measure.name}-{row['rank']}": (
@@ -136,9 +150,7 @@ def first_replicates(simulated: pl.DataFrame, measure: str) -> dict[str, Counts]
     """Return the first simulated sample of every model of one size."""
     rows = simulated.filter((pl.col("measure") == measure) & (pl.col("replicate") == 0))
     return {
-        str(model): Counts(
-            values=part["value"].to_numpy(), multiplicities=part["n_items"].to_numpy()
-        )
+        str(model): Counts.from_pairs(part["value"].to_numpy(), part["n_items"].to_numpy())
         for (model,), part in rows.group_by("model", maintain_order=True)
     }
 

@@ -3,23 +3,43 @@
 import dataclasses
 import json
 import math
+import pkgutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
+from importlib import import_module
 from typing import Any
 
 import numpy as np
 import pytest
 from scipy import stats
 
+import estimation
 from estimation import results
 from estimation.alternatives import Comparison, Support, compare_tail
 from estimation.attachment import EntryFit, SimonFit, YuleFit, fit_entry, fit_simon, fit_yule
+from estimation.attachment_increments import InflowFit, KernelFit, fit_inflow, fit_kernel
+from estimation.attachment_shape import (
+    KernelShapeFit,
+    NoiseFit,
+    fit_kernel_shape,
+    fit_noise,
+)
 from estimation.bootstrap import GoodnessOfFit, TailBootstrap, bootstrap_tail, goodness_of_fit
+from estimation.cohorts import CohortsFit, fit_cohorts
 from estimation.concentration import Concentration, measure_concentration
 from estimation.counts import Counts
-from estimation.demand import DemandFit, fit_demand
+from estimation.demand import (
+    CommonShare,
+    DemandFit,
+    TwoMeasures,
+    common_share,
+    fit_demand,
+    two_measures,
+)
+from estimation.demand_costs import CostElasticityFit, fit_cost_elasticity
 from estimation.errors import DataError
+from estimation.fitness import FitnessFit, fit_fitness
 from estimation.growth import (
     EntryTrendFit,
     PanelGrowthFit,
@@ -28,6 +48,8 @@ from estimation.growth import (
     fit_panel_growth,
     fit_population_growth,
 )
+from estimation.growth_paths import GrowthPathsFit, fit_growth_paths
+from estimation.growth_regressions import SizeDependenceFit, fit_size_dependence
 from estimation.k_choice import KChoice, choose_k
 from estimation.recovery import Replicated
 from estimation.results import Estimate, FitResult, decode, encode, from_dict, to_dict
@@ -42,6 +64,7 @@ from estimation.tail_index import (
     zipf_lm_test,
 )
 from estimation.tails import TailFit, TailPath, fit_tail, tail_path
+from estimation.verdicts import Agreement, JointVerdict, judge_jointly
 from estimation.whole_sample import (
     WholeSampleComparison,
     WholeSampleFit,
@@ -76,6 +99,26 @@ def population() -> PopulationGrowthFit:
     return fit_population_growth(before, after, years=2.0)
 
 
+RNG = np.random.default_rng(7)
+STOCK = RNG.poisson(RNG.gamma(0.7, 60.0, 300)).astype(float)
+GAINS = RNG.poisson(2.0 * (STOCK + 1.0)).astype(float)
+AUTHORS = np.arange(300) // 3
+AGES = RNG.exponential(1.0, 300) + 0.1
+WEEKS = np.meshgrid(np.arange(8), np.arange(40), indexing="ij")
+PATHS = np.exp(np.cumsum(RNG.normal(0.0, 0.1, (8, 40)), axis=1))
+
+
+def size_dependence() -> SizeDependenceFit:
+    before, growth = np.log(PATHS[:, :-1]), np.diff(np.log(PATHS), axis=1)
+    items, weeks = (g[:, 1:].ravel() for g in WEEKS)
+    return fit_size_dependence(items, weeks, before.ravel(), growth.ravel())
+
+
+def joint() -> JointVerdict:
+    compared = Replicated(observed=1.0, mean=1.01, sd=0.01, z=-1.0, n_replications=20)
+    return judge_jointly({"zeta": compared}, {"zeta": 0.1}, {"zeta": 0.02})
+
+
 FRECHET = np.random.default_rng(4).exponential(size=3000) ** -1.0
 
 
@@ -108,6 +151,21 @@ MAKERS: dict[type, Callable[[], Any]] = {
     PanelGrowthFit: panel,
     PopulationGrowthFit: population,
     EntryTrendFit: lambda: fit_entry_growth([3, 5, 4, 9, 12], step_years=0.25),
+    InflowFit: lambda: fit_inflow([1.0, 2.0, math.nan], [2.0, 2.0, 4.0], days=1.5),
+    KernelFit: lambda: fit_kernel(STOCK, STOCK + GAINS, ages=AGES, offset=1.0, clusters=AUTHORS),
+    KernelShapeFit: lambda: fit_kernel_shape([(STOCK, STOCK + GAINS)], clusters=AUTHORS),
+    NoiseFit: lambda: fit_noise(STOCK, STOCK + GAINS, 2.0 * (STOCK + 1.0)),
+    CohortsFit: lambda: fit_cohorts(FRECHET, np.arange(3000.0), x_min=1.0, discrete=False),
+    FitnessFit: lambda: fit_fitness(np.ceil(4 * AGES), STOCK),
+    Agreement: lambda: joint().agreements[0],
+    JointVerdict: joint,
+    GrowthPathsFit: lambda: fit_growth_paths(
+        WEEKS[0].ravel(), WEEKS[1].ravel() / 52.0, PATHS.ravel()
+    ),
+    SizeDependenceFit: size_dependence,
+    CostElasticityFit: lambda: fit_cost_elasticity(GAINS, np.exp(RNG.normal(size=300)), AUTHORS),
+    TwoMeasures: lambda: two_measures(1.0, 1.6, GAINS + 1.0, STOCK + 1.0),
+    CommonShare: lambda: common_share(GAINS + 1.0, STOCK + 1.0),
     Concentration: lambda: measure_concentration(SAMPLE),
     Replicated: lambda: Replicated(observed=1.0, mean=2.0, sd=None, z=None, n_replications=1),
     Counts: lambda: Counts.from_sample(SAMPLE),
@@ -142,6 +200,8 @@ def through_json(value: Any) -> Any:
 
 
 def test_every_registered_result_is_tried() -> None:
+    for module in pkgutil.iter_modules(estimation.__path__):
+        import_module(f"estimation.{module.name}")
     ours = {c for c in results._REGISTRY.values() if c.__module__.startswith("estimation")}
     assert ours == set(MAKERS)
 

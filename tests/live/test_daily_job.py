@@ -65,7 +65,7 @@ def run(job: str = DAILY, instance: dg.DagsterInstance | None = None) -> dg.Exec
 
 
 FEW = {"config": {"n_replications": 2}}
-SIMULATED = ("attachment_simulation", "demand_simulation", "growth_simulation", "published")
+SIMULATED = ("simulations", "published")
 SMALL = dict.fromkeys(SIMULATED, FEW)
 
 

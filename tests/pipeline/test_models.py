@@ -1,7 +1,7 @@
 """Calibration, simulation and verdicts on made-up tables whose truth is known."""
 
 import math
-from datetime import date, timedelta
+from datetime import date
 
 import numpy as np
 import polars as pl
@@ -9,16 +9,15 @@ import pytest
 
 from estimation.counts import Counts
 from estimation.recovery import Replicated
-from pipeline.audit import Evidence, audit_claims
-from pipeline.comparison import JUDGED, judge, refit_models
-from pipeline.fits import SizeFits, fit_sizes
+from estimation.verdicts import JointVerdict
+from pipeline.comparison import JUDGED, MARGINS, compare_models, judge
+from pipeline.fits import SizeFits
 from pipeline.measures import (
     DEFI_START,
     DOWNLOADS,
     HUB_FLOOR,
     LIKES,
     LISTING_FLOOR,
-    TVL,
     cutoffs,
     expand,
     hub_ages,
@@ -29,37 +28,19 @@ from pipeline.models import (
     PRINTED_STEPS,
     calibrate_attachment,
     calibrate_growth,
-    draw_attachment,
-    simulate_models,
     simulate_printed_equation,
 )
-from pipeline.tables import TABLES
-
-DAY = date(2024, 7, 11)
-BEFORE, AFTER = date(2023, 6, 27), date(2025, 12, 17)
-NO_EFFECTS = pl.DataFrame(schema=TABLES["hub_design_effects"].schema)
-
-
-def hub_frequency(n: int, seed: int) -> pl.DataFrame:
-    """Return models with exponential ages (rate 1.3 a year) and Yule likes (gamma 0.8, a 2)."""
-    rng = np.random.default_rng(seed)
-    history = (DAY - HUB_FLOOR).days
-    days = np.floor(rng.exponential(365.25 / 1.3, 4 * n)).astype(int)
-    days = days[days < history][:n]
-    age = (days + 0.5) / 365.25
-    likes = rng.poisson(rng.gamma(2.0, np.expm1(0.8 * age)))
-    return (
-        pl.DataFrame(
-            {
-                "created_on": [DAY - timedelta(days=int(d)) for d in days],
-                "downloads": rng.zipf(1.8, days.size) - 1,
-                "likes": likes,
-            }
-        )
-        .group_by("created_on", "downloads", "likes")
-        .agg(n_models=pl.len().cast(pl.Int64))
-        .sort("created_on", "downloads", "likes")
-    )
+from pipeline.tables import COMPARISON
+from tests.pipeline.made_up import (
+    BEFORE,
+    DAY,
+    NO_EFFECTS,
+    fits_of,
+    hub_frequency,
+    listing,
+    population,
+    weekly,
+)
 
 
 @pytest.fixture(scope="module")
@@ -78,7 +59,6 @@ class TestAttachment:
         assert abs(yule.gamma - 0.8) < 4 * errors[0]
         assert abs(yule.a - 2.0) < 4 * errors[1]
         assert abs(fit.entry.rate - 1.3) < 4 * fit.entry.std_error
-        assert ("Yule", "likes") in draw_attachment(fit)
 
     def test_floor_day_models_are_left_out_and_counted(self, frequency: pl.DataFrame) -> None:
         floor = pl.DataFrame(
@@ -93,27 +73,6 @@ class TestAttachment:
         )
         assert fit.entry.n_obs - fit.entry.n_used == 300
         assert "300 models" in fit.entry.notes[0]
-
-    def test_simulations_depend_on_seed_model_and_replicate_only(
-        self, frequency: pl.DataFrame
-    ) -> None:
-        fit = calibrate_attachment(
-            frequency,
-            hub_counts(frequency, DOWNLOADS),
-            hub_counts(frequency, LIKES),
-            NO_EFFECTS,
-            DAY,
-        )
-        draws = draw_attachment(fit)
-        few = simulate_models(draws, n_replications=2, seed=1)
-        many = simulate_models(draws, n_replications=3, seed=1)
-        assert many.filter(pl.col("replicate") < 2).equals(few)
-        alone = simulate_models({("Simon", "likes"): draws["Simon", "likes"]},
-                                n_replications=2, seed=1)  # fmt: skip
-        assert few.filter((pl.col("model") == "Simon") & (pl.col("measure") == "likes")).equals(
-            alone
-        )
-        assert not simulate_models(draws, n_replications=2, seed=2).equals(few)
 
     def test_equation_19_as_printed_is_normal(self, frequency: pl.DataFrame) -> None:
         fit = calibrate_attachment(
@@ -134,50 +93,6 @@ class TestAttachment:
         for noise, negative in zip(printed.noise, printed.share_negative, strict=True):
             expected = 0.5 * math.erfc(2.0 / (noise * spread) / math.sqrt(2))
             assert abs(negative - expected) < 4 * math.sqrt(expected * (1 - expected) / n) + 1 / n
-
-
-def population(n: int, seed: int) -> pl.DataFrame:
-    """Return protocols with log drift -.3, sigma .9, a quarter of them undated."""
-    rng = np.random.default_rng(seed)
-    years = (AFTER - BEFORE).days / 365.25
-    before = np.exp(rng.normal(16.0, 2.0, n))
-    after = before * np.exp(-0.3 * years + 0.9 * math.sqrt(years) * rng.standard_normal(n))
-    quarters = [date(2021, 10, 1), date(2022, 1, 1), date(2022, 4, 1), date(2022, 7, 1),
-                date(2022, 10, 1), date(2023, 1, 1), date(2023, 4, 1), None]  # fmt: skip
-    listed = [quarters[i] for i in rng.integers(0, 8, n)]
-    return pl.DataFrame(
-        {
-            "category": ["Dexes"] * n,
-            "listed_on": pl.Series(listed, dtype=pl.Date),
-            "tvl_before": before,
-            "tvl_after": after,
-            "entrant": [False] * n,
-            "unmatched": [False] * n,
-            "before_on": [BEFORE] * n,
-            "after_on": [AFTER] * n,
-            "n_protocols": [1] * n,
-        }
-    )
-
-
-def weekly(seed: int) -> pl.DataFrame:
-    rng = np.random.default_rng(seed)
-    rows = [
-        (i, date(2022, 1, 1) + timedelta(weeks=w), g)
-        for i in range(6)
-        for w, g in enumerate(rng.normal(0, 0.1, 60))
-    ]
-    return pl.DataFrame(
-        rows, schema=["protocol_number", "week", "log_growth"], orient="row"
-    ).select("protocol_number", "week", "log_growth", age_weeks=pl.lit(30))
-
-
-def listing(table: pl.DataFrame) -> pl.DataFrame:
-    """Return the cross-section of a population's earlier date."""
-    return table.filter(~pl.col("entrant")).select(
-        "category", "listed_on", pl.col("tvl_before").alias("tvl_usd"),
-        pl.col("before_on").alias("observed_on"), "n_protocols",
-    )  # fmt: skip
 
 
 class TestGrowth:
@@ -227,10 +142,6 @@ class TestGrowth:
         assert calibrate_growth(table, listing(table), weekly(6)).ages.size == 70
 
 
-def fits_of(sizes: np.ndarray, measure: object = LIKES) -> SizeFits:
-    return fit_sizes(Counts.from_sample(sizes), measure, None, n_replications=50)  # type: ignore[arg-type]
-
-
 def replicated(observed: float, mean: float, sd: float) -> Replicated:
     z = (observed - mean) / sd if sd else None
     return Replicated(observed=observed, mean=mean, sd=sd, z=z, n_replications=20)
@@ -241,51 +152,97 @@ def fits() -> SizeFits:
     return fits_of(np.random.default_rng(1).zipf(2.0, 200_000) - 1)
 
 
+# What every model is judged by, observed: a simulated sample that agrees in all.
+SEEN = {
+    "zeta": 1.0,
+    "share_zero": 0.5,
+    "top_1pct": 0.3,
+    "tail_items": 3.0,
+    "young_in_tail": 0.4,
+    "zeta_oldest": 1.0,
+}
+
+
 class TestVerdicts:
     @pytest.mark.parametrize(
-        ("model", "zeta", "zeros", "top", "verdict"),
+        ("model", "simulated", "verdict"),
         [
-            ("Yule", 1.0, 0.5, 0.3, "reproduces zeta, zeros, top 1 %"),
-            ("Yule", 1.3, 0.5, 0.3, "misses zeta"),
-            ("Yule", 1.3, 0.9, 0.3, "misses zeta, zeros"),
-            ("CES", 1.3, 0.5, 0.3, "reproduces zeros, top 1 %"),
-            ("Simon", 1.0, 0.0, 0.3, "reproduces zeta, top 1 %"),
+            ("Yule", {}, "explains share_zero, top_1pct, tail_items, young_in_tail, zeta_oldest"),
+            ("Yule", {"zeta": 2.0}, "explains"),  # its zeta is tuned
+            ("Yule", {"zeta_oldest": 1.3}, "contradicted by zeta_oldest"),
+            ("Yule", {"share_zero": 0.9, "top_1pct": 0.6}, "contradicted by share_zero, top_1pct"),
+            ("CES", {"zeta": 2.0}, "explains"),
+            ("CES", {"young_in_tail": 0.1}, "contradicted by young_in_tail"),
+            ("Simon", {"share_zero": 0.0}, "explains zeta, top_1pct"),  # begins at one
+            ("Simon", {"zeta": 1.3}, "contradicted by zeta"),
+            ("GBM", {"share_zero": 0.0, "young_in_tail": 0.1}, "explains zeta, top_1pct, tail"),
+            ("dPlN", {"tail_items": 3.5}, "contradicted by tail_items"),
+            ("fitness", {"zeta": 1.3}, "contradicted by zeta"),
+            ("lognormal", {}, "explains zeta, share_zero, top_1pct"),
         ],
     )
     def test_each_model_is_held_to_what_it_speaks_of(
-        self, fits: SizeFits, model: str, zeta: float, zeros: float, top: float, verdict: str
+        self, model: str, simulated: dict[str, float], verdict: str
     ) -> None:
-        compared = {
-            "zeta": replicated(1.0, zeta, 0.002),
-            "share_zero": replicated(0.5, zeros, 0.002),
-            "top_1pct": replicated(0.3, top, 0.002),
-        }
-        assert judge(model, compared, fits)[0] == verdict
-        assert set(JUDGED[model]) <= set(compared)
+        drawn = SEEN | simulated
+        compared = {name: replicated(SEEN[name], drawn[name], 0.002) for name in SEEN}
+        found = judge(model, compared, {})
+        assert isinstance(found, JointVerdict)
+        assert found.verdict.startswith(verdict)
+        assert tuple(a.name for a in found.agreements) == JUDGED[model]
+        assert all(a.margin == MARGINS[a.name][1] for a in found.agreements)
 
-    def test_a_wide_spread_cannot_tell(self, fits: SizeFits) -> None:
-        compared = {
-            "zeta": replicated(1.0, 1.0, 0.002),
-            "share_zero": replicated(0.5, 0.5, 0.3),
-            "top_1pct": replicated(0.3, 0.3, 0.002),
-        }
-        assert judge("Yule", compared, fits)[0] == "cannot tell: zeros"
+    def test_a_wide_spread_cannot_tell(self) -> None:
+        compared = {name: replicated(v, v, 0.002) for name, v in SEEN.items()}
+        compared["share_zero"] = replicated(0.5, 0.5, 0.3)
+        found = judge("Yule", compared, {})
+        assert found is not None
+        assert found.verdict == "cannot be told: share_zero"
 
-    def test_refits_use_the_code_of_the_data(self) -> None:
-        from estimation.recovery import measure_sizes
+    def test_the_errors_of_the_data_count(self) -> None:
+        compared = {name: replicated(v, v, 0.002) for name, v in SEEN.items()}
+        found = judge("Simon", compared, {"zeta": 0.2})
+        assert found is not None
+        assert found.verdict == "cannot be told: zeta"
 
-        sizes = np.random.default_rng(2).zipf(2.2, 5_000) - 1
-        counts = Counts.from_sample(sizes)
-        table = pl.DataFrame(
+    def test_nothing_to_compare_is_no_verdict(self) -> None:
+        assert judge("Yule", {"gini": replicated(0.5, 0.5, 0.1)}, {}) is None
+
+    def test_the_headline_table(self, fits: SizeFits) -> None:
+        # Replicates that are the data but for noise explain them; others are contradicted in words.
+        observed = SEEN | {"zeta": fits.tail.zeta, "zeta_oldest": fits.tail.zeta}
+        rng = np.random.default_rng(3)
+
+        def around(shift: dict[str, float]) -> tuple[dict[str, float], ...]:
+            return tuple(
+                {k: v + shift.get(k, 0.0) + 0.002 * rng.standard_normal()
+                 for k, v in observed.items()}
+                for _ in range(30)
+            )  # fmt: skip
+
+        table = compare_models(
+            {"likes": fits},
+            {"likes": observed},
             {
-                "model": "Yule",
-                "measure": "likes",
-                "replicate": 0,
-                "value": counts.values,
-                "n_items": counts.multiplicities,
-            }
+                ("Simon", "likes"): around({}),
+                ("Yule", "likes"): around({"zeta_oldest": 0.5, "young_in_tail": -0.3}),
+            },
+            {("Simon", "likes"): (1.1, ""), ("Yule", "likes"): (1.2, "tuned"),
+             ("CES", "likes"): (None, "not run")},
+            {"likes": 0.01},
+        )  # fmt: skip
+        assert table.schema == COMPARISON.schema
+        by_model = {r["model"]: r for r in table.iter_rows(named=True)}
+        assert by_model["Simon"]["verdict"] == (
+            "explains zeta, top 1 %, size of the tail, age of the tail, zeta of the oldest"
         )
-        assert refit_models(table)["Yule", "likes"] == (measure_sizes(counts, discrete=True),)
+        assert by_model["Yule"]["verdict"] == "contradicted by age of the tail, zeta of the oldest"
+        assert by_model["Yule"]["evidence"].endswith("(observed / simulated); tuned")
+        assert by_model["CES"]["verdict"] == "no prediction"
+        assert by_model["CES"]["simulated_zeta"] is None
+        assert by_model["Simon"]["predicted_zeta"] == 1.1
+        assert by_model["Simon"]["simulated_zeta"] == pytest.approx(fits.tail.zeta, abs=0.002)
+        assert by_model["Simon"]["zeta"] == fits.tail.zeta
 
     def test_cut_offs_that_reach_the_zeros_do_not_exist(self) -> None:
         counts = Counts.from_pairs([0, 1, 2, 3], [9_000, 600, 300, 100])
@@ -294,43 +251,6 @@ class TestVerdicts:
         assert found["top10pct_positive"] == 100
         assert "top0.1pct_all" not in found  # ten items are too few
         assert "top10pct_all" not in cutoffs(Counts.from_pairs([0, 1, 2], [9_900, 60, 40]))
-
-
-class TestAudit:
-    def verdicts(self, downloads: np.ndarray, likes: np.ndarray) -> dict[str, str]:
-        frequency = hub_frequency(3_000, 11)
-        attachment = calibrate_attachment(
-            frequency, Counts.from_sample(downloads), Counts.from_sample(likes), NO_EFFECTS, DAY
-        )
-        tvl = np.exp(np.random.default_rng(4).normal(12, 3, 3_000))
-        evidence = Evidence(
-            {
-                "downloads": fits_of(downloads, DOWNLOADS),
-                "likes": fits_of(likes, LIKES),
-                "tvl": fits_of(tvl, TVL),
-            },
-            attachment,
-            DAY,
-            simulate_printed_equation(attachment, 1),
-        )
-        return {c.name: c.verdict for c in audit_claims(evidence)}
-
-    def test_an_exact_zipf_law_holds_and_thinner_likes_are_seen(self) -> None:
-        # Sizes at the quantiles of P(X > x) = 1/x and x^-2: no sampling error.
-        rank = np.arange(1, 200_001) - 0.5
-        verdicts = self.verdicts(np.floor(2e5 / rank), np.floor((2e5 / rank) ** 0.5 * 50))
-        assert verdicts["downloads_zipf"] == "holds"
-        assert verdicts["likes_zipf"] == "fails"
-        assert verdicts["likes_fatter"] == "fails"
-        assert verdicts["printed_equation"] == "fails"
-        assert verdicts["number_of_models"] == "fails"
-
-    def test_fatter_likes_are_seen_too(self) -> None:
-        rank = np.arange(1, 200_001) - 0.5
-        verdicts = self.verdicts(np.floor((2e5 / rank) ** 0.5 * 50), np.floor(2e5 / rank))
-        assert verdicts["likes_fatter"] == "holds"
-        assert verdicts["likes_zipf"] == "holds"
-        assert verdicts["downloads_zipf"] == "fails"
 
 
 def test_expand_writes_a_frequency_table_out() -> None:

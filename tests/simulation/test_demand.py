@@ -9,7 +9,21 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy import optimize, stats
 
-from simulation.demand import DemandParams, ces_demand, printed_tail_index, simulate_demand
+from simulation.demand import (
+    CountLaw,
+    DemandParams,
+    attraction,
+    ces_demand,
+    demand_share_above,
+    draw_log_tastes,
+    expected_hhi,
+    printed_condition,
+    printed_demand,
+    printed_price_index,
+    printed_tail_index,
+    simulate_counts,
+    simulate_demand,
+)
 from simulation.errors import ParameterError
 
 Floats = NDArray[np.float64]
@@ -251,4 +265,162 @@ def test_simulation_outside_its_domain(n_items: int, n_purchases: int) -> None:
     with pytest.raises(ParameterError, match="n_items"):
         simulate_demand(
             DemandParams(alpha=1.0, rho=0.5), n_items, n_purchases, np.random.default_rng(0)
+        )
+
+
+# --- as printed, for the audit -------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("n", "share"), [(2, 0.5), (10, 0.1)])
+def test_printed_demand_leaves_income_unspent(n: int, share: float) -> None:
+    # THEORY A: spending of .50y and .10y. n goods alike at rho = 1/2 spend n^-kappa = 1/n.
+    demand = printed_demand(np.full(n, 1.7), np.full(n, 0.6), 3.0, 0.5)
+    assert 0.6 * demand.sum() == pytest.approx(share * 3.0, rel=1e-12)
+
+
+@given(problems)
+@settings(deadline=None, derandomize=True)
+def test_printed_demand_spends_a_ratio_of_norms(drawn: tuple[int, int, float, float]) -> None:
+    seed, n, rho, income = drawn
+    tastes, prices = problem(seed, n)
+    sigma = 1 / (1 - rho)
+    a = tastes * prices**-rho
+    spent = float(prices @ printed_demand(tastes, prices, income, rho)) / income
+    assert spent == pytest.approx(np.sum(a**sigma) / np.sum(a) ** sigma, rel=1e-9)
+    assert spent <= 1 + 1e-12
+
+
+@pytest.mark.parametrize("rho", [0.3, 0.5, 0.8])
+def test_printed_demand_is_worse_than_the_optimum(rho: float) -> None:
+    tastes, prices = problem(4, 5)
+    best, reached = ces_demand(tastes, prices, 2.0, rho)
+    assert utility(printed_demand(tastes, prices, 2.0, rho), tastes, rho) < 0.99 * reached
+    assert utility(best, tastes, rho) == pytest.approx(reached, rel=1e-10)
+
+
+@pytest.mark.parametrize("rho", [0.3, 0.5, 0.8])
+def test_printed_price_index_has_degree_minus_kappa(rho: float) -> None:
+    tastes, prices = problem(5, 6)
+    ratio = printed_price_index(tastes, 2 * prices, rho) / printed_price_index(tastes, prices, rho)
+    assert ratio == pytest.approx(2 ** (-rho / (1 - rho)), rel=1e-12)
+
+
+def test_the_power_printed_belongs_to_another_utility() -> None:
+    # beta^sigma is optimal for (Sum beta c^rho)^(1/rho), whose tastes are beta^(1/rho) in eq 20.
+    rho = 0.6
+    tastes, prices = problem(6, 4)
+    demand, _ = ces_demand(tastes ** (1 / rho), prices, 1.0, rho)
+    printed = printed_demand(tastes, prices, 1.0, rho)
+    assert demand / demand[0] == pytest.approx(printed / printed[0], rel=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("alpha", "rho", "holds"), [(2.0, 0.4, True), (2.0, 0.5, False), (1.5, 0.6, False)]
+)
+def test_printed_condition_is_alpha_above_sigma(alpha: float, rho: float, holds: bool) -> None:
+    assert printed_condition(alpha, rho) is holds
+    assert printed_condition(alpha, rho) == (printed_tail_index(alpha, rho) > 0)
+
+
+def test_printed_index_is_the_exponent_of_a_share_of_demand() -> None:
+    # THEORY A: share of Sum beta^sigma with beta > x falls as x^-(alpha - sigma).
+    alpha, rho = 4.0, 0.5
+    q = np.exp(
+        draw_log_tastes(DemandParams(alpha=alpha, rho=rho), 400_000, np.random.default_rng(7))
+    )
+    weight = q**2.0
+    for x in (1.5, 3.0):
+        above = weight[q > x].sum() / weight.sum()
+        exact = demand_share_above(x, alpha, 2.0)
+        assert exact == pytest.approx(x ** -printed_tail_index(alpha, rho), rel=1e-12)
+        # beta^2 has exponent 2, so its sample mean has no finite variance: 5 % of the share
+        assert above == pytest.approx(exact, rel=0.05)
+
+
+@pytest.mark.parametrize(("taste", "alpha", "power"), [(0.5, 3.0, 2.0), (2.0, 2.0, 2.0)])
+def test_share_above_outside_its_domain(taste: float, alpha: float, power: float) -> None:
+    with pytest.raises(ParameterError, match="taste"):
+        demand_share_above(taste, alpha, power)
+
+
+@pytest.mark.parametrize(("zeta", "hhi"), [(0.3, 0.7), (1.0, 0.0), (2.0, 0.0)])
+def test_expected_hhi(zeta: float, hhi: float) -> None:
+    assert expected_hhi(zeta) == pytest.approx(hhi, abs=1e-15)
+
+
+# --- costs and laws of counts --------------------------------------------------------------------
+
+
+def test_attraction_is_a_power_of_taste_and_cost() -> None:
+    params = DemandParams(alpha=1.5, rho=0.6)  # kappa 1.5, sigma 2.5
+    q, tau = np.array([1.0, 2.0, 5.0]), np.array([3.0, 0.5, 8.0])
+    found = attraction(params, np.log(q), tau)
+    exact = q**1.5 * tau**-2.5
+    assert found == pytest.approx(exact / exact.max(), rel=1e-12)
+    # it is demand of a consumer who shares these tastes
+    demand, _ = ces_demand(q, tau, 1.0, 0.6)
+    assert demand / demand.sum() == pytest.approx(found / found.sum(), rel=1e-12)
+    assert attraction(params, np.log(q), np.full(3, 7.0)) == pytest.approx(
+        attraction(params, np.log(q)), rel=1e-12
+    )
+
+
+def test_costs_do_not_move_the_tail() -> None:
+    # Breiman: independent costs leave zeta; only the level of the tail changes.
+    n, k = 400_000, 4000
+    params = DemandParams(alpha=1.2, rho=0.5)
+    rng = np.random.default_rng(8)
+    demand = simulate_demand(params, n, 10**16, rng, costs=np.exp(rng.normal(0, 0.3, n)))
+    top = np.sort(demand)[::-1][: k + 1].astype(float)
+    assert abs(1 / np.mean(np.log(top[:k] / top[k])) - params.zeta) < 3 * params.zeta / math.sqrt(k)
+
+
+@pytest.mark.parametrize(
+    ("law", "phi"), [("multinomial", 0.0), ("poisson", 0.0), ("negative_binomial", 0.7)]
+)
+def test_moments_of_the_counts(law: CountLaw, phi: float) -> None:
+    weights, total, runs = np.array([5.0, 3.0, 2.0, 0.0]), 200, 20_000
+    rng = np.random.default_rng(9)
+    drawn = np.array(
+        [simulate_counts(weights, total, rng, law=law, overdispersion=phi) for _ in range(runs)]
+    )
+    mean = total * weights / 10
+    exact = {
+        "multinomial": mean * (1 - weights / 10),
+        "poisson": mean,
+        "negative_binomial": mean + phi * mean**2,
+    }[law]
+    assert np.all(np.abs(drawn.mean(axis=0) - mean) <= 4 * np.sqrt(exact / runs))
+    # the variance of a sample variance, gamma mixtures included, is below 8 var^2/runs
+    assert np.all(np.abs(drawn.var(axis=0) - exact) <= 4 * exact * math.sqrt(8 / runs))
+    if law == "multinomial":
+        assert np.all(drawn.sum(axis=1) == total)
+
+
+@pytest.mark.parametrize(
+    ("weights", "n", "options", "says"),
+    [
+        ([1.0, -1.0], 5, {}, "weights"),
+        ([0.0, 0.0], 5, {}, "weights"),
+        ([[1.0]], 5, {}, "weights"),
+        ([1.0], -1, {}, "n_purchases"),
+        ([1.0], 2**63, {}, "n_purchases"),
+        ([1.0], 5, {"law": "geometric"}, "law"),
+        ([1.0], 5, {"law": "negative_binomial"}, "overdispersion"),
+        ([1.0], 5, {"overdispersion": 0.5}, "overdispersion"),
+    ],
+    ids=str,
+)
+def test_counts_outside_their_domain(
+    weights: list[float], n: int, options: dict[str, CountLaw], says: str
+) -> None:
+    with pytest.raises(ParameterError, match=says):
+        simulate_counts(weights, n, np.random.default_rng(0), **options)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("costs", [[1.0, 0.0], [1.0, -1.0], [1.0], [1.0, math.nan]], ids=str)
+def test_costs_outside_their_domain(costs: list[float]) -> None:
+    with pytest.raises(ParameterError, match="costs"):
+        simulate_demand(
+            DemandParams(alpha=1.0, rho=0.5), 2, 10, np.random.default_rng(0), costs=costs
         )

@@ -1,0 +1,110 @@
+"""`baimo simulate MODEL` and `baimo audit [CLAIM]`."""
+
+from __future__ import annotations
+
+import textwrap
+from pathlib import Path
+from typing import Any
+
+import click
+
+from pipeline.errors import SourceError
+from pipeline.settings import N_REPLICATIONS, SEED
+from pipeline.terminal import aligned, one_line_errors
+
+
+@click.command()
+@click.argument("model")
+@click.option(
+    "--params",
+    type=click.Path(path_type=Path),
+    help="JSON: parameters.json of a run, the output of baimo fit --json, or name: value.",
+)
+@click.option("--set", "settings", multiple=True, metavar="NAME=VALUE", help="One parameter.")
+@click.option("--n", default=10_000, show_default=True, type=click.IntRange(1), help="Items.")
+@click.option("--seed", default=SEED, show_default=True, type=click.IntRange(min=0))
+@click.option("--out", type=click.Path(path_type=Path), help="CSV or Parquet file to write.")
+@one_line_errors
+def simulate(
+    model: str, params: Path | None, settings: tuple[str, ...], n: int, seed: int, out: Path | None
+) -> None:
+    """Simulate a model into a file that baimo fit reads.
+
+    MODEL is simon, yule (attachment), kernel, printed (eq 19), ces (demand), gbm (growth), birth or
+    fitness; MODEL --set help lists its parameters. The same seed gives the same file.
+    """
+    import numpy as np
+
+    from pipeline.simulated_files import (
+        ALIASES,
+        LARGEST_N,
+        MODELS,
+        choose_parameters,
+        read_parameters,
+        write_simulated,
+    )
+
+    model = ALIASES.get(model, model)
+    if model not in MODELS:
+        raise SourceError(f"no model is called {model!r}; there are {', '.join(MODELS)}")
+    if settings == ("help",):
+        _list_parameters(MODELS[model])
+        return
+    if out is None:
+        raise SourceError("say where to write: --out FILE.csv or FILE.parquet")
+    if n > LARGEST_N:
+        raise SourceError(f"--n {n:,} is more than fits into memory; at most {LARGEST_N:,}")
+    files = read_parameters(params) if params is not None else {}
+    values, taken = choose_parameters(model, files, settings)
+    frame = MODELS[model].draw(values, n, np.random.default_rng(seed))
+    write_simulated(frame, out)
+    for name, value in values.items():
+        origin = "" if name in taken else "  (default)"
+        click.echo(f"{name:<26}{value:>12g}{origin}")
+    click.echo(f"{frame.height:,} rows of {', '.join(frame.columns)}, seed {seed}: {out}")
+    click.echo(f"fit it with: {MODELS[model].refit.replace('FILE', str(out))}")
+
+
+def _list_parameters(model: Any) -> None:
+    rows: list[tuple[str, ...]] = [("parameter", "default", "meaning")]
+    rows += [(name, f"{v:g}", model.meaning.get(name, "")) for name, v in model.defaults.items()]
+    click.echo(aligned(rows, left=(0, 2)))
+
+
+@click.command()
+@click.argument("claim", required=False)
+@click.option("--out", type=click.Path(path_type=Path), help="Folder for the figure of a claim.")
+@click.option("--fresh", is_flag=True, help="Measure the bundled reference again.")
+@one_line_errors
+def audit(claim: str | None, out: Path | None, fresh: bool) -> None:
+    """Print the papers' claims and their verdicts; or explain one CLAIM, with its figure.
+
+    The verdicts are those of the newest day measured; without any the bundled reference is
+    measured first (a minute).
+    """
+    from pipeline.audit import CLAIMS
+    from pipeline.audited import draw_claim, newest_audit
+
+    names = [entry.name for entry in CLAIMS]
+    if claim is not None and claim not in names:
+        raise SourceError(f"no claim is called {claim!r}; there are {', '.join(names)}")
+    day, claims = newest_audit(fresh=fresh, n_replications=N_REPLICATIONS)
+    if claim is None:
+        click.echo(f"measured on {day}")
+        click.echo(aligned([(c.verdict, c.name, c.text) for c in claims], left=(0, 1, 2)))
+        click.echo("explain one with: baimo audit NAME")
+        return
+    found = next(c for c in claims if c.name == claim)
+    for title, text in (
+        ("claim", f"{found.text} ({found.where})"),
+        ("test", found.statistic),
+        ("criterion", found.criterion),
+        ("verdict", f"{found.verdict} (measured on {day})"),
+        ("evidence", found.evidence),
+        ("sensitivity", found.sensitivity),
+    ):
+        if text:
+            click.echo(textwrap.fill(f"{title:<13}{text}", 100, subsequent_indent=" " * 13))
+    figure = draw_claim(claim, day, out)
+    if figure is not None:
+        click.echo(f"{'figure':<13}{figure}")

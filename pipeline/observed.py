@@ -1,0 +1,118 @@
+"""The data in the form in which mechanisms are drawn and judged: by age cohort."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import suppress
+from datetime import date
+
+import polars as pl
+
+from estimation.cohorts import CohortsFit, fit_cohorts
+from estimation.errors import DataError, EstimationError
+from estimation.fitness import FitnessFit, fit_fitness
+from estimation.whole_sample import WholeSampleFit
+from pipeline.drawn import UNDATED, Drawn, Statistics, measure_drawn
+from pipeline.fits import SizeFits
+from pipeline.measures import cohort_label, hub_ages
+from pipeline.mechanisms import cohorts_of, observed_cohorts
+from pipeline.models import AttachmentCalibration
+
+BORN = {
+    "lognormal": "discretised_lognormal",
+    "dPlN": "discretised_double_pareto_lognormal",
+}
+
+
+def cohort_data(
+    frequency: pl.DataFrame, attachment: AttachmentCalibration, day: date
+) -> dict[str, Drawn]:
+    """Return downloads and likes by age cohort: by measure, then by cohort."""
+    dated, _ = hub_ages(frequency, day)
+    key = ["created_on", "downloads", "likes", "n_models"]
+    undated = frequency.join(dated.select(key[0]).unique(), on=key[0], how="anti")
+    every = pl.concat(
+        [dated.select(*key, "age"), undated.select(*key, pl.lit(None, pl.Float64).alias("age"))]
+    )
+    cohorts = cohorts_of(attachment)
+    return {name: observed_cohorts(every, name, cohorts) for name in ("downloads", "likes")}
+
+
+def positive_by_cohort(seen: Mapping[str, Drawn]) -> dict[str, dict[int, int]]:
+    """Return how many items of each cohort have at least one."""
+    return {
+        name: {c: counts.n_obs - counts.n_zero for c, counts in drawn.items()}
+        for name, drawn in seen.items()
+    }
+
+
+def births(fits: Mapping[str, SizeFits]) -> dict[tuple[str, str], WholeSampleFit]:
+    """Return the laws of a size settled at birth, where the whole sample has one."""
+    return {
+        (model, measure): law
+        for measure, fit in fits.items()
+        for model, name in BORN.items()
+        for law in fit.whole.fits
+        if law.model == name
+    }
+
+
+def fit_rates(frequency: pl.DataFrame, day: date) -> dict[str, FitnessFit]:
+    """Fit lognormal rates to downloads and likes over ages, where there is something to fit."""
+    dated, _ = hub_ages(frequency, day)
+    found = {}
+    for name in ("downloads", "likes"):
+        pairs = dated.group_by("age", name).agg(pl.col("n_models").sum()).sort("age", name)
+        with suppress(EstimationError):
+            found[name] = fit_fitness(
+                pairs["age"].to_numpy(), pairs[name].to_numpy(), pairs["n_models"].to_numpy()
+            )
+    return found
+
+
+def observed_statistics(
+    seen: Mapping[str, Drawn], fits: Mapping[str, SizeFits]
+) -> dict[str, Statistics]:
+    """Measure the data as every simulated sample is measured."""
+    out = {}
+    for name, fit in fits.items():
+        drawn = seen.get(name, {UNDATED: fit.counts})
+        out[name] = measure_drawn(drawn, discrete=fit.tail.discrete, x_min=fit.tail.x_min)
+    return out
+
+
+def measure_cohorts(
+    frequency: pl.DataFrame,
+    effects: pl.DataFrame,
+    attachment: AttachmentCalibration,
+    fits: Mapping[str, SizeFits],
+    day: date,
+) -> dict[str, CohortsFit]:
+    """Fit the tail of every age cohort above the x_min of all, where enough items are dated."""
+    dated, _ = hub_ages(frequency, day)
+    edges = cohorts_of(attachment).edges
+    found = {}
+    for name in ("downloads", "likes"):
+        inflation = [_effect(effects, name, c) for c in range(edges.size - 1)]
+        try:
+            found[name] = fit_cohorts(
+                dated[name].to_numpy(),
+                dated["age"].to_numpy(),
+                dated["n_models"].to_numpy(),
+                edges=edges.tolist(),
+                x_min=fits[name].tail.x_min,
+                design_effects=inflation,
+            )
+        except DataError:
+            continue  # too few items of known age in the tail; the audit says it cannot be told
+    return found
+
+
+def _effect(effects: pl.DataFrame, measure: str, cohort: int) -> float:
+    """Look up the design effect of one cohort's zeta, 1 where none was measured."""
+    row = effects.filter(
+        (pl.col("measure") == measure)
+        & (pl.col("statistic") == "cohort_alpha")
+        & (pl.col("cutoff") == cohort_label(cohort))
+    )
+    return float(row["design_effect"][0]) if row.height else 1.0
