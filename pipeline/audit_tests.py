@@ -278,9 +278,8 @@ def attachment_kernel(e: Evidence) -> Found:
     return (
         UNTOLD,
         f"one cross-section ({e.day}) holds no increments: theta needs the likes of the "
-        "same models on two days. With two days in the lake: "
-        "pipeline.panels.increments, then baimo fit attachment FILE --before likes_from "
-        "--after likes_to --age AGE --author AUTHOR",
+        "same models on two days. With two days in the lake: baimo lake increments --from DAY --to "
+        "DAY --out FILE, then the baimo fit attachment that it names",
         "",
     )
 

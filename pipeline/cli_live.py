@@ -8,6 +8,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -279,6 +280,33 @@ def status(lake_path: Path | None, days: int) -> None:
 
 def _when(receipt: Receipt) -> tuple[str, str]:
     return receipt.day, receipt.table
+
+
+_DAY = click.DateTime(["%Y-%m-%d"])
+
+
+@lake.command()
+@lake_option
+@click.option("--from", "first", required=True, type=_DAY, help="Earlier day.")
+@click.option("--to", "last", required=True, type=_DAY, help="Later day.")
+@click.option("--out", required=True, type=click.Path(path_type=Path), help="Parquet file.")
+@one_line_errors
+def increments(lake_path: Path | None, first: datetime, last: datetime, out: Path) -> None:
+    """Write what each model gained between two days, for baimo fit attachment.
+
+    Models of one day alone have an empty cell for the other. Age is in years on the earlier day,
+    empty where the Hub's first date stands for everything older.
+    """
+    from pipeline.panels import write_increments
+
+    since, until = first.date(), last.date()
+    n = write_increments(existing_lake(lake_path), since, until, out)
+    click.echo(f"{n:,} models, {since} to {until}: {out}")
+    days = (until - since).days
+    click.echo(
+        f"fit them with: baimo fit attachment {out} --before likes_from --after likes_to "
+        f"--age age --author author --days {days}"
+    )
 
 
 @lake.command()

@@ -16,7 +16,7 @@ everything older 2022-03-02, so the age of a model with that day is a lower boun
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -24,7 +24,8 @@ from typing import Any
 import polars as pl
 
 from pipeline.errors import LakeError, TableError
-from pipeline.lake import Lake, present
+from pipeline.lake import Lake, present, write_atomically
+from pipeline.measures import DAYS_PER_YEAR, HUB_FLOOR
 from pipeline.tables import HUB_MODELS, TABLES, Dtype
 
 Step = int | None
@@ -260,6 +261,48 @@ def _growth(start: date, end: date, models: dict[date, pl.LazyFrame], carry: Nam
         pl.lit((end - start).days, dtype=pl.Int32).alias("elapsed_days"),
         pl.lit(crosses_break(start, end)).alias("crosses_break"),
     )
+
+
+def write_increments(lake: Lake, first: date, last: date, out: Path) -> int:
+    """Write both ends of every model's likes and downloads, with age and author; return how many.
+
+    Parameters
+    ----------
+    out
+        A Parquet file: hub_id, author, age (years at the end of the first day, null where the
+        date of creation is the Hub's floor or later than that day), likes_from, likes_to,
+        downloads_all_time_from, downloads_all_time_to; null where the model is not there.
+
+    Raises
+    ------
+    LakeError
+        As for `increments`, or the file cannot be written.
+    """
+    _check_order(first, last)
+    if first == last:
+        raise LakeError(f"{first} twice: give two different days")
+    _require(lake, MODELS, [first, last])
+    models = _models(lake, [first, last])
+    before, after = (
+        models[day].select(
+            "hub_id", "author", "created_at", *(pl.col(s).alias(f"{s}_{end}") for s in _STOCKS)
+        )
+        for day, end in ((first, "from"), (last, "to"))
+    )
+    both = before.join(after, on="hub_id", how="full", coalesce=True, suffix="_later")
+    created = pl.coalesce("created_at", "created_at_later")
+    end = datetime.combine(first + timedelta(days=1), time(), UTC)
+    age = (pl.lit(end) - created).dt.total_seconds() / (86400 * DAYS_PER_YEAR)
+    dated = (created.dt.date() > HUB_FLOOR) & (age > 0)
+    stocks = [f"{s}_{side}" for s in _STOCKS for side in ("from", "to")]
+    rows = both.select(
+        "hub_id",
+        pl.coalesce("author", "author_later"),
+        pl.when(dated).then(age).alias("age"),
+        *stocks,
+    ).sort("hub_id")
+    write_atomically(out, lambda temporary: rows.sink_parquet(temporary, compression="zstd"))
+    return int(pl.scan_parquet(out, glob=False).select(pl.len()).collect().item())
 
 
 def window_days(lake: Lake, first: date, last: date, *, tolerance: int = 0) -> list[date]:
