@@ -39,7 +39,7 @@ TITLES = {
 
 @click.group()
 def fit() -> None:
-    """Fit one column of any CSV, Parquet, JSON(L) or one-number-a-line file; - reads text."""
+    """Fit sizes, or a mechanism, on any CSV, Parquet, JSON(L) or one-number-a-line file."""
 
 
 def _options(*added: Callable[..., Any]) -> Callable[[Callable[..., None]], Callable[..., None]]:

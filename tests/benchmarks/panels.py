@@ -183,17 +183,16 @@ def write_day(hub: Hub, root: Path, day: date) -> None:
     import polars as pl
 
     from pipeline.lake import Lake
+    from pipeline.publish import write_blocks
     from pipeline.tables import HUB_MODELS
 
     counts = {"likes": hub.likes, "downloads": hub.downloads, "downloads_all_time": hub.all_time}
     frame = hub.fixed.with_columns(pl.Series(k, v) for k, v in counts.items()).with_columns(
         downloads_all_time=pl.when(~pl.col("without")).then("downloads_all_time")
     )
+    frame = frame.select(pl.col(k).cast(v) for k, v in HUB_MODELS.schema.items())
     path = Lake(root).path(HUB_MODELS.name, day)
-    path.parent.mkdir(parents=True)
-    frame.select(pl.col(k).cast(v) for k, v in HUB_MODELS.schema.items()).write_parquet(
-        path, compression="zstd", compression_level=3, row_group_size=BLOCK_ROWS
-    )
+    write_blocks(path, HUB_MODELS.name, frame.iter_slices(BLOCK_ROWS))
 
 
 def generate(root: Path, rows: int, n_days: int) -> None:
