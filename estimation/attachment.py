@@ -138,7 +138,7 @@ class YuleFit(FitResult):
             "gamma": Estimate(value=self.gamma, std_error=se[0], unit="1/yr"),
             "a": Estimate(value=self.a, std_error=se[1]),
         }
-        if not self.converged:
+        if not self.converged or self.entry_plus_exit <= 0:
             out["zeta"] = Estimate(value=None)
         else:
             zeta = self.entry_plus_exit / self.gamma
@@ -322,12 +322,16 @@ def fit_yule(
     at_bound = gamma > 0.99 * GAMMA_BOUND
     converged = covariance is not None and not at_bound and 1 / 3 < ratio < 3
     notes = []
+    if entry.rate <= 0:
+        notes.append(
+            "the young are not more than the old: no mixture of ages makes a tail, no zeta"
+        )
     if not converged:
         notes.append(
             f"no Yule prediction: at gamma = {gamma:.3g}/yr the profile expects {ratio:.3g} times "
             "the observed total of the oldest fifth of the items"
         )
-        warnings.warn(notes[0], ConvergenceWarning, stacklevel=2)
+        warnings.warn(notes[-1], ConvergenceWarning, stacklevel=2)
     return YuleFit(
         n_obs=int(w.sum()),
         n_used=int(w.sum()),

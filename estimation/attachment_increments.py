@@ -53,6 +53,8 @@ class InflowFit(FitResult):
         Items that are gone on the later date.
     days
         Between the dates.
+    per
+        What rates are per: day, or interval where nobody said how long it is.
     """
 
     eta: float
@@ -63,6 +65,7 @@ class InflowFit(FitResult):
     n_new: int
     n_removed: int
     days: float
+    per: str = "day"
 
     title: ClassVar[str] = "Inflow and entry (two dates)"
 
@@ -78,11 +81,11 @@ class InflowFit(FitResult):
         """Return eta, entry and what they imply for Simon's urn."""
         p = self.simon_p
         return {
-            "eta": Estimate(value=self.eta, std_error=self.eta_std_error, unit="1/day"),
+            "eta": Estimate(value=self.eta, std_error=self.eta_std_error, unit=f"1/{self.per}"),
             "entry": Estimate(
                 value=self.entry,
                 std_error=self.entry_std_error if self.n_new else None,
-                unit="1/day",
+                unit=f"1/{self.per}",
             ),
             "entrant_size": Estimate(value=self.entrant_size if self.n_new else None),
             "simon_p": Estimate(value=p),
@@ -179,7 +182,12 @@ class KernelFit(FitResult):
 
 
 def fit_inflow(
-    before: ArrayLike, after: ArrayLike, *, days: float, clusters: ArrayLike | None = None
+    before: ArrayLike,
+    after: ArrayLike,
+    *,
+    days: float,
+    per: str = "day",
+    clusters: ArrayLike | None = None,
 ) -> InflowFit:
     """Measure net inflow and entry between two dates.
 
@@ -189,6 +197,8 @@ def fit_inflow(
         Stock of every item on the two dates; NaN where it is not there (new, or removed).
     days
         Between the dates, > 0.
+    per
+        What the rates are per: day, or interval where `days` is 1 for want of knowing.
     clusters : (n,), optional
         Labels (authors) for the error of eta.
     """
@@ -216,6 +226,7 @@ def fit_inflow(
         n_new=n_new,
         n_removed=removed,
         days=days,
+        per=per,
     )
 
 
@@ -254,7 +265,8 @@ def fit_kernel(
     Notes
     -----
     Negative gains enter as they are: the moment condition is that of the mean. An offset that
-    runs to the end of its range (.001 to 1,000) is held there and said.
+    runs to the end of its range (a thousandth of the smallest positive stock to a hundred times
+    the mean) is held there and said; at the upper end the fit counts as not converged.
     """
     start, end = _pair(before, after)
     _refuse_days(days)
@@ -292,6 +304,7 @@ def fit_kernel(
     return KernelFit(
         n_obs=start.size,
         n_used=y.size,
+        converged=model.held is None or model.held == model.ends[0],
         notes=tuple(notes),
         names=model.names,
         values=model.natural(theta),
@@ -365,8 +378,12 @@ def _notes(model: KernelLikelihood, y: Floats) -> list[str]:
         )
     if model.held is not None:
         notes.append(
-            f"the offset runs to the end of its range and is held at {model.held:g}: stocks near "
-            "zero do not identify it"
+            f"the offset runs to the end of its range and is held at {model.held:g}: "
+            + (
+                "stocks near zero do not identify it"
+                if model.held == model.ends[0]
+                else "gains hardly curve over these stocks, and theta depends on where it is held"
+            )
         )
         warnings.warn(notes[-1], ConvergenceWarning, stacklevel=3)
     return notes

@@ -128,7 +128,9 @@ class CostElasticityFit(FitResult):
 
     def estimates(self) -> dict[str, Estimate]:
         """Return sigma, rho, rivals, bounds at assumed quality elasticities, controls."""
-        rho_error = None if self.std_error is None else self.std_error / self.sigma**2
+        rho_error = None
+        if self.std_error is not None and self.sigma != 0:
+            rho_error = self.std_error / self.sigma**2
         out = {
             "sigma": Estimate(value=self.sigma, std_error=self.std_error, interval=self.interval),
             "rho": Estimate(value=self.rho, std_error=None if self.rho is None else rho_error),

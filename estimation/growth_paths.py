@@ -29,7 +29,7 @@ from simulation.growth_paths import PathParams
 Labels = NDArray[Any]
 Maybe = float | None
 MOST_PAIRED, MOST_DATES = 500, 5000  # of the correlation matrix: below a second
-MIN_OVERLAP, FEW_PERIODS = 8, 30  # dates a pair must share; below which errors are noted
+MIN_OVERLAP, FEW_PERIODS = 8, 60  # dates a pair must share; below which errors are noted
 OWN_SIGMA_FROM = 30  # steps from which an item's own sigma serves its error, else the pooled one
 SAME_DATE = 1e-8  # of a year: 0.3 s
 QUARTILE = float(stats.norm.ppf(0.75))

@@ -18,7 +18,8 @@ from estimation.clusters import refuse_few
 from estimation.counts import Floats
 from estimation.errors import ConvergenceError, DataError
 
-OFFSETS = (1e-3, 1e3)  # the offset is looked for between these
+OFFSETS = (1e-3, 1e2)  # times the smallest and the mean positive stock: where the offset is sought
+RIDGE = 0.05  # of the upper end: five times the mean stock
 _STEPS = 200
 
 
@@ -31,6 +32,11 @@ class KernelLikelihood:
         self.y, self.stock, self.log_age = y, stock, log_age
         self.given = offset
         self.held: float | None = None
+        positive = stock[stock > 0]
+        self.ends = (
+            OFFSETS[0] * float(positive.min(initial=math.inf)),
+            OFFSETS[1] * float(positive.mean()),
+        )
         self.largest_share = 0.0  # of the information on theta, in one cluster; set by `sandwich`
 
     @property
@@ -88,6 +94,8 @@ class KernelLikelihood:
         if start is None:
             beta = np.zeros(self.n_free)
             beta[1] = 0.8
+            if self._fixed is None:
+                beta[2] = 0.5 * math.log(self.ends[0] * self.ends[1])
             beta[0] = math.log(self.y.sum()) - math.log(self.mean(beta).sum())
         else:
             beta = start.copy()
@@ -96,14 +104,14 @@ class KernelLikelihood:
             if self._fixed is not None or self._inside(found):
                 return found
             where = self.names.index("offset")
-            self.held = OFFSETS[0] if found[where] < 0 else OFFSETS[1]
+            self.held = self.ends[0] if math.exp(found[where]) <= self.ends[0] else self.ends[1]
             beta = np.delete(found, where)
             beta[0] = 0.0
             beta[0] = math.log(self.y.sum()) - math.log(self.mean(beta).sum())
         raise AssertionError("unreachable")
 
     def _inside(self, beta: Floats) -> bool:
-        return OFFSETS[0] < self.offset_at(beta) < OFFSETS[1]
+        return self.ends[0] < self.offset_at(beta) < self.ends[1]
 
     def _newton(self, beta: Floats, weights: Floats) -> Floats:
         value = self._cost(beta, weights)
@@ -127,6 +135,11 @@ class KernelLikelihood:
             beta, value = tried, cost
             if done or (self._fixed is None and not self._inside(beta)):
                 return beta
+        if self._fixed is None and self.offset_at(beta) > RIDGE * self.ends[1]:
+            # Beyond all stocks the kernel is exponential in L, and only theta/a counts: a ridge
+            # along which Newton creeps. It leads to the upper end.
+            beta[self.names.index("offset")] = math.log(2.0 * self.ends[1])
+            return beta
         raise ConvergenceError(
             "the kernel has no optimum: a few items may hold all gains; leave them out, or give "
             "the offset",

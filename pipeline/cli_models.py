@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 
 DAYS_PER_YEAR = 365.25
 WINDOW_DAYS = 30.0
+OLDEST_YEARS = 100.0  # an age beyond is in another unit
+FEWEST_WITHOUT_ZERO = 200
+LONE_AGE = 1.25  # the oldest stands alone when so much older than 99.9 % of the items
 
 _FILE = click.argument("file", type=click.Path(path_type=Path, allow_dash=True))
 _AUTHOR = click.option("--author", help="Column with each item's author: clusters for the errors.")
@@ -49,6 +52,11 @@ _AUTHOR = click.option("--author", help="Column with each item's author: cluster
         type=click.FloatRange(min=0, min_open=True),
         help="Attractiveness of an item without success; default: estimated.",
     ),
+    click.option(
+        "--horizon",
+        type=click.FloatRange(min=0, min_open=True),
+        help="Years of history; default: the oldest age.",
+    ),
     *_JSON,
 )
 @one_line_errors
@@ -64,6 +72,7 @@ def fit_attachment_command(
     author: str | None,
     days: float | None,
     offset: float | None,
+    horizon: float | None,
     as_json: bool,
 ) -> None:
     """Preferential attachment: Simon and Yule from one date, the kernel of attachment from two.
@@ -71,6 +80,8 @@ def fit_attachment_command(
     One cross-section: --likes C [--age C]. Two dates: --before C --after C [--age C] [--author C];
     an empty cell is an item that is not there. One crawl: --all-time C --window C.
     """
+    import numpy as np
+
     from pipeline.columns import read_table
 
     ways = [bool(likes), bool(before or after), bool(all_time or window)]
@@ -83,18 +94,25 @@ def fit_attachment_command(
         raise SourceError("--days and --offset are of two dates: leave them out, or give --before")
     table = read_table(file)
     ages = table.numbers(age, missing=True) if age else None
-    if ages is not None and age_unit == "days":
-        ages = ages / DAYS_PER_YEAR
+    if ages is not None:
+        ages = ages / DAYS_PER_YEAR if age_unit == "days" else ages
+        if ages.size and float(np.nanmax(ages, initial=0.0)) > OLDEST_YEARS:
+            raise SourceError(
+                f"ages reach {np.nanmax(ages):.4g} years: if they are days give --age-unit days, "
+                "if dates or years of the calendar subtract them from the day of the snapshot"
+            )
     labels = table.labels(author) if author else None
     notes: list[str] = []
     with _quiet():
         if likes:
-            results = _cross_section(table.numbers(likes), ages, labels, notes)
+            results = _cross_section(table.numbers(likes), ages, labels, horizon, notes)
         else:
+            given = days is not None
             start, end, ages, days = _two_dates(
                 table, (before, after), (all_time, window), ages, days, notes
             )
-            results = _increments(start, end, ages, labels, days, offset, notes)
+            per = "day" if given or all_time else "interval"
+            results = _increments(start, end, ages, labels, days, per, offset, notes)
     _print_results("pa", results, notes, as_json)
 
 
@@ -139,6 +157,7 @@ def _cross_section(
     sizes: NDArray[Any],
     ages: NDArray[Any] | None,
     labels: NDArray[Any] | None,
+    horizon: float | None,
     notes: list[str],
 ) -> list[Result]:
     import numpy as np
@@ -147,6 +166,11 @@ def _cross_section(
     from estimation.cohorts import fit_cohorts
     from estimation.errors import DataError
 
+    if sizes.size >= FEWEST_WITHOUT_ZERO and not np.any(sizes == 0):
+        notes.append(
+            "no item has zero: the Yule fit takes items to start at zero; where they start at one, "
+            "subtract one"
+        )
     if np.any(sizes < 0):
         row = int((sizes < 0).argmax()) + 1
         raise SourceError(f"negative likes, the first in row {row}: a stock cannot be negative")
@@ -157,9 +181,20 @@ def _cross_section(
         dated = np.isfinite(ages)
         if not dated.all():
             notes.append(f"{int((~dated).sum()):,} items without an age left out of the Yule fit")
-        entry = fit_entry(ages[dated], horizon=float(np.max(ages[dated], initial=0.0)))
+        oldest = float(np.max(ages[dated], initial=0.0))
+        entry = fit_entry(ages[dated], horizon=horizon or oldest)
         found += [entry, fit_yule(ages[dated], sizes[dated], entry=entry)]
-        notes.append(f"history begins with the oldest item, {entry.horizon:.4g} years ago")
+        notes.append(
+            "history begins "
+            + ("" if horizon else "with the oldest item, ")
+            + f"{entry.horizon:.4g} years ago"
+        )
+        lone = float(np.quantile(ages[dated], 0.999))
+        if horizon is None and entry.horizon > LONE_AGE * lone:
+            notes.append(
+                f"but 99.9 % of the items are younger than {lone:.4g} years: entry and zeta hang "
+                "on the few oldest; leave them out, or give --horizon"
+            )
     found.append(fit_simon(sizes))
     if ages is not None:
         try:
@@ -175,6 +210,7 @@ def _increments(
     ages: NDArray[Any] | None,
     labels: NDArray[Any] | None,
     days: float,
+    per: str,
     offset: float | None,
     notes: list[str],
 ) -> list[Result]:
@@ -188,7 +224,7 @@ def _increments(
     found: list[Result] = [kernel]
     expected = kernel.expected(start, ages)
     others: dict[str, Callable[[], Result]] = {
-        "inflow": lambda: fit_inflow(start, end, days=days, clusters=labels),
+        "inflow": lambda: fit_inflow(start, end, days=days, per=per, clusters=labels),
         "kernel by bins": lambda: fit_kernel_shape(
             [(np.where(np.isfinite(expected), start, np.nan), end)],
             exposure=None if ages is None else ages ** (kernel.phi or 0.0),
@@ -225,7 +261,7 @@ def fit_demand_command(
     """CES demand: the exponent zeta; with costs within families sigma and the tastes' alpha."""
     import numpy as np
 
-    from estimation.counts import Counts
+    from estimation.counts import LARGEST_EXACT, Counts
     from estimation.demand import fit_demand
     from estimation.demand_costs import fit_cost_elasticity
     from estimation.tails import fit_tail
@@ -238,6 +274,8 @@ def fit_demand_command(
     if np.any(sizes < 0):
         row = int((sizes < 0).argmax()) + 1
         raise SourceError(f"negative demand, the first in row {row}: correct or remove it")
+    if np.any(sizes > LARGEST_EXACT):
+        raise SourceError("demand beyond 2^53 is no count: rescale it")
     notes: list[str] = []
     found: list[Result] = []
     with _quiet():
@@ -248,7 +286,10 @@ def fit_demand_command(
             found.append(elasticity)
         tail = fit_tail(sizes, discrete=Counts.from_sample(sizes).is_integer, clusters=families)
         found.insert(0, fit_demand(sizes, tail, cost_elasticity=elasticity))
-    notes.append(f"zeta above x_min = {tail.x_min:g} ({tail.n_tail:,} of {tail.n_obs:,} items)")
+    notes.append(
+        f"zeta above x_min = {tail.x_min:g} ({tail.n_tail:,} of {tail.n_obs:,} items), which its "
+        "error takes as given"
+    )
     _print_results("ces", found, notes, as_json)
 
 

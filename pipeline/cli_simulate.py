@@ -56,7 +56,13 @@ def simulate(
         raise SourceError(f"--n {n:,} is more than fits into memory; at most {LARGEST_N:,}")
     files = read_parameters(params) if params is not None else {}
     values, taken = choose_parameters(model, files, settings)
-    frame = MODELS[model].draw(values, n, np.random.default_rng(seed))
+    try:
+        frame = MODELS[model].draw(values, n, np.random.default_rng(seed))
+    except (ArithmeticError, MemoryError, ValueError) as error:
+        raise SourceError(
+            f"{model} cannot be drawn with these parameters ({error}): sizes or their number go "
+            "beyond what is held; lower rates, horizon or --n"
+        ) from error
     write_simulated(frame, out)
     for name, value in values.items():
         origin = "" if name in taken else "  (default)"

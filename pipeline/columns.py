@@ -127,7 +127,7 @@ class FileTable:
 
     def labels(self, column: str) -> NDArray[np.int64]:
         """Return a column of labels as codes; a missing label is a label of its own."""
-        series = _column(self.frame, column, self.place)
+        series = _blanks_as_missing(_column(self.frame, column, self.place))
         codes = series.rank("dense").cast(pl.Int64).to_numpy()
         missing = series.is_null().to_numpy()
         found = np.where(missing, 0, np.nan_to_num(np.asarray(codes, dtype=np.float64)))
@@ -135,7 +135,10 @@ class FileTable:
         return np.where(missing, own, found).astype(np.int64)
 
     def dates(self, column: str) -> NDArray[np.float64]:
-        """Return a column of dates (or years as numbers) in years since 1970.
+        """Return a column of dates, or of times in years, in years.
+
+        Numbers are years of the calendar (1000 to 3000) or years since some beginning (below
+        1,000). Text begins with the year, so that no day is taken for a month.
 
         Raises
         ------
@@ -144,14 +147,15 @@ class FileTable:
         """
         series = _column(self.frame, column, self.place)
         if series.dtype.is_numeric():
-            return self.numbers(column)
+            return self._years(self.numbers(column), column)
         if series.dtype == pl.String:
             texts = series.str.strip_chars()
-            years = texts.cast(pl.Float64, strict=False)
-            if years.null_count() == 0 and bool(years.is_between(1000, 3000).all()):
-                return np.asarray(years.to_numpy() - 1970.0)
+            if texts.cast(pl.Float64, strict=False).null_count() == 0:
+                return self._years(self.numbers(column), column)
+            dated = texts.str.contains(r"^[0-9]{4}[-/.][0-9]{1,2}[-/.][0-9]{1,2}")
+            texts = texts.set(~dated.fill_null(False), None)
             series = texts.str.to_datetime(strict=False, time_unit="us", time_zone="UTC")
-            if series.null_count():
+            if series.null_count() > texts.null_count():
                 series = texts.str.slice(0, 10).str.to_date("%Y-%m-%d", strict=False)
         moments = series.cast(pl.Datetime("us"), strict=False)
         if moments.null_count():
@@ -161,6 +165,16 @@ class FileTable:
                 f"first in row {row + 1}; write them as YYYY-MM-DD, or as years"
             )
         return np.asarray(moments.dt.epoch("us").to_numpy() / (1e6 * 86400 * 365.25))
+
+    def _years(self, times: NDArray[np.float64], column: str) -> NDArray[np.float64]:
+        calendar = (times >= 1000) & (times <= 3000)
+        if calendar.all() or bool((np.abs(times) < 1000).all()):
+            return times
+        row = int(np.argmax(np.abs(times) >= 1000))
+        raise SourceError(
+            f"{self.place}: {column!r} holds numbers that are no years ({times[row]:.10g} in row "
+            f"{row + 1}; seconds since 1970?); write dates as YYYY-MM-DD, or times in years"
+        )
 
 
 def _blanks_as_missing(series: pl.Series) -> pl.Series:

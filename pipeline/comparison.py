@@ -127,12 +127,16 @@ def _spoken(joint: JointVerdict) -> str:
 
 
 def _evidence(compared: Mapping[str, Replicated], remark: str) -> str:
-    shown = ", ".join(
-        f"{words} {compared[name].observed:.3f} / {compared[name].mean:.3f}"
-        for name, (words, _) in MARGINS.items()
-        if name in compared
-    )
-    return f"{shown} (observed / simulated){'; ' * bool(remark)}{remark}"
+    parts = []
+    for name, (words, _) in MARGINS.items():
+        if name in compared:
+            values = compared[name].observed, compared[name].mean
+            if name == "tail_items":  # a decimal logarithm, shown as items
+                parts.append(" / ".join(f"{10**v - 1:,.0f}" for v in values) + f" {words}")
+            else:
+                parts.append(f"{words} {values[0]:.3f} / {values[1]:.3f}")
+    n = max(c.n_replications for c in compared.values())
+    return f"{', '.join(parts)} (observed / mean of {n} simulated){'; ' * bool(remark)}{remark}"
 
 
 def predicted_zetas(

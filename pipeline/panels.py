@@ -279,6 +279,8 @@ def write_increments(lake: Lake, first: date, last: date, out: Path) -> int:
         As for `increments`, or the file cannot be written.
     """
     _check_order(first, last)
+    if out.suffix.lower() not in (".parquet", ".pq"):
+        raise LakeError(f"{out}: what is written is Parquet; give a name that ends in .parquet")
     if first == last:
         raise LakeError(f"{first} twice: give two different days")
     _require(lake, MODELS, [first, last])

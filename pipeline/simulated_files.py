@@ -141,6 +141,8 @@ def _growth(v: Values, n: int, rng: np.random.Generator) -> pl.DataFrame:
     days = np.arange(steps + 1) * step
     log_entry = v["log_entry_mean"] + v["log_entry_sd"] * rng.standard_normal(n)
     paths = np.asarray(simulate_paths(params, days / DAYS_PER_YEAR, log_entry, rng))
+    if np.isinf(paths).any() or not np.isfinite(paths).any():
+        raise SourceError("sizes beyond what numbers hold: lower mu, years or log_entry_mean")
     item, when = np.nonzero(np.isfinite(paths))
     dates = pl.Series([FIRST_DATE + timedelta(days=int(d)) for d in days])
     return pl.DataFrame({"item": item, "date": dates[when], "value": paths[item, when]})
@@ -237,6 +239,9 @@ _ALSO = {
     ("yule", "gamma"): ("pa_yule_likes_gamma",),
     ("yule", "a"): ("pa_yule_likes_a",),
     ("simon", "simon_p"): ("pa_simon_likes_p", "p"),
+    ("fitness", "mu"): ("fitness_hub_likes_mu",),
+    ("fitness", "sigma"): ("fitness_hub_likes_sigma",),
+    ("fitness", "phi"): ("fitness_hub_likes_phi",),
     ("gbm", "sigma_idiosyncratic"): ("sigma", "gbm_sigma"),
 }
 
@@ -255,13 +260,17 @@ def read_parameters(path: Path) -> dict[str, float]:
         raise SourceError(f"{path}: cannot be read as JSON ({error}); give a JSON object") from None
     rows = data.get("parameters", data) if isinstance(data, dict) else data
     if isinstance(rows, list):
-        named = {r["name"]: r.get("value") for r in rows if isinstance(r, dict) and "name" in r}
+        named = {
+            r["name"]: r.get("value")
+            for r in rows
+            if isinstance(r, dict) and isinstance(r.get("name"), str)
+        }
     else:
         named = rows if isinstance(rows, dict) else {}
     found = {
         str(name): float(value)
         for name, value in named.items()
-        if isinstance(value, int | float) and not isinstance(value, bool)
+        if isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 1e300
     }
     if not found:
         raise SourceError(f"{path} holds no parameter by name: give an object of numbers")
@@ -304,6 +313,8 @@ def choose_parameters(
             equals, number = "", math.nan
         if not equals or math.isnan(number):
             raise SourceError(f"--set {setting}: write name=number")
+        if math.isinf(number) and not math.isinf(model.defaults.get(parameter, 0.0)):
+            raise SourceError(f"--set {setting}: give a finite number")
         if not parameter:
             raise SourceError(
                 f"{name} has no parameter {spelled.strip()!r}; it has {', '.join(values)}"

@@ -174,12 +174,36 @@ def test_small_samples_with_a_free_offset_settle_or_say_so() -> None:
             assert not said
         else:
             held += 1
-            assert fit.offset in (1e-3, 1e3)
+            low, high = 1e-3 * stock.min(), 1e2 * stock.mean()
+            assert fit.offset in (pytest.approx(low), pytest.approx(high))
+            assert fit.converged is (fit.offset < 1)
             assert [w.category for w in said] == [ConvergenceWarning]
             assert any("held at" in note for note in fit.notes)
         residual = stock + gains - stock - fit.expected(stock)
         assert abs(residual.sum()) < 1e-3 * gains.sum()  # the moment condition of the constant
     assert 0 < held < 60
+
+
+@pytest.mark.parametrize("unit", [1e6, 1e-3])
+def test_theta_does_not_depend_on_the_unit(unit: float) -> None:
+    before, after, ages, _ = sample(0.9, 20_000, 5, phi=-0.3, offset=1.0)
+    one = fit_kernel(before, after, ages=ages)
+    other = fit_kernel(before * unit, after * unit, ages=ages)
+    assert other.theta == pytest.approx(one.theta, rel=1e-6)
+    assert other.phi == pytest.approx(one.phi, rel=1e-6)
+    assert other.offset == pytest.approx(one.offset * unit, rel=1e-6)
+
+
+@pytest.mark.parametrize("offset", [200.0, 5_000.0, 100_000.0])
+def test_an_offset_in_the_thousands_is_found(offset: float) -> None:
+    rng = np.random.default_rng(4)
+    stock = np.round(np.exp(rng.normal(9.6, 1.0, 20_000)))
+    gains = simulate_gains(KernelParams(theta=0.9, offset=offset), stock, 400_000, rng)
+    fit = fit_kernel(stock, stock + gains)
+    for name, truth in (("theta", 0.9), ("offset", offset)):
+        e = fit.estimates()[name]
+        assert e.std_error is not None
+        assert e.value == pytest.approx(truth, abs=4 * e.std_error)
 
 
 # --- kernel: recovery --------------------------------------------------------------------------

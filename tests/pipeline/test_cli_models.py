@@ -256,6 +256,105 @@ class TestLimits:
                              "--family", "f"))  # fmt: skip
         assert line.startswith("baimo: ")
 
+    @pytest.mark.parametrize(
+        "dates",
+        [
+            ["02/01/2021", "02/02/2021", "02/03/2021"],  # a day may not be taken for a month
+            ["02-01-2021", "02-02-2021", "02-03-2021"],
+            ["1609459200", "1612137600", "1614556800"],  # seconds
+            ["20210101", "20210201", "20210301"],
+        ],
+    )
+    def test_dates_that_could_be_misread_are_refused(
+        self, dates: list[str], tmp_path: Path
+    ) -> None:
+        rows = [(f"p{k}", d, 10.0 + k) for k in range(3) for d in dates]
+        assert "YYYY-MM-DD" in refused(self.growth(tmp_path, rows))
+
+    @pytest.mark.parametrize("dtype", [pl.Int64, pl.Float64])
+    def test_numbers_that_are_no_years_are_refused_in_parquet_too(
+        self, dtype: Any, tmp_path: Path
+    ) -> None:
+        frame = pl.DataFrame({"p": ["a", "a"], "d": [1609459200, 1612137600], "v": [1.0, 2.0]})
+        frame.with_columns(pl.col("d").cast(dtype)).write_parquet(tmp_path / "g.parquet")
+        line = refused(baimo("fit", "growth", tmp_path / "g.parquet", "--item", "p", "--date", "d",
+                             "--value", "v"))  # fmt: skip
+        assert "numbers that are no years" in line
+
+    def test_times_in_years_are_the_same_in_every_form(self, tmp_path: Path) -> None:
+        rng = np.random.default_rng(2)
+        paths = np.exp(10 + np.cumsum(rng.normal(0, 0.2, (20, 24)), axis=1))
+        frame = pl.DataFrame(
+            {
+                "p": np.repeat(np.arange(20), 24),
+                "d": np.tile(np.arange(24) / 12, 20),
+                "v": paths.ravel(),
+            }
+        )
+        frame.write_parquet(tmp_path / "a.parquet")
+        frame.write_csv(tmp_path / "b.csv")
+        frame.with_columns(pl.col("d") + 2021).write_csv(tmp_path / "c.csv")
+        found = [
+            answer("growth", tmp_path / name, "--item", "p", "--date", "d", "--value", "v")
+            for name in ("a.parquet", "b.csv", "c.csv")
+        ]
+        assert found[0]["gbm_sigma"] == pytest.approx(found[1]["gbm_sigma"], rel=1e-12)
+        assert found[0]["gbm_sigma"] == pytest.approx(found[2]["gbm_sigma"], rel=1e-9)
+
+    @pytest.mark.parametrize("blank", ["", "NA", "null", " "])
+    def test_a_blank_label_is_a_label_of_its_own(self, blank: str, tmp_path: Path) -> None:
+        from pipeline.columns import read_table
+
+        pl.DataFrame({"f": ["a", blank, "b", blank, "a"], "x": range(5)}).write_csv(
+            tmp_path / "f.csv", quote_style="always"
+        )
+        labels = read_table(tmp_path / "f.csv").labels("f")
+        assert labels[0] == labels[4]
+        assert len(set(labels.tolist())) == 4
+
+    def test_ages_in_another_unit_are_refused(self, tmp_path: Path) -> None:
+        file = write(tmp_path / "a.csv", n=STOCK, age=RNG.uniform(1, 1500, 500))
+        line = refused(baimo("fit", "attachment", file, "--likes", "n", "--age", "age"))
+        assert "--age-unit days" in line
+
+    def test_one_lone_old_item_is_told(self, tmp_path: Path) -> None:
+        ages = RNG.uniform(0.1, 4.0, 5_000)
+        likes = RNG.negative_binomial(1.0, np.exp(-0.5 * ages))
+        ages[0] = 8.0
+        file = write(tmp_path / "a.csv", n=likes, age=ages)
+        command = ["attachment", file, "--likes", "n", "--age", "age"]
+        notes = answer(*command)["notes"]
+        assert any("hang on the few oldest" in note for note in notes)
+        given = answer(*command, "--horizon", 8)["notes"]
+        assert not any("hang on" in note for note in given)
+
+    def test_no_tail_without_growing_entry(self, tmp_path: Path) -> None:
+        ages = 4.0 - RNG.exponential(0.8, 5_000).clip(max=3.9)  # most are old
+        likes = RNG.negative_binomial(1.0, np.exp(-0.5 * ages))
+        file = write(tmp_path / "a.csv", n=likes, age=ages)
+        found = answer("attachment", file, "--likes", "n", "--age", "age")
+        assert found["pa_entry_growth_plus_exit"] < 0
+        assert found["pa_zeta"] is None
+        assert any("no mixture of ages makes a tail" in note for note in found["notes"])
+
+    def test_items_that_start_at_one_are_told(self, tmp_path: Path) -> None:
+        file = write(tmp_path / "a.csv", n=STOCK + 1, age=RNG.uniform(0.1, 4, 500))
+        found = answer("attachment", file, "--likes", "n", "--age", "age")
+        assert any("subtract one" in note for note in found["notes"])
+
+    def test_rates_are_per_interval_where_nobody_says_how_long(self, tmp_path: Path) -> None:
+        file = write(tmp_path / "f.csv", b=STOCK, a=STOCK + RNG.poisson(0.3 * STOCK + 0.1))
+        command = ["fit", "attachment", file, "--before", "b", "--after", "a"]
+        assert "1/interval" in baimo(*command).stdout
+        assert "1/day" in baimo(*command, "--days", 7).stdout
+
+    def test_demand_that_does_not_move_with_cost(self, tmp_path: Path) -> None:
+        family = np.repeat(np.arange(50), 4)
+        file = write(tmp_path / "d.csv", d=(family + 1) * 3, c=RNG.uniform(1, 5, 200), f=family)
+        found = answer("demand", file, "--demand", "d", "--cost", "c", "--family", "f")
+        assert found["ces_sigma"] == pytest.approx(0.0, abs=1e-9)
+        assert found["ces_rho"] is None
+
 
 WRONG = [
     (["attachment", "f.csv"], "give --likes"),
@@ -290,6 +389,9 @@ def test_a_wrong_call_is_refused_in_one_line(
         (["yule", "--out", "x.csv", "--params", "none.json"], "none.json"),
         (["ces", "--out", "x.csv", "--set", "rho=1"], "rho"),
         (["gbm", "--out", "x.csv", "--set", "step_days=0"], "step"),
+        (["gbm", "--out", "x.csv", "--set", "log_entry_mean=1e4"], "beyond what numbers hold"),
+        (["gbm", "--out", "x.csv", "--set", "years=inf"], "finite"),
+        (["yule", "--out", "x.csv", "--set", "gamma=15"], "cannot be drawn"),
     ],
 )
 def test_a_wrong_simulation_is_refused_and_writes_nothing(

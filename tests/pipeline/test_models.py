@@ -237,7 +237,7 @@ class TestVerdicts:
             "explains zeta, top 1 %, size of the tail, age of the tail, zeta of the oldest"
         )
         assert by_model["Yule"]["verdict"] == "contradicted by age of the tail, zeta of the oldest"
-        assert by_model["Yule"]["evidence"].endswith("(observed / simulated); tuned")
+        assert by_model["Yule"]["evidence"].endswith("(observed / mean of 30 simulated); tuned")
         assert by_model["CES"]["verdict"] == "no prediction"
         assert by_model["CES"]["simulated_zeta"] is None
         assert by_model["Simon"]["predicted_zeta"] == 1.1
