@@ -202,16 +202,16 @@ def fit_inflow(
     clusters : (n,), optional
         Labels (authors) for the error of eta.
     """
-    start, end = _pair(before, after)
+    start, end = stock_pair(before, after)
     both, new = np.isfinite(start) & np.isfinite(end), ~np.isfinite(start) & np.isfinite(end)
     _refuse_days(days)
     gains = end[both] - start[both]
     if gains.size < 2:
         raise DataError("fewer than two items are there on both dates: match them by a lasting id")
-    labels = _codes(clusters, start.size)
+    labels = label_codes(clusters, start.size)
     n_new = int(new.sum())
     entry = n_new / days
-    error = math.sqrt(_clustered_square(gains - gains.mean(), labels, both)) / days
+    error = math.sqrt(clustered_square(gains - gains.mean(), labels, both)) / days
     removed = int((np.isfinite(start) & ~np.isfinite(end)).sum())
     notes = [] if n_new else ["no item is new on the later date: no entry to measure"]
     return InflowFit(
@@ -268,7 +268,7 @@ def fit_kernel(
     runs to the end of its range (a thousandth of the smallest positive stock to a hundred times
     the mean) is held there and said; at the upper end the fit counts as not converged.
     """
-    start, end = _pair(before, after)
+    start, end = stock_pair(before, after)
     _refuse_days(days)
     used = np.isfinite(start) & np.isfinite(end)
     age = None if ages is None else np.asarray(ages, dtype=np.float64)
@@ -278,7 +278,7 @@ def fit_kernel(
         if np.any(age[np.isfinite(age)] <= 0):
             raise DataError("ages must be positive: measure them to the end of the day")
         used &= np.isfinite(age)
-    labels = _codes(clusters, start.size)
+    labels = label_codes(clusters, start.size)
     y, stock = (end - start)[used], start[used]
     _refuse_unfit(y, stock)
     log_age = None if age is None else np.log(age[used])
@@ -319,7 +319,8 @@ def fit_kernel(
     )
 
 
-def _pair(before: ArrayLike, after: ArrayLike) -> tuple[Floats, Floats]:
+def stock_pair(before: ArrayLike, after: ArrayLike) -> tuple[Floats, Floats]:
+    """Return both stocks as arrays, refused where they are no stocks; NaN is an item not there."""
     start, end = np.asarray(before, dtype=np.float64), np.asarray(after, dtype=np.float64)
     if start.shape != end.shape or start.ndim != 1:
         raise DataError(f"before and after must match; got shapes {start.shape}, {end.shape}")
@@ -328,7 +329,8 @@ def _pair(before: ArrayLike, after: ArrayLike) -> tuple[Floats, Floats]:
     return start, end
 
 
-def _codes(clusters: ArrayLike | None, n: int) -> NDArray[np.int64] | None:
+def label_codes(clusters: ArrayLike | None, n: int) -> NDArray[np.int64] | None:
+    """Return labels as numbers from 0, None without labels."""
     if clusters is None:
         return None
     labels = np.asarray(clusters)
@@ -337,9 +339,10 @@ def _codes(clusters: ArrayLike | None, n: int) -> NDArray[np.int64] | None:
     return np.unique(checked_labels(labels, labels), return_inverse=True)[1].astype(np.int64)
 
 
-def _clustered_square(
+def clustered_square(
     residual: Floats, labels: NDArray[np.int64] | None, used: NDArray[np.bool_]
 ) -> float:
+    """Return the sum of squares of the residuals, summed by label where there are labels."""
     if labels is None:
         return float(residual @ residual)
     sums = np.bincount(labels[used], weights=residual)
@@ -397,7 +400,7 @@ def stock_before(all_time: ArrayLike, window: ArrayLike) -> tuple[Floats, Floats
     count, which stands on one side only; a stock that would be negative shows a counter that
     was reset and leaves the item out (NaN).
     """
-    total, flow = _pair(all_time, window)
+    total, flow = stock_pair(all_time, window)
     stock = total - flow
     bad = stock < 0
     stock[bad] = np.nan

@@ -22,7 +22,7 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from estimation.attachment_increments import _clustered_square, _codes, _pair
+from estimation.attachment_increments import clustered_square, label_codes, stock_pair
 from estimation.clusters import refuse_few
 from estimation.counts import Floats
 from estimation.errors import ConvergenceError, DataError
@@ -63,7 +63,9 @@ class KernelShapeFit(FitResult):
     theta: float
     theta_std_error: float
 
-    title: ClassVar[str] = "Kernel of attachment by bins"
+    title: ClassVar[str] = (
+        "Kernel of attachment by bins (a picture: its slope is biased by -.2 standard errors)"
+    )
 
     def estimates(self) -> dict[str, Estimate]:
         """Return the slope of the kernel in logarithms."""
@@ -154,13 +156,13 @@ def fit_kernel_shape(
     """
     if not intervals:
         raise DataError("no interval: give (before, after) of two dates")
-    pairs = [_pair(before, after) for before, after in intervals]
+    pairs = [stock_pair(before, after) for before, after in intervals]
     if any(before.size != pairs[0][0].size for before, _ in pairs):
         raise DataError("every interval must hold the same items: NaN marks one that is not there")
     largest = max(float(np.nanmax(b)) if np.isfinite(b).any() else 0.0 for b, _ in pairs)
     ends = stock_bins(largest)
     n_bins = ends.size - 1
-    labels = _codes(clusters, pairs[0][0].size)
+    labels = label_codes(clusters, pairs[0][0].size)
     at_risk = _exposure(exposure, pairs[0][0].size)
     items = np.zeros((len(pairs), n_bins))
     gains = np.zeros((len(pairs), n_bins))
@@ -248,7 +250,7 @@ def _errors(
             square = float(residual @ residual)
         else:
             codes = np.concatenate(labels)
-            square = _clustered_square(residual, codes, np.ones(codes.size, dtype=np.bool_))
+            square = clustered_square(residual, codes, np.ones(codes.size, dtype=np.bool_))
         # A bin of few items has hardly any residual of its own; counting is the least there is.
         counting = float(gains[:, b].sum())
         error[b] = math.sqrt(max(square, counting)) / float(exposure[b])
@@ -296,7 +298,7 @@ def fit_noise(
     """
     from statsmodels.api import OLS, add_constant
 
-    start, end = _pair(before, after)
+    start, end = stock_pair(before, after)
     mean = np.asarray(expected, dtype=np.float64)
     residual = end - start - mean
     used = np.isfinite(residual) & (start >= smallest) & (mean >= 1.0) & (residual != 0)
@@ -309,7 +311,7 @@ def fit_noise(
     if np.ptp(x) == 0:
         raise DataError("all items have the same stock: scatter cannot depend on it")
     model = OLS(y, add_constant(x))
-    labels = _codes(clusters, start.size)
+    labels = label_codes(clusters, start.size)
     if labels is None:
         fitted = model.fit(cov_type="HC1")
     else:

@@ -6,16 +6,25 @@ or with --json one object.
 
 from __future__ import annotations
 
-import json
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from pipeline.errors import SourceError
-from pipeline.terminal import Bar, aligned, one_line_errors
+from pipeline.terminal import (
+    JSON,
+    Bar,
+    aligned,
+    one_line_errors,
+    options,
+    print_json,
+    print_notes,
+    shown_interval,
+    shown_number,
+)
 
 if TYPE_CHECKING:
     from estimation.alternatives import Comparison
@@ -42,15 +51,6 @@ def fit() -> None:
     """Fit sizes, or a mechanism, on any CSV, Parquet, JSON(L) or one-number-a-line file."""
 
 
-def _options(*added: Callable[..., Any]) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    def decorate(command: Callable[..., None]) -> Callable[..., None]:
-        for option in reversed(added):
-            command = option(command)
-        return command
-
-    return decorate
-
-
 _FILE = (
     click.argument("file", type=click.Path(path_type=Path, allow_dash=True)),
     click.option("--column", help="Column to fit; not needed when there is one."),
@@ -64,7 +64,6 @@ _KIND = (
         help="Counts or sizes; default: counts if all values are whole numbers up to 2^53.",
     ),
 )
-_JSON = (click.option("--json", "as_json", is_flag=True, help="Print JSON."),)
 _X_MIN = (click.option("--x-min", type=float, help="Lower end of the tail; default: scan."),)
 _SCAN = (
     click.option("--n-tail-min", default=2, show_default=True, type=click.IntRange(2)),
@@ -86,7 +85,7 @@ _SEED = (
 
 
 @fit.command("tail")
-@_options(
+@options(
     *_FILE,
     *_CLUSTERS,
     *_KIND,
@@ -100,7 +99,7 @@ _SEED = (
         help="Resamples for intervals that contain the choice of x_min.",
     ),
     *_SEED,
-    *_JSON,
+    *JSON,
 )
 @one_line_errors
 def fit_tail_command(
@@ -204,12 +203,12 @@ def _bootstrap_answer(
 
 
 @fit.command("zipf")
-@_options(
+@options(
     *_FILE,
     *_CLUSTERS,
     click.option("--top", "k", type=int, help="Number of largest items to use."),
     click.option("--share", type=float, help="Share of all items to use, instead of --top."),
-    *_JSON,
+    *JSON,
 )
 @one_line_errors
 def fit_zipf_command(
@@ -238,13 +237,13 @@ def fit_zipf_command(
 
 
 @fit.command("index")
-@_options(
+@options(
     *_FILE,
     *_CLUSTERS,
     *_KIND,
     click.option("--top", "k", type=int, help="Items in the tail; default: double bootstrap."),
     *_SEED,
-    *_JSON,
+    *JSON,
 )
 @one_line_errors
 def fit_index_command(
@@ -278,12 +277,12 @@ def fit_index_command(
     answer["tests"] = {name: index_test_answer(found) for name, found in tests.items()}
     notes = list(dict.fromkeys(notes))
     if as_json:
-        _print_json(answer | {"notes": notes})
+        print_json(answer | {"notes": notes})
         return
     click.echo(aligned(_index_rows(answer["estimators"]), left=(0,)))
     click.echo()
     click.echo(aligned(_test_rows(answer["tests"]), left=(0,)))
-    _print_notes(notes)
+    print_notes(notes)
 
 
 def _index_rows(estimators: Mapping[str, Mapping[str, Any]]) -> list[Row]:
@@ -292,10 +291,10 @@ def _index_rows(estimators: Mapping[str, Mapping[str, Any]]) -> list[Row]:
         (
             TITLES[name],
             f"{e['k']:,}",
-            _shown(e["threshold"]),
-            _shown(e["zeta"], 4),
-            _shown(e.get("std_error_clustered", e["std_error"]), 3),
-            _interval(e["zeta_interval"], 4),
+            shown_number(e["threshold"]),
+            shown_number(e["zeta"], 4),
+            shown_number(e.get("std_error_clustered", e["std_error"]), 3),
+            shown_interval(e["zeta_interval"], 4),
         )
         for name, e in estimators.items()
     ]
@@ -308,9 +307,9 @@ def _test_rows(tests: Mapping[str, Mapping[str, Any]]) -> list[Row]:
         (
             TITLES[name],
             f"{t['k']:,}",
-            _shown(t["threshold"]),
-            _shown(t["statistic"]),
-            _shown(t["p_value"], 3),
+            shown_number(t["threshold"]),
+            shown_number(t["statistic"]),
+            shown_number(t["p_value"], 3),
         )
         for name, t in tests.items()
     ]
@@ -318,7 +317,7 @@ def _test_rows(tests: Mapping[str, Mapping[str, Any]]) -> list[Row]:
 
 
 @fit.command("compare")
-@_options(
+@options(
     *_FILE,
     *_KIND,
     *_X_MIN,
@@ -332,7 +331,7 @@ def _test_rows(tests: Mapping[str, Mapping[str, Any]]) -> list[Row]:
     ),
     click.option("--whole/--tail-only", default=True, help="Models of the whole sample too."),
     *_SEED,
-    *_JSON,
+    *JSON,
 )
 @one_line_errors
 def fit_compare_command(
@@ -366,10 +365,10 @@ def fit_compare_command(
         answer = tail_answer(found) | p_answer(goodness) | support_answer(support, rivals)
         if models is not None:
             answer["whole_sample"] = whole_answer(models)
-        _print_json(answer | {"notes": notes})
+        print_json(answer | {"notes": notes})
         return
     click.echo(
-        f"power law  x_min {_shown(found.x_min)}, n_tail {found.n_tail:,}, "
+        f"power law  x_min {shown_number(found.x_min)}, n_tail {found.n_tail:,}, "
         f"alpha {found.alpha:.4g} ({found.std_error:.2g}), "
         f"p {goodness.shown} ({goodness.mc_error:.2g})"
     )
@@ -379,7 +378,7 @@ def fit_compare_command(
     if models is not None:
         click.echo()
         click.echo(models.summary())
-    _print_notes(notes)
+    print_notes(notes)
 
 
 def _whole_models(sample: FileSample, discrete: bool) -> WholeSampleComparison:
@@ -399,10 +398,10 @@ def _rival_rows(rivals: Sequence[Comparison]) -> list[Row]:
         (
             c.alternative.replace("_", " "),
             _fixed(c.log_likelihood_ratio, 3),
-            _shown(c.vuong, 3),
-            _shown(c.p_value, 2),
-            _shown(c.p_variance, 2),
-            _shown(c.p_nested, 2),
+            shown_number(c.vuong, 3),
+            shown_number(c.p_value, 2),
+            shown_number(c.p_variance, 2),
+            shown_number(c.p_nested, 2),
             _fixed(c.aic_difference, 2),
             c.verdict,
             "at its boundary: imitates the power law" if c.at_boundary else "",
@@ -416,18 +415,6 @@ def _fixed(value: float, digits: int) -> str:
     return f"{value:.{digits}f}" if abs(value) < 1e7 else f"{value:.3e}"
 
 
-def _shown(value: float | None, digits: int = 6) -> str:
-    from estimation.results import shown
-
-    return shown(value, digits)
-
-
-def _interval(interval: tuple[float, float] | None, digits: int = 6) -> str:
-    if interval is None:
-        return "-"
-    return f"[{_shown(interval[0], digits)}, {_shown(interval[1], digits)}]"
-
-
 def _print_answer(
     answer: dict[str, Any],
     notes: list[str],
@@ -436,25 +423,13 @@ def _print_answer(
 ) -> None:
     """Print JSON, or a line for each value; `instead` has what a reader sees for some of them."""
     if as_json:
-        _print_json(answer | {"notes": notes})
+        print_json(answer | {"notes": notes})
         return
     width = max(map(len, answer)) + 2
     for name, value in (answer | dict(instead or {})).items():
         if isinstance(value, tuple):
-            text = _interval(value)
+            text = shown_interval(value)
         else:
-            text = f"{value}" if isinstance(value, (bool, str)) else _shown(value)
+            text = f"{value}" if isinstance(value, (bool, str)) else shown_number(value)
         click.echo(f"{name:<{width}}{text:>22}")
-    _print_notes(notes)
-
-
-def _print_json(answer: Mapping[str, Any]) -> None:
-    """Print strict JSON: null where a value is unknown or infinite."""
-    from estimation.results import plain
-
-    click.echo(json.dumps(plain(answer), indent=1, allow_nan=False))
-
-
-def _print_notes(notes: list[str]) -> None:
-    for note in notes:
-        click.echo(f"note: {note}")
+    print_notes(notes)

@@ -10,9 +10,17 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from pipeline.cli_fit import _JSON, _options, _print_json, _print_notes
 from pipeline.errors import SourceError
-from pipeline.terminal import aligned, one_line_errors
+from pipeline.terminal import (
+    JSON,
+    aligned,
+    one_line_errors,
+    options,
+    print_json,
+    print_notes,
+    shown_interval,
+    shown_number,
+)
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -31,7 +39,7 @@ _AUTHOR = click.option("--author", help="Column with each item's author: cluster
 
 
 @click.command("attachment")
-@_options(
+@options(
     _FILE,
     click.option("--likes", help="Column with the stock of each item: one cross-section."),
     click.option("--before", help="Column with the stock on the earlier of two dates."),
@@ -57,7 +65,7 @@ _AUTHOR = click.option("--author", help="Column with each item's author: cluster
         type=click.FloatRange(min=0, min_open=True),
         help="Years of history; default: the oldest age.",
     ),
-    *_JSON,
+    *JSON,
 )
 @one_line_errors
 def fit_attachment_command(
@@ -247,12 +255,12 @@ def _increments(
 
 
 @click.command("demand")
-@_options(
+@options(
     _FILE,
     click.option("--demand", required=True, help="Column with the demand of each item."),
     click.option("--cost", help="Column with its cost (bytes, memory, price): gives sigma."),
     click.option("--family", help="Column with what shares one quality (base model by task)."),
-    *_JSON,
+    *JSON,
 )
 @one_line_errors
 def fit_demand_command(
@@ -294,7 +302,7 @@ def fit_demand_command(
 
 
 @click.command("growth")
-@_options(
+@options(
     _FILE,
     click.option("--item", required=True, help="Column with the item (protocol)."),
     click.option("--date", required=True, help="Column with the date, or the time in years."),
@@ -304,7 +312,7 @@ def fit_demand_command(
         type=click.FloatRange(min=0, min_open=True),
         help="Size below which an item is gone; gives the exit hazard.",
     ),
-    *_JSON,
+    *JSON,
 )
 @one_line_errors
 def fit_growth_command(
@@ -371,18 +379,17 @@ def _print_results(prefix: str, results: list[Result], notes: list[str], as_json
     said = [note for result in results for note in getattr(result, "notes", ())]
     notes = list(dict.fromkeys([*said, *notes]))
     if as_json:
-        _print_json(model_answer(prefix, results) | {"notes": notes})
+        print_json(model_answer(prefix, results) | {"notes": notes})
         return
     for result in results:
         if not getattr(result, "converged", True):
             click.echo(f"{result.title}: DID NOT CONVERGE")
     click.echo(aligned(_rows(prefix, results), left=(0,)))
-    _print_notes(notes)
+    print_notes(notes)
 
 
 def _rows(prefix: str, results: list[Result]) -> list[tuple[str, ...]]:
     from pipeline.answers import exported_name
-    from pipeline.cli_fit import _interval, _shown
 
     rows: list[tuple[str, ...]] = [("", "estimate", "std error", "95 %", "unit")]
     for result in results:
@@ -392,9 +399,9 @@ def _rows(prefix: str, results: list[Result]) -> list[tuple[str, ...]]:
             rows.append(
                 (
                     exported_name(prefix, result, name),
-                    _shown(e.value),
-                    _shown(e.std_error, 3),
-                    _interval(e.conf_int(), 5),
+                    shown_number(e.value),
+                    shown_number(e.std_error, 3),
+                    shown_interval(e.conf_int(), 5),
                     "" if e.unit == "1" else e.unit,
                 )
             )

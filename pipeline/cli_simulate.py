@@ -86,7 +86,7 @@ def audit(claim: str | None, out: Path | None, fresh: bool) -> None:
     """Print the papers' claims and their verdicts; or explain one CLAIM, with its figure.
 
     The verdicts are those of the newest day measured; without any the bundled reference is
-    measured first (a minute).
+    measured first (two minutes).
     """
     from pipeline.audit import CLAIMS
     from pipeline.audited import draw_claim, newest_audit

@@ -76,7 +76,7 @@ def compare_models(
         slope = (line.conf_int()["slope"] if line else None) or (None, None)
         drawn = refits.get((model, measure))
         compared = compare_replicates(observed[measure], drawn) if drawn else None
-        verdict, evidence = "no prediction", remark
+        verdict, evidence = "no prediction", f"could not be drawn ({remark})"
         if compared:
             joint = judge(model, compared, _errors(fit, observed[measure], cohort_errors))
             verdict = _spoken(joint) if joint else verdict

@@ -243,7 +243,9 @@ def _birth_rows(
     cohorts: Mapping[str, CohortsFit], rates: Mapping[str, FitnessFit]
 ) -> Iterator[Row]:
     for measure, cohort_fit in cohorts.items():
-        note = "disjoint cohorts above the x_min of all, young to old; clustered by author"
+        note = "; ".join(
+            ("disjoint cohorts above the x_min of all, young to old", *cohort_fit.notes)
+        )
         for name, e in cohort_fit.estimates().items():
             row = _row(f"cohorts_hub_{measure}_{name}", e, cohort_fit, "CSN by age cohort", "")
             yield row | {"notes": note}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import suppress
+from dataclasses import replace
 from datetime import date
 
 import polars as pl
@@ -94,25 +95,28 @@ def measure_cohorts(
     found = {}
     for name in ("downloads", "likes"):
         inflation = [_effect(effects, name, c) for c in range(edges.size - 1)]
+        known = [e for e in inflation if e is not None]
         try:
-            found[name] = fit_cohorts(
+            fit = fit_cohorts(
                 dated[name].to_numpy(),
                 dated["age"].to_numpy(),
                 dated["n_models"].to_numpy(),
                 edges=edges.tolist(),
                 x_min=fits[name].tail.x_min,
-                design_effects=inflation,
+                design_effects=[e or 1.0 for e in inflation],
             )
         except DataError:
             continue  # too few items of known age in the tail; the audit says it cannot be told
+        how = f"errors of {len(known)} of {len(inflation)} cohorts clustered by author"
+        found[name] = replace(fit, notes=(*fit.notes, how))
     return found
 
 
-def _effect(effects: pl.DataFrame, measure: str, cohort: int) -> float:
-    """Look up the design effect of one cohort's zeta, 1 where none was measured."""
+def _effect(effects: pl.DataFrame, measure: str, cohort: int) -> float | None:
+    """Look up the design effect of one cohort's zeta, None where none was measured."""
     row = effects.filter(
         (pl.col("measure") == measure)
         & (pl.col("statistic") == "cohort_alpha")
         & (pl.col("cutoff") == cohort_label(cohort))
     )
-    return float(row["design_effect"][0]) if row.height else 1.0
+    return float(row["design_effect"][0]) if row.height else None

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import wraps
 from typing import Any, ParamSpec
 
@@ -71,3 +72,44 @@ class Bar:
 
     def __exit__(self, *error: Any) -> None:
         self._bar.__exit__(*error)
+
+
+def options(*added: Callable[..., Any]) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Return a decorator that gives a command several arguments and options, in this order."""
+
+    def decorate(command: Callable[..., None]) -> Callable[..., None]:
+        for option in reversed(added):
+            command = option(command)
+        return command
+
+    return decorate
+
+
+JSON = (click.option("--json", "as_json", is_flag=True, help="Print JSON."),)
+
+
+def shown_number(value: float | None, digits: int = 6) -> str:
+    """Return a number for a reader, a dash where there is none."""
+    from estimation.results import shown
+
+    return shown(value, digits)
+
+
+def shown_interval(interval: tuple[float, float] | None, digits: int = 6) -> str:
+    """Return an interval for a reader, a dash where there is none."""
+    if interval is None:
+        return "-"
+    return f"[{shown_number(interval[0], digits)}, {shown_number(interval[1], digits)}]"
+
+
+def print_json(answer: Mapping[str, Any]) -> None:
+    """Print strict JSON: null where a value is unknown or infinite."""
+    from estimation.results import plain
+
+    click.echo(json.dumps(plain(answer), indent=1, allow_nan=False))
+
+
+def print_notes(notes: list[str]) -> None:
+    """Print what a reader must know beside the numbers."""
+    for note in notes:
+        click.echo(f"note: {note}")

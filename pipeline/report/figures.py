@@ -71,7 +71,7 @@ def draw_ccdf(
         axes = figure.add_axes((0.13, 0.13, 0.85, 0.84))
         _paint_ccdf(axes, measure, counts, tail, simulated, predicted or {})
         _mark_top(axes, f"ccdf-{measure.name}", top, lambda r: r / counts.n_obs)
-        axes.legend(loc="upper right")
+        axes.legend(loc="upper right" if measure.discrete else "lower left")
     return figure
 
 
@@ -86,7 +86,7 @@ def draw_overview(panels: Sequence[Panel]) -> Figure:
             axes.set_title(f"{measure.title}, N = {counts.n_obs:,}", fontsize=11, loc="left")
             if i:
                 axes.set_ylabel("")
-            axes.legend(loc="upper right")
+            axes.legend(loc="upper right" if measure.discrete else "lower left")
     return figure
 
 

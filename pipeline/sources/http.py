@@ -14,6 +14,7 @@ import random
 import threading
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 from urllib.parse import urljoin, urlsplit
@@ -221,9 +222,11 @@ def shown(url: str) -> str:
     DeFiLlama's paid API has its key in the path of its address.
     """
     parts = urlsplit(url)
-    base, path = urlsplit(defillama_url()), parts.path
-    if base.path and parts.netloc == base.netloc and path.startswith(base.path):
-        path = "/***" + path[len(base.path) :]
+    path = parts.path
+    with suppress(SourceError):  # an address that is none hides nothing, and is refused elsewhere
+        base = urlsplit(defillama_url())
+        if base.path and parts.netloc == base.netloc and path.startswith(base.path):
+            path = "/***" + path[len(base.path) :]
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{path}"
 
 

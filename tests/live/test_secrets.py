@@ -151,6 +151,13 @@ def test_the_key_of_the_paid_api_in_its_address_is_never_shown(
     assert TOKEN.encode() not in everything_under(lake.root)
 
 
+def test_a_wrong_address_of_one_source_does_not_touch_the_other(
+    hub: HubServer, monkeypatch: pytest.MonkeyPatch, lake: Lake
+) -> None:
+    monkeypatch.setenv("BAIMO_DEFILLAMA_URL", "no address")
+    assert refresh_hub(lake).outcome == "published"
+
+
 def test_defillama_never_sees_it(monkeypatch: pytest.MonkeyPatch, lake: Lake) -> None:
     from pipeline.refresh import refresh_defillama
     from tests.live.defi import DefiServer, synthetic_protocols

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
-
-import pytest
 
 from pipeline.bundle import bundle
 from pipeline.settings import reference_dir
 
-ROOT = Path(__file__).resolve().parents[2]
-RECORDED = ROOT.parent / "shared" / "data"
 FILES = (
     "hub/models_2024-07-11.parquet",
     "defillama/protocols_2023-06-27.json",
@@ -20,12 +17,11 @@ FILES = (
 )
 
 
-def test_the_reference_is_measured_on_the_recordings(tmp_path: Path) -> None:
-    missing = [name for name in FILES if not (RECORDED / name).exists()]
-    if missing:
-        pytest.skip(f"needs the recording {missing[0]} in {RECORDED.name}/ beside the project")
+def test_the_reference_is_measured_on_the_recordings(
+    recording: Callable[[str], Path], tmp_path: Path
+) -> None:
     about = json.loads((reference_dir() / "about.json").read_text("utf-8"))
-    made = bundle([str(RECORDED / name) for name in FILES], tmp_path, about)
+    made = bundle([str(recording(name)) for name in FILES], tmp_path, about)
     assert len(made) == 9
     for path in made:
         assert path.read_bytes() == (reference_dir() / path.name).read_bytes(), path.name

@@ -7,23 +7,9 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
-from click.testing import CliRunner, Result
+from click.testing import Result
 
-from pipeline.cli import main
-
-
-def baimo(*arguments: object) -> Result:
-    return CliRunner().invoke(main, [str(a) for a in arguments])
-
-
-def refused(result: Result) -> str:
-    """Return the one line of a refusal."""
-    assert result.exit_code == 2, result.output
-    assert result.stdout == ""
-    lines = result.stderr.splitlines()
-    assert len(lines) == 1, result.stderr
-    assert lines[0].startswith("baimo: ")
-    return lines[0]
+from tests.pipeline.command import baimo, refused
 
 
 # Clauset, Shalizi & Newman (2009), Table 6.1, and the maintainers' fits of the plfit samples.
@@ -328,11 +314,10 @@ class TestWhatItSays:
 
     def test_standard_input(self) -> None:
         text = "\n".join(map(str, TestFormats.VALUES))
-        runner = CliRunner()
-        result = runner.invoke(main, ["fit", "tail", "-", "--json"], input=text)
+        result = baimo("fit", "tail", "-", "--json", text=text)
         assert self.strict(result)["n_obs"] == TestFormats.VALUES.size
         for wrong in ("", "1 2 3\n", "1\nx\n"):
-            line = refused(runner.invoke(main, ["fit", "tail", "-"], input=wrong))
+            line = refused(baimo("fit", "tail", "-", text=wrong))
             assert "standard input" in line
 
     def test_huge_numbers_stay_narrow(self, tmp_path: Path) -> None:

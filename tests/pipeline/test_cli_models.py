@@ -10,23 +10,10 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pytest
-from click.testing import CliRunner, Result
+from click.testing import Result
 
-from pipeline.cli import main
 from pipeline.simulated_files import MODELS
-
-
-def baimo(*arguments: object) -> Result:
-    return CliRunner().invoke(main, [str(a) for a in arguments])
-
-
-def refused(result: Result) -> str:
-    """Return the one line of a refusal."""
-    assert result.exit_code == 2, result.output
-    assert result.stdout == ""
-    lines = result.stderr.splitlines()
-    assert len(lines) == 1, result.stderr
-    return lines[0]
+from tests.pipeline.command import baimo, refused
 
 
 def answer(*arguments: object) -> dict[str, Any]:

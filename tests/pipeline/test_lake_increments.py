@@ -9,18 +9,13 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
-from click.testing import CliRunner, Result
 
-from pipeline.cli import main
 from pipeline.lake import Lake
 from pipeline.tables import HUB_MODELS
 from simulation.attachment_kernel import KernelParams, simulate_gains
+from tests.pipeline.command import baimo
 
 FIRST, LAST = date(2026, 9, 1), date(2026, 9, 8)
-
-
-def baimo(*arguments: object) -> Result:
-    return CliRunner().invoke(main, [str(a) for a in arguments])
 
 
 def publish(lake: Lake, day: date, likes: dict[str, int], created: dict[str, datetime]) -> None:
