@@ -23,6 +23,7 @@ from typing import ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy import stats
 
 from estimation.clusters import checked_labels
 from estimation.counts import Floats
@@ -31,7 +32,7 @@ from estimation.kernel_likelihood import KernelLikelihood
 from estimation.results import Estimate, FitResult, registered
 from simulation.attachment_kernel import KernelParams
 
-LARGE_SHARE = 0.1  # of the information; intervals of 95 % then cover 87 to 92 % (coverage tests)
+LARGE_SHARE = 0.1  # of the information on theta, in one cluster
 
 
 @registered
@@ -105,6 +106,9 @@ class KernelFit(FitResult):
         phi where they were estimated.
     values, covariance : (k,), (k, k)
         Estimates and their clustered (or heteroskedasticity-robust) covariance, CR3 (or HC3).
+    degrees : (k,)
+        Degrees of freedom of each error: intervals are Student's, that of the offset on its
+        logarithm.
     offset
         Attractiveness a of an item without any success, estimated or given.
     days
@@ -124,6 +128,7 @@ class KernelFit(FitResult):
     names: tuple[str, ...]
     values: Floats
     covariance: Floats
+    degrees: Floats
     offset: float
     days: float
     dispersion: float
@@ -138,9 +143,12 @@ class KernelFit(FitResult):
         if name not in self.names:
             return Estimate(value=None)
         i = self.names.index(name)
-        return Estimate(
-            value=float(self.values[i]), std_error=math.sqrt(float(self.covariance[i, i]))
-        )
+        value, error = float(self.values[i]), math.sqrt(float(self.covariance[i, i]))
+        half = float(stats.t.ppf(0.975, self.degrees[i])) * error
+        interval = (value - half, value + half)
+        if name == "offset":
+            interval = (value * math.exp(-half / value), value * math.exp(half / value))
+        return Estimate(value=value, std_error=error, interval=interval)
 
     @property
     def theta(self) -> float:
@@ -289,10 +297,10 @@ def fit_kernel(
     model = KernelLikelihood(y, stock, log_age, offset)
     theta = model.maximise(np.ones(y.size))
     mean = model.mean(theta)
-    covariance = model.sandwich(theta, None if labels is None else labels[used])
+    spread = model.sandwich(theta, None if labels is None else labels[used])
     pearson = float(np.sum((y - mean) ** 2 / mean)) / max(y.size - model.n_free, 1)
     alpha = float(np.sum((y - mean) ** 2 - mean) / np.sum(mean**2))
-    notes = _notes(model, y)
+    notes = _notes(model, y, spread.largest_share)
     nb2 = None
     if alpha > 0:
         again = KernelLikelihood(y, stock, log_age, offset)  # its offset may run elsewhere
@@ -308,7 +316,8 @@ def fit_kernel(
         notes=tuple(notes),
         names=model.names,
         values=model.natural(theta),
-        covariance=covariance,
+        covariance=spread.covariance,
+        degrees=spread.degrees,
         offset=model.offset_at(theta),
         days=days,
         dispersion=pearson,
@@ -369,15 +378,15 @@ def _refuse_unfit(y: Floats, stock: Floats) -> None:
         raise DataError("all items have the same stock: gains cannot depend on it")
 
 
-def _notes(model: KernelLikelihood, y: Floats) -> list[str]:
+def _notes(model: KernelLikelihood, y: Floats, largest_share: float) -> list[str]:
     notes = []
     n_negative = int((y < 0).sum())
     if n_negative:
         notes.append(f"{n_negative:,} of {y.size:,} gains are negative and count as they are")
-    if model.largest_share > LARGE_SHARE:
+    if largest_share > LARGE_SHARE:
         notes.append(
-            f"one item (or cluster) holds {model.largest_share:.0%} of what is known of theta: its "
-            "interval covers less often than it says"
+            f"one item (or cluster) holds {largest_share:.0%} of what is known of theta: its "
+            "interval is wide for that"
         )
     if model.held is not None:
         notes.append(

@@ -29,7 +29,7 @@ from simulation.growth_paths import PathParams
 Labels = NDArray[Any]
 Maybe = float | None
 MOST_PAIRED, MOST_DATES = 500, 5000  # of the correlation matrix: below a second
-MIN_OVERLAP, FEW_PERIODS = 8, 60  # dates a pair must share; below which errors are noted
+MIN_OVERLAP, FEW_PERIODS = 8, 20  # dates a pair must share; below which errors are noted
 OWN_SIGMA_FROM = 30  # steps from which an item's own sigma serves its error, else the pooled one
 SAME_DATE = 1e-8  # of a year: 0.3 s
 QUARTILE = float(stats.norm.ppf(0.75))
@@ -89,7 +89,7 @@ class GrowthPathsFit(FitResult):
     item_drift_shrunk: Floats
     item_drift_std_error: Floats
 
-    title: ClassVar[str] = "Growth of paths (95 % interval of variance_ratio covers 90 %)"
+    title: ClassVar[str] = "Growth of paths"
 
     def estimates(self) -> dict[str, Estimate]:
         """Return the table."""
@@ -177,8 +177,7 @@ def fit_growth_paths(
     Notes
     -----
     Time, not frequency, sharpens mu: its error is at least sigma_common over the root of years.
-    Where small items vanish first and no exit floor is given, drift is that of survivors. Price
-    noise raises sigma: see the variance ratio, whose 95 % interval covers 90 to 95 %.
+    Without an exit floor drift is that of survivors. Price noise raises sigma: see variance_ratio.
     """
     if not (min_observations >= 2 and variance_ratio_lag >= 2):
         raise DataError("min_observations and variance_ratio_lag must be at least 2")
@@ -369,14 +368,15 @@ def _volatility(steps: Steps, off: Floats, own: _Own | None, m: float, table: _T
     square = off**2 / steps.delta
     total = float(square.sum()) / df
     score = (square - total * (1.0 - steps.delta / steps.span[steps.item])) / df
-    table.put_root("sigma", total, steps.variance(score), periods - 1.0)
+    squares = max((periods - 1.0) / 5.0, 1.0)  # scores are skew: kurtosis 15, a Gaussian has 3
+    table.put_root("sigma", total, steps.variance(score), squares)
     table.put("mu", m + 0.5 * total, steps.variance(drift_score + 0.5 * score), periods - 1.0)
     overlap = steps.squared_risk - float(steps.delta.sum())
     if steps.n_items < 2 or total == 0 or (own is None and (overlap <= 0 or periods < 1.5)):
         return
     if own is not None:
         common, ratio = total - own.square, (own.square / total * score - own.score) / total
-        table.put_root("sigma_common", common, steps.variance(score - own.score), periods - 1.0)
+        table.put_root("sigma_common", common, steps.variance(score - own.score), squares)
         table.put("factor_share", max(common, 0.0) / total, steps.variance(ratio), periods - 1.0)
     else:
         # Hayashi & Yoshida (2005): products of steps that overlap are unbiased for the covariance.
@@ -433,7 +433,8 @@ def _robust(steps: Steps, off: Floats, lag: int, table: _Table) -> None:
         ratio = float(long.sum() / weight.sum()) / base
         score = used * (base - z2) * ratio / used.sum()
         score[: long.size] += (long - ratio * base * weight) / weight.sum()
-        table.put("variance_ratio", ratio, steps.variance(score / base, lag - 1), degrees / lag)
+        variance = steps.variance(score / base, lag - 1)
+        table.put("variance_ratio", ratio, variance, degrees / (3.0 * lag), True)  # squares: skew
 
 
 def _shrink(
@@ -442,13 +443,12 @@ def _shrink(
     """Return (empirical Bayes drifts, their errors)."""
     from statsmodels.stats.meta_analysis import combine_effects
 
-    n, df = steps.count, steps.growth.size - drift.size
-    pooled = own.square if own is not None else float(squares.sum()) / max(df, 1)
+    n = steps.count
+    pooled = own.square if own else float(squares.sum()) / max(steps.growth.size - drift.size, 1)
     if pooled <= 0 or drift.size < 2:
         return drift, np.full(drift.size, np.nan)
     single = own.variance if own is not None else squares / np.maximum(n - 1.0, 1.0)
-    # (n - 1)/(n - 3) undoes that small estimates get too much weight
-    single = single * (n - 1.0) / np.maximum(n - 3.0, 1.0)
+    single = single * (n - 1.0) / np.maximum(n - 3.0, 1.0)  # small ones get too much weight
     trusted = (n >= OWN_SIGMA_FROM) & (single > 1e-9 * pooled)
     span = steps.span if own is None else np.where(own.span > 0, own.span, steps.span)
     error2 = np.where(trusted, single, pooled) / span
