@@ -15,8 +15,9 @@ from pipeline.lake import write_parquet, write_text
 from pipeline.sources.recordings import load_recordings
 from pipeline.sources.reference import BUNDLED, HUB_TABLES
 from pipeline.sources.snapshots import REFERENCE, Input
-from pipeline.tables import TABLES, validate
+from pipeline.tables import TABLES
 from pipeline.tabulate import join_population, tabulate_hub
+from pipeline.validation import validate
 
 TVL_DIGITS = 4
 GROWTH_DECIMALS = 3

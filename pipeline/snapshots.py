@@ -12,13 +12,14 @@ from pipeline.errors import SourceError
 from pipeline.sources import LAKE, REFERENCE, Input, load_snapshots
 from pipeline.sources.reference import load_ready
 from pipeline.sources.snapshots import RECORDINGS
-from pipeline.tables import TABLES, Validated, validate
+from pipeline.tables import TABLES
 from pipeline.tabulate import (
     frequency_of_models,
     join_population,
     list_protocols,
     tabulate_hub,
 )
+from pipeline.validation import Validated, validate
 
 ROWS_OF = {
     "hub_models": "hub_models",

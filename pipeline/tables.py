@@ -1,18 +1,14 @@
 """Each table described once: column, type, unit, key, bounds, meaning.
 
-The description drives the Parquet schema, the blocking checks, the column documentation in the
-Dagster UI and the README's table. `validate` splits a frame into rows that fit it and rows in
-quarantine with a reason.
+The description drives the Parquet schema, the blocking checks (`pipeline.validation`), the column
+documentation in the Dagster UI and the README's table.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 import polars as pl
-
-from pipeline.errors import TableError
 
 Dtype = type[pl.DataType] | pl.DataType
 UTC = pl.Datetime("us", "UTC")
@@ -288,6 +284,48 @@ DEFI_LISTING = Table(
     ),
 )
 
+HUB_INCREMENTS = Table(
+    "hub_increments",
+    "Likes of the same models on two days: how many models share author, age and both counts.",
+    ("author", "age", "likes_before", "likes_after"),
+    (
+        Column("author", pl.Int64, "anonymous number of the author; null: none", nullable=True),
+        Column("age", pl.Float64, "age at the end of the earlier day, four digits", "yr", True, 0),
+        Column(
+            "likes_before", pl.Int64, "likes on the earlier day; null: not there", "likes", True
+        ),
+        Column("likes_after", pl.Int64, "likes on the later day; null: gone", "likes", True),
+        Column("before_on", pl.Date, "the earlier day"),
+        Column("after_on", pl.Date, "the later day"),
+        Column("n_models", pl.Int64, "models with these values", unit="models", low=1),
+    ),
+)
+
+HUB_WAVES = Table(
+    "hub_waves",
+    "Downloads of the same models in two windows of 30 days that lie far apart.",
+    ("downloads_before", "downloads_after"),
+    (
+        Column("downloads_before", pl.Int64, "30-day downloads, earlier", low=0, high=COUNT_MAX),
+        Column("downloads_after", pl.Int64, "30-day downloads, later", low=0, high=COUNT_MAX),
+        Column("before_on", pl.Date, "the earlier day"),
+        Column("after_on", pl.Date, "the later day"),
+        Column("n_models", pl.Int64, "models with these values", unit="models", low=1),
+    ),
+)
+
+OTHER_SIZES = Table(
+    "other_sizes",
+    "Sizes of other populations, to hold beside models and protocols.",
+    ("population", "size"),
+    (
+        Column("population", pl.String, "datasets_downloads, datasets_likes or chains_tvl"),
+        Column("size", pl.Float64, "downloads per 30 days, likes, or USD", low=0),
+        Column("taken_on", pl.Date, "the day"),
+        Column("n_items", pl.Int64, "items of that size", low=1),
+    ),
+)
+
 COMPARISON = Table(
     "comparison",
     "The headline table: each size against each model, one row a pair.",
@@ -350,118 +388,10 @@ TABLES: dict[str, Table] = {
         HUB_TOP,
         DEFI_POPULATION,
         DEFI_LISTING,
+        HUB_INCREMENTS,
+        HUB_WAVES,
+        OTHER_SIZES,
         COMPARISON,
         PARAMETERS,
     )
 }
-
-
-@dataclass(frozen=True, eq=False)
-class Validated:
-    """Rows that fit a table, rows that do not (with `reason`), and notes on columns."""
-
-    good: pl.DataFrame
-    quarantine: pl.DataFrame
-    notes: tuple[str, ...]
-
-
-def validate(frame: pl.DataFrame, table: Table) -> Validated:
-    """Split `frame` into rows that fit `table` and rows in quarantine.
-
-    Unknown columns are ignored with a note; nullable columns that are missing are filled with
-    null.
-
-    Raises
-    ------
-    TableError
-        A required column is missing, no row is valid, or the key repeats.
-    """
-    missing = [c.name for c in table.columns if not c.nullable and c.name not in frame.columns]
-    if missing:
-        raise TableError(
-            f"{table.name}: column {', '.join(missing)} is missing; found "
-            f"{', '.join(frame.columns)}: rename or add it"
-        )
-    notes = []
-    unknown = [name for name in frame.columns if name not in table.schema]
-    if unknown:
-        notes.append(f"{table.name}: ignored columns {', '.join(sorted(unknown))}")
-    filled = [c.name for c in table.columns if c.name not in frame.columns]
-    if filled:
-        notes.append(f"{table.name}: not in the source, left empty: {', '.join(filled)}")
-    raw = frame.select(
-        pl.col(c.name) if c.name in frame.columns else pl.lit(None).alias(c.name)
-        for c in table.columns
-    )
-    typed = raw.select(_cast(c, raw.schema[c.name]) for c in table.columns)
-    both = typed.hstack(raw.rename({name: f"raw_{name}" for name in raw.columns}))
-    faults = _faults(table.columns)
-    if table.quarantine_repeats:
-        repeated = pl.struct(table.key).is_duplicated()
-        faults.append(pl.when(repeated).then(pl.lit(f"{', '.join(table.key)} occurs twice")))
-    reason = both.select(reason=pl.coalesce(faults))["reason"]
-    bad = reason.is_not_null()
-    good = typed.filter(~bad)
-    if good.height == 0:
-        why = str(reason.drop_nulls().first()) if frame.height else "the table is empty"
-        raise TableError(f"{table.name}: no valid row ({why}); correct the source")
-    _check_key(good, table)
-    quarantine = raw.filter(bad).select(
-        pl.col(name).cast(pl.String, strict=False) for name in raw.columns
-    )
-    return Validated(
-        good=good,
-        quarantine=quarantine.with_columns(reason.filter(bad)),
-        notes=tuple(notes),
-    )
-
-
-def _cast(column: Column, dtype: pl.DataType) -> pl.Expr:
-    value = pl.col(column.name)
-    if dtype == pl.String and column.dtype == UTC:
-        return value.str.to_datetime(time_unit="us", time_zone="UTC", strict=False)
-    if dtype == pl.String and column.dtype == pl.Date:
-        return value.str.slice(0, 10).str.to_date("%Y-%m-%d", strict=False)
-    if isinstance(dtype, pl.Datetime) and column.dtype == UTC and dtype.time_zone is None:
-        return value.dt.replace_time_zone("UTC").dt.cast_time_unit("us")
-    if dtype in (pl.Float32, pl.Float64) and column.dtype in (pl.Int64, pl.Int32):
-        whole = value.is_finite() & (value == value.floor())
-        return pl.when(whole).then(value).cast(column.dtype, strict=False)
-    return value.cast(column.dtype, strict=False)
-
-
-def _faults(columns: Iterable[Column]) -> list[pl.Expr]:
-    faults: list[pl.Expr] = [pl.lit(None, dtype=pl.String)]
-    for c in columns:
-        value, given = pl.col(c.name), pl.col(f"raw_{c.name}")
-        lost = value.is_null() & given.is_not_null()
-        faults.append(pl.when(lost).then(pl.lit(f"{c.name} is not {_spoken(c.dtype)}")))
-        if not c.nullable:
-            faults.append(pl.when(value.is_null()).then(pl.lit(f"{c.name} is missing")))
-        if c.dtype == pl.Float64:
-            faults.append(pl.when(~value.is_finite()).then(pl.lit(f"{c.name} is not finite")))
-        if c.low is not None:
-            faults.append(pl.when(value < c.low).then(pl.lit(f"{c.name} is below {c.low:g}")))
-        if c.high is not None:
-            faults.append(pl.when(value > c.high).then(pl.lit(f"{c.name} is above {c.high:g}")))
-    return faults
-
-
-def _spoken(dtype: Dtype) -> str:
-    if dtype in (pl.Int64, pl.Int32):
-        return "a whole number"
-    if dtype == pl.Float64:
-        return "a number"
-    if dtype == UTC or dtype == pl.Date:
-        return "a date"
-    return "text" if dtype == pl.String else "true or false"
-
-
-def _check_key(frame: pl.DataFrame, table: Table) -> None:
-    repeated = frame.select(table.key).is_duplicated()
-    if repeated.any():
-        first = ", ".join(map(repr, frame.filter(repeated).select(table.key).row(0)))
-        raise TableError(
-            f"{table.name}: {', '.join(table.key)} must be unique, but {repeated.sum()} rows "
-            f"share one, the first {first}: remove the duplicates"
-        )

@@ -36,7 +36,8 @@ from pipeline.sources.defillama_history import (
 from pipeline.sources.defillama_points import OddError, read_grid, read_points, read_row
 from pipeline.sources.http import Patience
 from pipeline.sources.spool import Spool
-from pipeline.tables import TABLES, validate
+from pipeline.tables import TABLES
+from pipeline.validation import validate
 
 TODAY = datetime(2026, 3, 10, 12, 30, tzinfo=UTC)
 DAY_OF_LISTING = date(2026, 3, 10)

@@ -13,8 +13,9 @@ from pipeline.snapshots import hub_frequency_tables, take_snapshots
 from pipeline.sources import load_snapshots
 from pipeline.sources.recordings import load_recordings
 from pipeline.sources.reference import BUNDLED, load_reference, read_manifest
-from pipeline.tables import TABLES, validate
+from pipeline.tables import TABLES
 from pipeline.tabulate import join_population, tabulate_hub, weekly_growth
+from pipeline.validation import validate
 
 DAY = date(2024, 7, 11)
 

@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.errors import TableError
-from pipeline.tables import DEFILLAMA_PROTOCOLS, HUB_MODELS, TABLES, validate
+from pipeline.tables import DEFILLAMA_PROTOCOLS, HUB_MODELS, TABLES
+from pipeline.validation import validate
 
 NOON = datetime(2024, 7, 1, 12, tzinfo=UTC)
 
