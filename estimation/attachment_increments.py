@@ -328,6 +328,29 @@ def fit_kernel(
     )
 
 
+def kernel_point(
+    stock: Floats, ages: Floats, gains: Floats, items: Floats
+) -> tuple[float, float, float]:
+    """Return (theta, offset, phi) of cells of items that share stock and age, without errors.
+
+    Parameters
+    ----------
+    stock, ages, gains, items : (cells,)
+        Stock and age (> 0) of the items of each cell, the sum of their gains, how many they are.
+
+    Returns
+    -------
+    tuple
+        What `fit_kernel` gives on the items one by one; NaN where it has no optimum.
+    """
+    model = KernelLikelihood(gains, stock, np.log(ages), None, items)
+    try:
+        found = model.maximise(np.ones(gains.size))
+    except ConvergenceError:
+        return math.nan, math.nan, math.nan
+    return float(found[1]), model.offset_at(found), float(found[-1])
+
+
 def stock_pair(before: ArrayLike, after: ArrayLike) -> tuple[Floats, Floats]:
     """Return both stocks as arrays, refused where they are no stocks; NaN is an item not there."""
     start, end = np.asarray(before, dtype=np.float64), np.asarray(after, dtype=np.float64)

@@ -411,7 +411,7 @@ def _robust(steps: Steps, off: Floats, lag: int, table: _Table) -> None:
         product = np.abs(z[1:] * z[:-1]) * pair
         square = float(product.sum() / expected.sum())
         score = np.append(product - square * expected, 0.0) / expected.sum()
-        table.put_root("sigma_jump_robust", square, steps.variance(score, reach=1), degrees)
+        table.put_root("sigma_jump_robust", square, steps.variance(score, reach=1), degrees / 5)
     z2 = z**2
     second, fourth = steps.sums(z2) / count, steps.sums(z2**2) / count
     known = (count >= MIN_OVERLAP) & (second > 0)

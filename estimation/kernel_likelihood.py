@@ -38,18 +38,31 @@ class Spread(NamedTuple):
 
 
 class KernelLikelihood:
-    """Poisson pseudo likelihood of gains y; the offset is free unless given or held at an end."""
+    """Poisson pseudo likelihood of gains y; the offset is free unless given or held at an end.
 
-    def __init__(self, y: Floats, stock: Floats, log_age: Floats | None, offset: float | None):
+    With `items` a row stands for so many items of one stock and age, and y for their sum: the
+    optimum is that of the items one by one.
+    """
+
+    def __init__(
+        self,
+        y: Floats,
+        stock: Floats,
+        log_age: Floats | None,
+        offset: float | None,
+        items: Floats | None = None,
+    ):
         if offset is not None and not (math.isfinite(offset) and offset > 0):
             raise DataError(f"offset = {offset:g} must be positive")
         self.y, self.stock, self.log_age = y, stock, log_age
         self.given = offset
         self.held: float | None = None
-        positive = stock[stock > 0]
+        self._log_items = 0.0 if items is None else np.log(items)
+        positive = stock > 0
+        mean = np.average(stock[positive], weights=None if items is None else items[positive])
         self.ends = (
-            OFFSETS[0] * float(positive.min(initial=math.inf)),
-            OFFSETS[1] * float(positive.mean()),
+            OFFSETS[0] * float(stock[positive].min(initial=math.inf)),
+            OFFSETS[1] * float(mean),
         )
 
     @property
@@ -83,7 +96,7 @@ class KernelLikelihood:
     def _linear(self, beta: Floats) -> tuple[Floats, Floats]:
         """Return (linear predictor, log(L + a))."""
         logs = np.log(self.stock + self.offset_at(beta))
-        eta = beta[0] + beta[1] * logs
+        eta = beta[0] + beta[1] * logs + self._log_items
         if self.log_age is not None:
             eta += beta[-1] * self.log_age
         return eta, logs

@@ -182,8 +182,9 @@ CLAIMS = (
         "growth_explains",
         "Geometric Brownian growth gives TVL its power law.",
         "section 11.2, eq 36-39",
-        "GBM over observed ages and entry sizes: zeta and top 1 %, jointly (Holm)",
-        "fails if one lies beyond its margin; holds if both lie within",
+        "GBM over observed ages and entry sizes: zeta, top 1 %, size of the tail; growth over the "
+        "next dates, its spread and persistence against size; jointly (Holm)",
+        "fails if one lies beyond its margin; holds if all lie within",
         tests.growth_explains,
     ),
     Entry(

@@ -64,6 +64,8 @@ def draw_claim(name: str, day: date, out: Path | None) -> Path | None:
     import matplotlib
 
     figure = draw(Lake(lake_dir()), day)
+    if figure is None:
+        return None
     path = (out or out_dir(day) / "audit") / f"{name}.svg"
     with matplotlib.rc_context(STYLE):
         write_atomically(path, lambda to: figure.savefig(to, format="svg", metadata={"Date": None}))
@@ -104,18 +106,26 @@ def _cohorts(lake: Lake, day: date) -> Figure:
     return draw_cohorts(_read(lake, "cohorts", day), cohort_zetas(refits))
 
 
+def _kernel(lake: Lake, day: date) -> Figure | None:
+    from pipeline.report.mechanism_figures import draw_kernel
+
+    found = _read(lake, "kernel_fit", day)
+    return draw_kernel(found) if found is not None and found.shape is not None else None
+
+
 def _verdicts(lake: Lake, day: date) -> Figure:
     from pipeline.report.mechanism_figures import draw_verdicts
 
     return draw_verdicts(lake.read_table("comparison", day))
 
 
-FIGURES: dict[str, Callable[[Lake, date], Figure]] = {
+FIGURES: dict[str, Callable[[Lake, date], Figure | None]] = {
     "downloads_zipf": _rank_size("downloads"),
     "likes_zipf": _rank_size("likes"),
     "likes_fatter": _index_path("likes"),
     "tvl_power_law": _rank_size("tvl"),
     "attachment_explains": _cohorts,
+    "attachment_kernel": _kernel,
     "demand_explains": _cohorts,
     "growth_explains": _verdicts,
     "mirror": _verdicts,

@@ -143,7 +143,14 @@ def ui(port: int) -> None:
 )
 @one_line_errors
 def tabulate(snapshots: tuple[str, ...], out: Path, about: Path | None) -> None:
-    """Measure recordings into the small frequency tables that travel with the project."""
+    """Measure recordings into the small frequency tables that travel with the project.
+
+    SNAPSHOTS are files or folders: a full model listing with authors, DeFiLlama's protocols of two
+    dates and a TVL history must be among them. Optional, and Parquet, are snapshots of one cohort
+    of models (hub_increments), the downloads of the same models on two days (hub_waves), a listing
+    of Hub datasets and the daily TVL of chains (other_sizes): a table that none of them gives is
+    not written, and the manifest does not name it.
+    """
     from pipeline.bundle import bundle
 
     stated: dict[str, dict[str, str]] = {}

@@ -14,6 +14,7 @@ from pipeline.drawn import Refits, Statistics
 from pipeline.fits import SizeFits
 from pipeline.measures import MEASURES
 from pipeline.models import AttachmentCalibration, GrowthCalibration
+from pipeline.movement import MOVED
 from pipeline.tables import COMPARISON
 
 # Set before looking: differences that count as none, with the statistic's name in words.
@@ -24,17 +25,26 @@ MARGINS = {
     "tail_items": ("size of the tail", 0.3),  # decimal logarithm: a factor of two
     "young_in_tail": ("age of the tail", 0.05),
     "zeta_oldest": ("zeta of the oldest", 0.1),
+    # what happens next: gains of likes between two days, growth of TVL between two dates
+    "theta": ("theta", 0.1),
+    "phi": ("phi", 0.1),
+    "psi": ("psi", 0.1),
+    "size_slope": ("growth against size", 0.02),  # a year: a fifth of all gaps in a decade
+    "spread_slope": ("spread of growth against size", 0.05),
+    "autocorrelation": ("autocorrelation of sizes", 0.05),
 }
+TAIL = ("top_1pct", "tail_items", "young_in_tail", "zeta_oldest")
+KERNEL = ("theta", "phi", "psi")
 # What a model has something to say about: Simon's items begin at one and a GBM is never zero,
 # the zeta of CES is tuned to the data, and so is that of the Yule process.
 JUDGED = {
-    "Simon": ("zeta", "top_1pct", "tail_items", "young_in_tail", "zeta_oldest"),
-    "Yule": ("share_zero", "top_1pct", "tail_items", "young_in_tail", "zeta_oldest"),
-    "CES": ("share_zero", "top_1pct", "tail_items", "young_in_tail", "zeta_oldest"),
-    "lognormal": ("zeta", "share_zero", "top_1pct", "tail_items", "young_in_tail", "zeta_oldest"),
-    "dPlN": ("zeta", "share_zero", "top_1pct", "tail_items", "young_in_tail", "zeta_oldest"),
-    "fitness": ("zeta", "share_zero", "top_1pct", "tail_items", "young_in_tail", "zeta_oldest"),
-    "GBM": ("zeta", "top_1pct", "tail_items"),
+    "Simon": ("zeta", *TAIL, *KERNEL),
+    "Yule": ("share_zero", *TAIL, *KERNEL),
+    "CES": ("share_zero", *TAIL, *KERNEL),
+    "lognormal": ("zeta", "share_zero", *TAIL),
+    "dPlN": ("zeta", "share_zero", *TAIL),
+    "fitness": ("zeta", "share_zero", *TAIL, *KERNEL),
+    "GBM": ("zeta", "top_1pct", "tail_items", *MOVED),
 }
 
 
@@ -51,7 +61,7 @@ def compare_models(
     observed: Mapping[str, Statistics],
     refits: Refits,
     predicted: dict[tuple[str, str], tuple[float | None, str]],
-    cohort_errors: Mapping[str, float],
+    errors: Mapping[str, Mapping[str, float]],
 ) -> pl.DataFrame:
     """Return the headline table, one row per size and model.
 
@@ -65,8 +75,9 @@ def compare_models(
         By (model, measure): statistics of the simulated samples.
     predicted
         By (model, measure): the closed-form zeta, or None; and a remark.
-    cohort_errors
-        By measure: clustered standard error of zeta of the oldest cohort.
+    errors
+        By measure and statistic: standard errors of the data that clusters enlarge, beside those
+        of zeta and the age of the tail, which the fits tell.
     """
     rows = []
     for (model, measure), (zeta, remark) in predicted.items():
@@ -78,7 +89,8 @@ def compare_models(
         compared = compare_replicates(observed[measure], drawn) if drawn else None
         verdict, evidence = "no prediction", f"could not be drawn ({remark})"
         if compared:
-            joint = judge(model, compared, _errors(fit, observed[measure], cohort_errors))
+            known = {**_errors(fit, observed[measure]), **errors.get(measure, {})}
+            joint = judge(model, compared, known)
             verdict = _spoken(joint) if joint else verdict
             evidence = _evidence(compared, remark)
         rows.append(
@@ -105,13 +117,9 @@ def compare_models(
     return pl.DataFrame(rows, schema=COMPARISON.schema)
 
 
-def _errors(
-    fit: SizeFits, seen: Statistics, cohort_errors: Mapping[str, float]
-) -> dict[str, float]:
+def _errors(fit: SizeFits, seen: Statistics) -> dict[str, float]:
     """Return the sampling errors of the data, where clusters make them larger than a draw's."""
     errors = {"zeta": fit.tail.std_error_clustered}
-    if fit.measure in cohort_errors:
-        errors["zeta_oldest"] = cohort_errors[fit.measure]
     share = seen.get("young_in_tail", math.nan)
     if math.isfinite(share):
         effect = fit.tail.design_effect or 1.0

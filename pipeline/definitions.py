@@ -6,7 +6,7 @@ from typing import Any
 
 import dagster as dg
 
-from pipeline.defs import fits, outputs, simulations, snapshots, tables
+from pipeline.defs import companions, fits, outputs, simulations, snapshots, tables
 from pipeline.defs.automation import (
     RUN_TAGS,
     every_day,
@@ -37,7 +37,9 @@ def build_defs(
         code location with `Definitions.merge`.
     """
     partitions = daily_partitions(last_day)
-    assets = dg.load_assets_from_modules([snapshots, tables, fits, simulations, outputs])
+    assets = dg.load_assets_from_modules(
+        [snapshots, tables, companions, fits, simulations, outputs]
+    )
     dated = dg.map_asset_specs(
         lambda spec: spec.replace_attributes(partitions_def=partitions),
         [a for a in assets if isinstance(a, dg.AssetsDefinition)],

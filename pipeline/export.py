@@ -14,7 +14,9 @@ from estimation.cohorts import CohortsFit
 from estimation.demand import DemandFit
 from estimation.fitness import FitnessFit
 from estimation.results import Estimate, FitResult
+from pipeline.companion_fits import CompanionFits
 from pipeline.fits import SizeFits
+from pipeline.gains import KernelCalibration
 from pipeline.lake import write_atomically, write_text
 from pipeline.measures import MEASURES, SHARES
 from pipeline.models import AttachmentCalibration, GrowthCalibration
@@ -34,6 +36,8 @@ def collect_parameters(
     comparison: pl.DataFrame,
     cohorts: Mapping[str, CohortsFit],
     rates: Mapping[str, FitnessFit],
+    kernel: KernelCalibration | None,
+    beside: CompanionFits,
 ) -> pl.DataFrame:
     """Return every exported parameter, one row each; unknown is null."""
     rows: list[Row] = []
@@ -48,6 +52,8 @@ def collect_parameters(
         rows += _demand_rows(name, demand_fit)
     rows += _growth_rows(growth)
     rows += _birth_rows(cohorts, rates)
+    rows += _kernel_rows(kernel)
+    rows += _beside_rows(beside)
     rows += _simulated_rows(comparison, fits)
     return pl.DataFrame(rows, schema=PARAMETERS.schema).with_columns(
         pl.col(pl.Float64).round_sig_figs(DIGITS)
@@ -253,6 +259,39 @@ def _birth_rows(
         for name, e in rate_fit.estimates().items():
             method = "Poisson counts at lognormal rates, maximum likelihood over ages"
             yield _row(f"fitness_hub_{measure}_{name}", e, rate_fit, method, "")
+
+
+def _kernel_rows(found: KernelCalibration | None) -> Iterator[Row]:
+    if found is None:
+        return
+    who = "the whole Hub" if found.whole else "newly made models, not the whole Hub"
+    note = f"{found.before_on} to {found.after_on}, {who}"
+    method = "Poisson pseudo maximum likelihood of gains, author-clustered (CR3, Student's t)"
+    if found.kernel is not None:
+        for name, e in found.kernel.estimates().items():
+            yield _row(f"pa_{name}", e, found.kernel, method, "19 with entry", note)
+    if found.noise is not None:
+        e = found.noise.estimates()["psi"]
+        yield _row("pa_psi", e, found.noise, "log |residual| on log likes", "19", note)
+    if found.whole:  # of others the days between are not the time that passed
+        for name, e in found.inflow.estimates().items():
+            yield _row(f"pa_{name}", e, found.inflow, "gains and entry of two days", "19", note)
+
+
+def _beside_rows(beside: CompanionFits) -> Iterator[Row]:
+    for name, fit in beside.sizes.items():
+        for row in (*_tail_rows(name, fit), *_verdict_rows(name, fit), *_zipf_rows(name, fit)):
+            taken = f"taken on {beside.taken_on[name]}"
+            yield row | {"notes": "; ".join(part for part in (taken, row["notes"]) if part)}
+    for date, tails in beside.equal_cutoffs.items():
+        for tail in tails:
+            e = tail.estimates()["zeta"]
+            name = f"tail_{date}_zeta_from_{tail.x_min:.2g}".replace("+", "")
+            yield _row(name, e, tail, "CSN maximum likelihood, x_min given", "39")
+    if beside.waves is not None:
+        method = f"two windows of 30 days, {beside.taken_on['waves']}"
+        for name, e in beside.waves.estimates().items():
+            yield _row(f"waves_hub_downloads_{name}", e, beside.waves, method, "")
 
 
 def _growth_rows(fit: GrowthCalibration) -> Iterator[Row]:

@@ -131,6 +131,18 @@ def read_file(path: Path, columns: list[str] | None = None) -> pl.DataFrame:
         raise LakeError(f"{path} cannot be read ({why}); baimo lake verify tells more") from error
 
 
+def open_parquet(path: Path) -> Any:
+    """Open one Parquet file of the lake, to look at its footer and single row groups."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        return pq.ParquetFile(path)
+    except (OSError, pa.ArrowException) as error:
+        why = str(error).splitlines()[0]
+        raise LakeError(f"{path} cannot be read ({why}); baimo lake verify tells more") from error
+
+
 @contextmanager
 def staged(folder: Path) -> Iterator[Path]:
     """Give a hidden folder beside the results; its files move into `folder` only at the end.

@@ -8,7 +8,7 @@ cohort, which goes through the same fits as the data.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -198,14 +198,20 @@ def _fitness(fit: FitnessFit, attachment: AttachmentCalibration, cohorts: Cohort
     return lambda rng: _split(simulate_fitness(fit.params, ages, rng), cohorts)
 
 
-def _growth(calibration: GrowthCalibration) -> Draw:
-    fit, p = calibration.alive, calibration.params
+def drawn_growth(calibration: GrowthCalibration, rng: np.random.Generator) -> GrowthParams:
+    """Draw drift and volatility from their sampling distribution."""
+    fit = calibration.alive
     spread = np.linalg.cholesky(fit.covariance + 1e-15 * np.eye(2))
+    m, s2 = np.array([fit.m, fit.sigma**2]) + spread @ rng.standard_normal(2)
+    s2 = max(float(s2), 1e-6)
+    return GrowthParams(
+        mu=float(m) + 0.5 * s2, sigma=math.sqrt(s2), exit_rate=calibration.params.exit_rate
+    )
 
+
+def _growth(calibration: GrowthCalibration) -> Draw:
     def draw(rng: np.random.Generator) -> Drawn:
-        m, s2 = np.array([fit.m, fit.sigma**2]) + spread @ rng.standard_normal(2)
-        s2 = max(float(s2), 1e-6)
-        drawn = GrowthParams(mu=float(m) + 0.5 * s2, sigma=math.sqrt(s2), exit_rate=p.exit_rate)
+        drawn = drawn_growth(calibration, rng)
         sizes = simulate_growth(drawn, calibration.log_entry, calibration.ages, rng)
         return {UNDATED: Counts.from_sample(sizes)}
 
@@ -218,7 +224,7 @@ def simulate_models(
     """Draw every model and return histograms: model, measure, replicate, cohort, value, n_items."""
     parts = []
     for key, draw in draws.items():
-        samples = replicate(draw, n_replications=n_replications, seed=_seed(seed, key))
+        samples = replicate(draw, n_replications=n_replications, seed=seed_of(seed, key))
         for i, drawn in enumerate(samples):
             parts += [_histogram(*key, i, cohort, counts) for cohort, counts in drawn.items()]
     return pl.concat(parts)
@@ -241,12 +247,32 @@ def refit_models(
         return lambda rng: measure_drawn(draw(rng), discrete=discrete, x_min=x_min[measure])
 
     return {
-        key: replicate(measured(draw, key[1]), n_replications=n_replications, seed=_seed(seed, key))
+        key: replicate(
+            measured(draw, key[1]), n_replications=n_replications, seed=seed_of(seed, key)
+        )
         for key, draw in draws.items()
     }
 
 
-def _seed(seed: int, key: tuple[str, str]) -> list[int]:
+def refit_later(
+    refits: Refits,
+    draws: Mapping[tuple[str, str], Callable[[np.random.Generator], Statistics]],
+    *,
+    seed: int,
+) -> Refits:
+    """Add to every simulated sample what the same model gives over the following interval."""
+
+    def added(key: tuple[str, str]) -> tuple[Statistics, ...]:
+        before = refits[key]
+        seeds = seed_of(seed, (*key, "later"))
+        later = replicate(draws[key], n_replications=len(before), seed=seeds)
+        return tuple(sizes | moves for sizes, moves in zip(before, later, strict=True))
+
+    return refits | {key: added(key) for key in draws if key in refits}
+
+
+def seed_of(seed: int, key: Sequence[str]) -> list[int]:
+    """Return the seed of one model: its name moves no other's draws."""
     return [seed, *"/".join(key).encode()]
 
 

@@ -15,9 +15,11 @@ from estimation.fitness import FitnessFit, fit_fitness
 from estimation.whole_sample import WholeSampleFit
 from pipeline.drawn import UNDATED, Drawn, Statistics, measure_drawn
 from pipeline.fits import SizeFits
-from pipeline.measures import cohort_label, hub_ages
+from pipeline.gains import KernelCalibration
+from pipeline.measures import N_COHORTS, cohort_label, hub_ages
 from pipeline.mechanisms import cohorts_of, observed_cohorts
 from pipeline.models import AttachmentCalibration
+from pipeline.movement import measure_movement, movement_errors, two_dates
 
 BORN = {
     "lognormal": "discretised_lognormal",
@@ -80,6 +82,34 @@ def observed_statistics(
         drawn = seen.get(name, {UNDATED: fit.counts})
         out[name] = measure_drawn(drawn, discrete=fit.tail.discrete, x_min=fit.tail.x_min)
     return out
+
+
+def seen_later(
+    statistics: Mapping[str, Statistics],
+    kernel: KernelCalibration | None,
+    population: pl.DataFrame,
+) -> dict[str, Statistics]:
+    """Add what the data say of the following interval: gains of likes, growth of TVL."""
+    later = {"tvl": measure_movement(*two_dates(population))}
+    if kernel is not None and kernel.whole:
+        later["likes"] = kernel.statistics()[0]
+    return {name: found | later.get(name, {}) for name, found in statistics.items()}
+
+
+def clustered_errors(
+    cohorts: Mapping[str, CohortsFit],
+    kernel: KernelCalibration | None,
+    population: pl.DataFrame,
+) -> dict[str, dict[str, float]]:
+    """Return, by measure, errors clustered by author (Hub) or category (DeFi)."""
+    found: dict[str, dict[str, float]] = {
+        name: {"zeta_oldest": float(fit.std_error[-1])}
+        for name, fit in cohorts.items()
+        if fit.zeta.size == N_COHORTS  # else the oldest may be among those left out
+    }
+    if kernel is not None and kernel.whole:
+        found["likes"] = found.get("likes", {}) | kernel.statistics()[1]
+    return found | {"tvl": movement_errors(population)}
 
 
 def measure_cohorts(

@@ -24,7 +24,7 @@ from typing import Any
 import polars as pl
 
 from pipeline.errors import LakeError, TableError
-from pipeline.lake import Lake, present, write_atomically
+from pipeline.lake import Lake, open_parquet, present, write_atomically
 from pipeline.measures import DAYS_PER_YEAR, HUB_FLOOR
 from pipeline.tables import HUB_MODELS, TABLES, Dtype
 
@@ -128,13 +128,11 @@ def _scan(paths: list[Path], table: str, *, hive: bool = False) -> pl.LazyFrame:
 
 def _models(lake: Lake, days: Iterable[date]) -> dict[date, pl.LazyFrame]:
     """Return the models of each day by hub_id, ready for a merge; see `increments` for errors."""
-    import pyarrow.parquet as pq
-
     models, n_rows = {}, 0
     for day in days:
         path = lake.path(MODELS, day)
         models[day] = _scan([path], MODELS)
-        with pq.ParquetFile(path) as file:
+        with open_parquet(path) as file:
             n_rows += file.metadata.num_rows
             if not file.metadata.num_rows:
                 continue
@@ -278,9 +276,16 @@ def write_increments(lake: Lake, first: date, last: date, out: Path) -> int:
     LakeError
         As for `increments`, or the file cannot be written.
     """
-    _check_order(first, last)
     if out.suffix.lower() not in (".parquet", ".pq"):
         raise LakeError(f"{out}: what is written is Parquet; give a name that ends in .parquet")
+    rows = both_ends(lake, first, last)
+    write_atomically(out, lambda temporary: rows.sink_parquet(temporary, compression="zstd"))
+    return int(pl.scan_parquet(out, glob=False).select(pl.len()).collect().item())
+
+
+def both_ends(lake: Lake, first: date, last: date) -> pl.LazyFrame:
+    """Return what `write_increments` writes, under the same conditions."""
+    _check_order(first, last)
     if first == last:
         raise LakeError(f"{first} twice: give two different days")
     _require(lake, MODELS, [first, last])
@@ -297,14 +302,12 @@ def write_increments(lake: Lake, first: date, last: date, out: Path) -> int:
     age = (pl.lit(end) - created).dt.total_seconds() / (86400 * DAYS_PER_YEAR)
     dated = (created.dt.date() > HUB_FLOOR) & (age > 0)
     stocks = [f"{s}_{side}" for s in _STOCKS for side in ("from", "to")]
-    rows = both.select(
+    return both.select(
         "hub_id",
         pl.coalesce("author", "author_later"),
         pl.when(dated).then(age).alias("age"),
         *stocks,
     ).sort("hub_id")
-    write_atomically(out, lambda temporary: rows.sink_parquet(temporary, compression="zstd"))
-    return int(pl.scan_parquet(out, glob=False).select(pl.len()).collect().item())
 
 
 def window_days(lake: Lake, first: date, last: date, *, tolerance: int = 0) -> list[date]:

@@ -10,7 +10,7 @@ import polars as pl
 
 from pipeline.errors import SourceError
 from pipeline.sources import LAKE, REFERENCE, Input, load_snapshots
-from pipeline.sources.reference import load_ready
+from pipeline.sources.reference import load_ready, load_variants
 from pipeline.sources.snapshots import RECORDINGS
 from pipeline.tables import TABLES
 from pipeline.tabulate import (
@@ -20,12 +20,14 @@ from pipeline.tabulate import (
     tabulate_hub,
 )
 from pipeline.validation import Validated, validate
+from pipeline.variants import model_variants, protocol_variants
 
 ROWS_OF = {
     "hub_models": "hub_models",
     "defi_day": "defillama_protocols",
     "defillama_protocols": "defillama_protocols",
     "tvl_weekly": "tvl_weekly",
+    "hub_increments": "hub_increments",
 }
 
 
@@ -80,12 +82,27 @@ class Taken:
     def tabulated(self) -> dict[str, pl.DataFrame]:
         """Return the tables that are fitted: of the Hub, of DeFi, and the weekly panel."""
         rows = {name: table.good for name, table in self.tables.items()}
+        gains = rows.get("hub_increments", pl.DataFrame(schema=TABLES["hub_increments"].schema))
         return {
             **hub_frequency_tables(rows["hub_models"], self.day),
             "defi_population": join_population(rows["defillama_protocols"]),
             "defi_listing": list_protocols(rows["defi_day"]),
             "tvl_weekly": rows["tvl_weekly"],
+            "hub_increments": gains,
+            "size_variants": self._variants(),
         }
+
+    def _variants(self) -> pl.DataFrame:
+        """Return the sizes cut otherwise: from the rows, or, of the reference, the bundled ones."""
+        models, protocols = (self.tables[name].good for name in ("hub_models", "defi_day"))
+        ready = load_variants()
+        of_tvl = pl.col("population").str.starts_with("tvl")
+        return pl.concat(
+            [
+                ready.filter(~of_tvl) if _bundled(models) else model_variants(models),
+                ready.filter(of_tvl) if _bundled(protocols) else protocol_variants(protocols),
+            ]
+        )
 
 
 def take_snapshots(source: str, day: date) -> Taken:
@@ -129,6 +146,10 @@ def hub_frequency_tables(models: pl.DataFrame, day: date) -> dict[str, pl.DataFr
     Rows of the reference carry no authors and names, so what those give comes from the bundle;
     the joint frequency is counted from the rows in either case.
     """
-    if models["source"][0] != REFERENCE:
+    if not _bundled(models):
         return tabulate_hub(models, day)
     return {"hub_frequency": frequency_of_models(models), **load_ready()}
+
+
+def _bundled(rows: pl.DataFrame) -> bool:
+    return bool(rows["source"][0] == REFERENCE)

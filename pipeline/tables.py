@@ -290,7 +290,7 @@ HUB_INCREMENTS = Table(
     ("author", "age", "likes_before", "likes_after"),
     (
         Column("author", pl.Int64, "anonymous number of the author; null: none", nullable=True),
-        Column("age", pl.Float64, "age at the end of the earlier day, four digits", "yr", True, 0),
+        Column("age", pl.Float64, "age when seen on the earlier day, four digits", "yr", True, 0),
         Column(
             "likes_before", pl.Int64, "likes on the earlier day; null: not there", "likes", True
         ),
@@ -323,6 +323,21 @@ OTHER_SIZES = Table(
         Column("size", pl.Float64, "downloads per 30 days, likes, or USD", low=0),
         Column("taken_on", pl.Date, "the day"),
         Column("n_items", pl.Int64, "items of that size", low=1),
+    ),
+)
+
+SIZE_VARIANTS = Table(
+    "size_variants",
+    "The sizes of the day cut otherwise: families merged, exchanges included.",
+    ("population", "size"),
+    (
+        Column(
+            "population",
+            pl.String,
+            "downloads_families, likes_families, tvl_families or tvl_with_exchanges",
+        ),
+        Column("size", pl.Float64, "downloads per 30 days, likes, or USD", low=0),
+        Column("n_items", pl.Int64, "families or protocols of that size", low=1),
     ),
 )
 
@@ -391,6 +406,7 @@ TABLES: dict[str, Table] = {
         HUB_INCREMENTS,
         HUB_WAVES,
         OTHER_SIZES,
+        SIZE_VARIANTS,
         COMPARISON,
         PARAMETERS,
     )

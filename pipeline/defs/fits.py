@@ -178,6 +178,30 @@ def birth_fit(context: dg.AssetExecutionContext, hub_frequency: pl.DataFrame) ->
 
 
 @dg.multi_asset(
+    name="kernel_fit",
+    outs={
+        "kernel_fit": record_out(
+            "Kernel of attachment (eq 19 with entry) from likes of the same models on two days: "
+            "theta, phi, psi, inflow and entry.",
+            CALIBRATION,
+        )
+    },
+    partitions_def=PARTITIONS,
+)
+def kernel_fit(
+    context: dg.AssetExecutionContext, hub_increments: pl.DataFrame, hub_frequency: pl.DataFrame
+) -> Iterator[Any]:
+    """Fit the kernel of attachment, where the source has two days."""
+    from pipeline.gains import calibrate_gains
+
+    fit = calibrate_gains(hub_increments, hub_frequency, day_of(context))
+    told: dict[str, Any] = {"kernel": "no likes of two days"}
+    if fit is not None:
+        told = numbers(fit.statistics()[0]) | {"days": f"{fit.before_on} to {fit.after_on}"}
+    yield dg.Output(fit, output_name="kernel_fit", metadata=told)
+
+
+@dg.multi_asset(
     name="demand_fit",
     outs={
         "demand_fit": record_out(

@@ -62,5 +62,7 @@ def _register_results() -> None:
     import estimation.cohorts
     import estimation.fitness  # noqa: F401
     import pipeline.audit
+    import pipeline.companion_fits
     import pipeline.fits
+    import pipeline.gains
     import pipeline.models  # noqa: F401

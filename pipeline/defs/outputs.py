@@ -34,8 +34,9 @@ SIZES = ("downloads", "likes", "tvl")
         "audit": record_out("The papers' claims with test, evidence and verdict.", CONCLUSIONS),
     },
     internal_asset_deps=reads(
-        comparison=f"{TAILS} {FITS} {REFITS} cohorts hub_frequency",
-        audit=f"{TAILS} {FITS} printed_equation comparison cohorts hub_authors",
+        comparison=f"{TAILS} {FITS} {REFITS} cohorts hub_frequency kernel_fit defi_population",
+        audit=f"{TAILS} {FITS} printed_equation comparison cohorts hub_authors kernel_fit "
+        "companion_fits size_variants defi_population",
     ),
     partitions_def=PARTITIONS,
 )
@@ -53,27 +54,26 @@ def conclusions(
     growth_refit: Any,
     printed_equation: Any,
     cohorts: Any,
+    kernel_fit: Any,
     hub_frequency: pl.DataFrame,
+    defi_population: pl.DataFrame,
     hub_authors: pl.DataFrame,
+    companion_fits: Any,
+    size_variants: pl.DataFrame,
 ) -> Iterator[Any]:
     """Hold the models against the data and the claims against both."""
     from pipeline.audit import Evidence, audit_claims
     from pipeline.comparison import compare_models, predicted_zetas
-    from pipeline.measures import N_COHORTS
-    from pipeline.observed import cohort_data, observed_statistics
+    from pipeline.observed import clustered_errors, cohort_data, observed_statistics, seen_later
 
     fits = {"downloads": downloads_tail, "likes": likes_tail, "tvl": tvl_tail}
     seen = cohort_data(hub_frequency, attachment_fit, day_of(context))
     compared = compare_models(
         fits,
-        observed_statistics(seen, fits),
+        seen_later(observed_statistics(seen, fits), kernel_fit, defi_population),
         {**attachment_refit, **demand_refit, **birth_refit, **growth_refit},
         predicted_zetas(attachment_fit, demand_fit, growth_fit),
-        {
-            name: float(fit.std_error[-1])
-            for name, fit in cohorts.items()
-            if fit.zeta.size == N_COHORTS  # else the oldest may be among those left out
-        },
+        clustered_errors(cohorts, kernel_fit, defi_population),
     )
     shown = compared.select(
         "measure", "zeta", "slope", "model", "predicted_zeta", "simulated_zeta", "verdict"
@@ -90,6 +90,10 @@ def conclusions(
             cohorts=cohorts,
             comparison=compared,
             authors=hub_authors,
+            kernel=kernel_fit,
+            beside=companion_fits,
+            population=defi_population,
+            variants=size_variants,
         )
     )
     verdicts = pl.DataFrame([{"claim": c.text, "verdict": c.verdict} for c in claims])
@@ -122,10 +126,11 @@ class OutputConfig(SimulationConfig):
         for name in SIZES
     ],
     internal_asset_deps=reads(
-        parameters=f"{TAILS} {FITS} comparison provenance cohorts birth_fit",
+        parameters=f"{TAILS} {FITS} comparison provenance cohorts birth_fit kernel_fit "
+        "companion_fits",
         report=f"{TAILS} attachment_fit growth_fit attachment_simulation demand_simulation "
         "birth_simulation growth_simulation comparison audit provenance hub_totals hub_top cohorts "
-        "attachment_refit demand_refit birth_refit",
+        "attachment_refit demand_refit birth_refit kernel_fit companion_fits",
     ),
     partitions_def=PARTITIONS,
 )
@@ -150,6 +155,8 @@ def published(
     attachment_refit: Any,
     demand_refit: Any,
     birth_refit: Any,
+    kernel_fit: Any,
+    companion_fits: Any,
     hub_totals: pl.DataFrame,
     hub_top: pl.DataFrame,
 ) -> Iterator[Any]:
@@ -166,7 +173,15 @@ def published(
     out = Path(config.out).expanduser() if config.out else out_dir(day)
     fits = {"downloads": downloads_tail, "likes": likes_tail, "tvl": tvl_tail}
     parameters = collect_parameters(
-        fits, attachment_fit, demand_fit, growth_fit, comparison, cohorts, birth_fit
+        fits,
+        attachment_fit,
+        demand_fit,
+        growth_fit,
+        comparison,
+        cohorts,
+        birth_fit,
+        kernel_fit,
+        companion_fits,
     )
     findings = Findings(
         day=day,
@@ -183,6 +198,8 @@ def published(
         cohort_zetas=cohort_zetas({**attachment_refit, **demand_refit, **birth_refit}),
         totals=hub_totals,
         top=hub_top,
+        kernel=kernel_fit,
+        beside=companion_fits,
     )
     with staged(out) as stage:
         export_parameters(stage, parameters, provenance)

@@ -70,10 +70,10 @@ OF = {
         birth_simulation="attachment_fit downloads_tail likes_tail birth_fit",
         growth_simulation="growth_fit",
         printed_equation="attachment_fit",
-        attachment_refit="attachment_simulation downloads_tail likes_tail",
-        demand_refit="demand_simulation downloads_tail likes_tail",
-        birth_refit="birth_simulation downloads_tail likes_tail",
-        growth_refit="growth_simulation tvl_tail",
+        attachment_refit="attachment_simulation downloads_tail likes_tail kernel_fit",
+        demand_refit="demand_simulation downloads_tail likes_tail kernel_fit",
+        birth_refit="birth_simulation downloads_tail likes_tail kernel_fit",
+        growth_refit="growth_simulation tvl_tail defi_population",
     ),
     partitions_def=PARTITIONS,
 )
@@ -85,13 +85,17 @@ def simulations(
     demand_fit: Any,
     growth_fit: Any,
     birth_fit: Any,
+    kernel_fit: Any,
     downloads_tail: Any,
     likes_tail: Any,
     tvl_tail: Any,
+    defi_population: pl.DataFrame,
 ) -> Iterator[Any]:
     """Draw every mechanism, parameters anew each time, and refit; run eq 19 as printed."""
-    from pipeline.mechanisms import draw_mechanisms, refit_models, simulate_models
+    from pipeline.gains import draw_gains
+    from pipeline.mechanisms import draw_mechanisms, refit_later, refit_models, simulate_models
     from pipeline.models import simulate_printed_equation
+    from pipeline.movement import draw_movement
     from pipeline.observed import births, cohort_data, positive_by_cohort
 
     fits = {"downloads": downloads_tail, "likes": likes_tail}
@@ -100,12 +104,15 @@ def simulations(
     draws = draw_mechanisms(
         attachment_fit, demand_fit, births(fits), birth_fit, positive_by_cohort(seen), growth_fit
     )
+    later = draw_gains(kernel_fit, attachment_fit, demand_fit, birth_fit)
+    later["GBM", "tvl"] = draw_movement(growth_fit, defi_population)
     n, seed = config.n_replications, config.seed
     for name, models in OF.items():
         chosen = {key: draw for key, draw in draws.items() if key[0] in models}
         samples = simulate_models(chosen, n_replications=min(n, N_KEPT), seed=seed)
         yield dg.Output(samples, output_name=f"{name}_simulation", metadata=rows(samples))
         refitted = refit_models(chosen, x_min, n_replications=n, seed=seed)
+        refitted = refit_later(refitted, later, seed=seed)
         context.log.info(f"{name}: {n} samples of each model drawn and refitted")
         told = {
             f"{model}_{measure}_mean_zeta": sum(s["zeta"] for s in drawn) / len(drawn)

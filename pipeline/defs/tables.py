@@ -26,6 +26,8 @@ HUB = (
     "hub_derivatives",
     "hub_totals",
     "hub_top",
+    "hub_increments",
+    "size_variants",
 )
 DEFI = ("defi_population", "defi_listing", "tvl_weekly")
 FITTED = {

@@ -11,7 +11,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullLocator
 
+from estimation.attachment_increments import KernelFit
 from estimation.cohorts import CohortsFit
+from pipeline.gains import KernelCalibration
 from pipeline.measures import MEASURES
 from pipeline.report.figures import FIT, GUIDE, INK, MODEL_COLOURS, STYLE
 
@@ -57,6 +59,42 @@ def _paint_cohorts(axes: Axes, name: str, fit: CohortsFit, simulated: Oldest) ->
     axes.set_ylabel(f"ζ above {fit.x_min:,.0f}")
     axes.set_title(MEASURES[name].title, fontsize=11, loc="left")
     axes.legend(loc="upper right", ncols=2, fontsize=8)
+
+
+def draw_kernel(found: KernelCalibration) -> Figure:
+    """Draw what items of each stock gain, ages held equal, and the fitted kernel."""
+    shape, fit = found.shape, found.kernel
+    if shape is None or fit is None:
+        raise ValueError("no kernel to draw")
+    offset = fit.offset
+    with matplotlib.rc_context(STYLE):
+        figure = Figure(figsize=(5.6, 3.8))
+        axes = figure.add_axes((0.13, 0.15, 0.84, 0.74))
+        x = shape.middle + offset
+        error = np.minimum(1.96 * shape.std_error, 0.95 * shape.kernel)
+        axes.errorbar(x, shape.kernel, yerr=[error, 1.96 * shape.std_error], fmt="o", color=INK,
+                      capsize=2, label="gain by likes, 95 % interval")  # fmt: skip
+        line = np.geomspace(x.min(), x.max(), 50)
+        weight = shape.n_items * 1.0
+        level = float(weight @ shape.kernel) / float(weight @ x**fit.theta)
+        axes.plot(line, level * line**fit.theta, color=FIT, lw=1.6,
+                  label=f"θ = {fit.theta:.2f} ({_error(fit, 'theta')}), "
+                  f"φ = {fit.phi or 0.0:.2f} ({_error(fit, 'phi')})")  # fmt: skip
+        proportional = float(weight @ shape.kernel) / float(weight @ x)
+        axes.plot(line, proportional * line, color=GUIDE, ls="--", lw=1, label="θ = 1")
+        axes.set_xscale("log")
+        axes.set_yscale("log")
+        axes.set_xlabel(f"likes + {offset:.2g}")
+        axes.set_ylabel("gain, mean of all = 1, age held equal")
+        axes.set_title(f"Kernel of attachment, {found.before_on} to {found.after_on}",
+                       fontsize=11, loc="left")  # fmt: skip
+        axes.legend(loc="upper left", fontsize=8)
+        return figure
+
+
+def _error(fit: KernelFit, name: str) -> str:
+    e = fit.estimates().get(name)
+    return "-" if e is None or e.std_error is None else f"{e.std_error:.2f}"
 
 
 def draw_verdicts(comparison: pl.DataFrame) -> Figure:

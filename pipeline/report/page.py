@@ -19,7 +19,9 @@ from estimation.cohorts import CohortsFit
 from estimation.counts import Counts
 from estimation.series import Line
 from pipeline.audit import Claim
+from pipeline.companion_fits import POPULATIONS, CompanionFits
 from pipeline.fits import SizeFits
+from pipeline.gains import KernelCalibration
 from pipeline.lake import write_parquet, write_text
 from pipeline.measures import MEASURES, Measure
 from pipeline.models import AttachmentCalibration, GrowthCalibration
@@ -43,6 +45,8 @@ class Findings:
     cohort_zetas: dict[tuple[str, str], tuple[float, ...]]
     totals: pl.DataFrame
     top: pl.DataFrame
+    kernel: KernelCalibration | None
+    beside: CompanionFits
 
 
 def render_report(out: Path, findings: Findings) -> Path:
@@ -69,6 +73,10 @@ def render_report(out: Path, findings: Findings) -> Path:
         sections=sections,
         claims=findings.claims,
         cohorts=Markup(_cohorts_picture(findings)) if findings.cohorts else "",
+        kernel=Markup(_kernel_picture(findings.kernel)),
+        kernel_text=words.kernel_text(findings.kernel),
+        beside=words.tail_rows(findings.beside.sizes, POPULATIONS),
+        beside_text=words.beside_text(findings.beside),
         mechanisms=words.mechanism_rows(findings.comparison),
         calibration=words.calibration_rows(findings.attachment, findings.growth),
         totals=words.totals_rows(findings.totals),
@@ -135,6 +143,12 @@ def _section(measure: Measure, findings: Findings) -> dict[str, Any]:
 def _cohorts_picture(findings: Findings) -> str:
     figure = mechanism_figures.draw_cohorts(findings.cohorts, findings.cohort_zetas)
     return figures.to_svg(figure, "tails of age cohorts", {})
+
+
+def _kernel_picture(kernel: KernelCalibration | None) -> str:
+    if kernel is None or kernel.shape is None:
+        return ""
+    return figures.to_svg(mechanism_figures.draw_kernel(kernel), "kernel of attachment", {})
 
 
 def _names(top: pl.DataFrame, kind: str, measure: Measure) -> Mapping[str, str]:

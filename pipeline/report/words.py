@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import polars as pl
@@ -9,7 +10,10 @@ import polars as pl
 from estimation.alternatives import preferred_model
 from estimation.results import Estimate
 from pipeline.audit import Claim
+from pipeline.audit_beside import growth_of_downloads, joined, other_tvl
+from pipeline.companion_fits import POPULATIONS, CompanionFits
 from pipeline.fits import JudgedTail, SizeFits
+from pipeline.gains import KernelCalibration
 from pipeline.measures import MEASURES, Measure
 from pipeline.models import AttachmentCalibration, GrowthCalibration
 from pipeline.report.figures import spoken
@@ -105,11 +109,13 @@ def mechanism_rows(comparison: pl.DataFrame) -> list[tuple[str, ...]]:
     ]
 
 
-def tail_rows(fits: dict[str, SizeFits]) -> list[tuple[str, ...]]:
+def tail_rows(
+    fits: Mapping[str, SizeFits], measures: Mapping[str, Measure] = MEASURES
+) -> list[tuple[str, ...]]:
     """Return verdict and tail index of every size as cells; without its largest item too."""
     rows: list[tuple[str, ...]] = []
     for name, fit in fits.items():
-        measure = MEASURES[name]
+        measure = measures[name]
         label = measure.headline_cutoff
         index, line = fit.index.get(label, {}), fit.zipf.get(label)
         path = fit.pareto_lognormal
@@ -131,6 +137,34 @@ def tail_rows(fits: dict[str, SizeFits]) -> list[tuple[str, ...]]:
             ("  without the largest", *_judged_cells(fit.judged_without_largest), *[""] * 7)
         )
     return rows
+
+
+def kernel_text(found: KernelCalibration | None) -> str:
+    """Say what the kernel was measured on."""
+    if found is None or found.kernel is None:
+        return ""
+    who = (
+        "All models of known age"
+        if found.whole
+        else "Newly made models of a public recording, not the whole Hub: two days of the lake "
+        "(baimo run --source lake) tell it of all"
+    )
+    return (
+        f"{who}. {found.kernel.n_used:,} models, {found.before_on} to {found.after_on}. Attachment "
+        "without ageing has theta 1, phi 0; constant rates that differ from birth have theta near "
+        "1, phi near -1: they need no attachment."
+    )
+
+
+def beside_text(beside: CompanionFits) -> str:
+    """Say when the other populations were taken, and what equal cut-offs and two windows show."""
+    dates = ", ".join(
+        f"{POPULATIONS[name].title} {day}"
+        for name, day in beside.taken_on.items()
+        if name in beside.sizes
+    )
+    found = joined([f"Taken on: {dates}", other_tvl(beside), growth_of_downloads(beside)])
+    return joined([found, *beside.notes]) + "."
 
 
 def _judged_cells(judged: JudgedTail) -> tuple[str, str, str]:

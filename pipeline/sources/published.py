@@ -3,7 +3,7 @@
 Growth of DeFi is measured from an earlier published day to this one: the day nearest to a year
 before, at least thirty days, taken live (a past rebuilt from histories holds survivors only). As
 long as there is none, and for the survivors' weekly panel, the bundled reference stands in, and
-that is said.
+that is said. So it is with the likes of two days: the day nearest to thirty before.
 """
 
 from __future__ import annotations
@@ -13,9 +13,11 @@ from datetime import date, timedelta
 
 import polars as pl
 
+from pipeline.companions import tabulate_increments
 from pipeline.errors import LakeError, SourceError
 from pipeline.lake import Lake, read_file
 from pipeline.measures import BIRTH_TRANSIENT_WEEKS
+from pipeline.panels import both_ends
 from pipeline.receipts import published_days, read_receipt
 from pipeline.settings import lake_dir
 from pipeline.sources.defillama import SOURCE as LIVE
@@ -26,6 +28,7 @@ from pipeline.tabulate import weekly_growth
 from pipeline.views import VIEWS
 
 SHORTEST_GROWTH = timedelta(days=30)
+MONTH = timedelta(days=30)
 YEAR = timedelta(days=365)
 PANEL_PROTOCOLS, FEWEST_IN_PANEL, FEWEST_WEEKS = 100, 20, 26
 HUB_COLUMNS = (
@@ -86,6 +89,17 @@ def load_published(day: date | None = None) -> Snapshots:
     else:
         pair = pl.concat([lake.read_table("defillama_protocols", before), protocols])
         inputs.append(_input(lake, "defillama_protocols", before))
+    found = _increments(lake, [d for d in hub if d < day], day, notes)
+    if found is None:
+        gains = reference.frames.get("hub_increments")
+        inputs += [i for i in reference.inputs if i.table == "hub_increments"]
+        notes.append(
+            f"no earlier day of the Hub than {day} in the lake: the kernel of attachment is that "
+            "of the bundled recording of new models"
+        )
+    else:
+        gains = found[0]
+        inputs.append(found[1])
     return replace(
         reference,
         day=day,
@@ -95,6 +109,7 @@ def load_published(day: date | None = None) -> Snapshots:
             "defillama_protocols": pair,
             "defi_day": protocols,
             "tvl_weekly": weekly,
+            **({} if gains is None else {"hub_increments": gains}),
         },
         inputs=tuple(inputs),
         ignored=tuple(notes),
@@ -128,6 +143,33 @@ def _weekly(lake: Lake, protocols: pl.DataFrame, day: date) -> pl.DataFrame | st
             f"{FEWEST_IN_PANEL} are needed"
         )
     return weekly
+
+
+def _increments(
+    lake: Lake, days: list[date], day: date, notes: list[str]
+) -> tuple[pl.DataFrame, Input] | None:
+    """Return the likes of this day and of the one nearest to a month before, and the earlier.
+
+    A day that cannot be read is named in `notes`, and the next nearest is taken.
+    """
+    for before in sorted(days, key=lambda d: (abs(day - d - MONTH), d)):
+        try:
+            rows = both_ends(lake, before, day).select(
+                "hub_id",
+                "author",
+                "age",
+                likes_before="likes_from",
+                likes_after="likes_to",
+                before_on=pl.lit(before),
+                after_on=pl.lit(day),
+            )
+            gains = tabulate_increments(rows.collect(engine="streaming"))
+        except (LakeError, SourceError, pl.exceptions.PolarsError, OSError) as error:
+            first = (str(error).splitlines() or [""])[0]
+            notes.append(f"hub_models of {before} passed over for the kernel: {first}")
+            continue
+        return gains, replace(_input(lake, "hub_models", before), table="hub_increments")
+    return None
 
 
 def _earlier(lake: Lake, days: list[date], day: date) -> date | None:

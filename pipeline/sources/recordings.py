@@ -43,6 +43,7 @@ PROTOCOL_NAMES = {
     "tvl": "tvl_usd",
     "listedAt": "listed_at",
     "observed_at": "observed_on",
+    "parentProtocol": "parent_protocol",
 }
 HISTORY_NAMES = {"Date": "date", "name": "protocol", "tvl": "tvl_usd"}
 

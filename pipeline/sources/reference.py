@@ -17,10 +17,15 @@ from pipeline.errors import SourceError
 from pipeline.measures import expand
 from pipeline.settings import reference_dir
 from pipeline.sources.snapshots import REFERENCE, Input, Snapshots
+from pipeline.tables import TABLES
+from pipeline.validation import validate
 
 READY = ("hub_authors", "hub_design_effects", "hub_derivatives", "hub_totals", "hub_top")
-BUNDLED = ("hub_frequency", *READY, "defi_population", "tvl_weekly")
+VARIANTS = "size_variants"
+BUNDLED = ("hub_frequency", *READY, "defi_population", "tvl_weekly", VARIANTS)
 HUB_TABLES = ("hub_frequency", *READY)
+GAINS = "hub_increments"
+COMPANIONS = (GAINS, "hub_waves", "other_sizes")  # each may be missing
 
 
 def read_manifest() -> dict[str, Any]:
@@ -33,9 +38,15 @@ def read_manifest() -> dict[str, Any]:
 
 
 def load_reference() -> Snapshots:
-    """Rebuild the reference snapshot from its frequency tables."""
+    """Rebuild the reference snapshot from its frequency tables.
+
+    The likes of two days are of newly made models, later than the snapshot; they are there where
+    they are bundled.
+    """
     manifest = read_manifest()
     tables = {name: _read(name) for name in BUNDLED}
+    gains = {name: _checked(name) for name in (GAINS,) if name in manifest["tables"]}
+    tables |= gains
     inputs = tuple(
         Input(
             table=name,
@@ -45,7 +56,7 @@ def load_reference() -> Snapshots:
             rows_used=tables[name].height,
             taken_on=manifest["tables"][name]["taken_on"],
         )
-        for name in BUNDLED
+        for name in tables
     )
     protocols = _protocols(tables["defi_population"])
     return Snapshots(
@@ -56,6 +67,7 @@ def load_reference() -> Snapshots:
             "defi_day": earliest(protocols),
             "defillama_protocols": protocols,
             "tvl_weekly": tables["tvl_weekly"],
+            **gains,
         },
         inputs=inputs,
     )
@@ -69,6 +81,31 @@ def earliest(protocols: pl.DataFrame) -> pl.DataFrame:
 def load_ready() -> dict[str, pl.DataFrame]:
     """Read the Hub tables that rows without authors and names cannot give."""
     return {name: _read(name) for name in READY}
+
+
+def load_variants() -> pl.DataFrame:
+    """Read the sizes cut otherwise, which rows without base models and exchanges cannot give."""
+    return _checked(VARIANTS)
+
+
+def load_companions() -> dict[str, pl.DataFrame]:
+    """Read the tables beside the snapshot (`COMPANIONS`) that the manifest names, by name.
+
+    Raises
+    ------
+    SourceError
+        A file that the manifest names is missing, or holds rows that do not fit its table.
+    """
+    stated = read_manifest()["tables"]
+    return {name: _checked(name) for name in COMPANIONS if name in stated}
+
+
+def _checked(name: str) -> pl.DataFrame:
+    table = validate(_read(name), TABLES[name])
+    if table.quarantine.height:
+        why = table.quarantine["reason"][0]
+        raise SourceError(f"the bundled table {name} is damaged ({why}); reinstall baimo")
+    return table.good
 
 
 def _read(name: str) -> pl.DataFrame:

@@ -6,8 +6,12 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
 from pipeline.bundle import bundle
+from pipeline.errors import SourceError
 from pipeline.settings import reference_dir
+from pipeline.sources.reference import BUNDLED
 
 FILES = (
     "hub/models_2024-07-11.parquet",
@@ -15,13 +19,41 @@ FILES = (
     "defillama/protocols_2025-12_six_snapshots.parquet",
     "defillama/tvl_daily_top100_2018_2023.parquet",
 )
+OPTIONAL = (
+    "hub/new_models_panel_2026-08.parquet",
+    "hub/downloads_two_waves.parquet",
+    "hub/datasets_2024-07-09.parquet",
+    "defillama/chain_tvl_daily_2020_2023.parquet",
+)
 
 
 def test_the_reference_is_measured_on_the_recordings(
     recording: Callable[[str], Path], tmp_path: Path
 ) -> None:
     about = json.loads((reference_dir() / "about.json").read_text("utf-8"))
-    made = bundle([str(recording(name)) for name in FILES], tmp_path, about)
-    assert len(made) == 9
+    made = bundle([str(recording(name)) for name in FILES + OPTIONAL], tmp_path, about)
+    assert len(made) == 13
     for path in made:
         assert path.read_bytes() == (reference_dir() / path.name).read_bytes(), path.name
+
+
+def test_a_folder_without_the_optional_recordings_gives_no_table_of_them(
+    recording: Callable[[str], Path], tmp_path: Path
+) -> None:
+    folder, out = tmp_path / "in", tmp_path / "out"
+    folder.mkdir()
+    for name in (*FILES, OPTIONAL[1]):
+        (folder / Path(name).name).symlink_to(recording(name))
+    made = {path.name for path in bundle([str(folder)], out, {})}
+    assert made == {path.name for path in out.iterdir()}
+    manifest = json.loads((out / "manifest.json").read_text("utf-8"))
+    assert set(manifest["tables"]) == {*BUNDLED, "hub_waves"}
+    assert manifest["tables"]["hub_waves"]["taken_on"] == "2022-07-02 and 2024-07-11"
+    assert [r["rows_used"] for r in manifest["recordings"] if r["table"] == "hub_waves"] == [51_506]
+
+
+def test_the_optional_recordings_alone_are_not_enough(
+    recording: Callable[[str], Path], tmp_path: Path
+) -> None:
+    with pytest.raises(SourceError, match="no model listing"):
+        bundle([str(recording(name)) for name in OPTIONAL], tmp_path / "out", {})

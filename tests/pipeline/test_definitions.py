@@ -10,6 +10,7 @@ import pytest
 from pipeline.definitions import DAILY, JOB, build_defs
 from pipeline.defs.lake_io import LakeIOManager
 from pipeline.defs.shared import checked
+from pipeline.defs.tables import tables
 from pipeline.tables import TABLES
 
 DAY = "2024-07-11"
@@ -82,9 +83,7 @@ def test_it_merges_into_another_code_location() -> None:
     assert {"my_own_table", "comparison", "hub_models"} <= keys
 
 
-TABLES_OP = ("hub_frequency", "hub_authors", "hub_design_effects", "hub_derivatives", "hub_totals",
-             "hub_top", "defi_population", "defi_listing", "tvl_weekly", "quarantine",
-             "provenance")  # fmt: skip
+TABLES_OP = tuple(key.path[-1] for key in tables.keys)
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
 
@@ -103,6 +102,28 @@ def test_a_resource_can_be_replaced(tmp_path: Path) -> None:
         "rows_fit_the_table", "every_model_is_counted", "enough_matched"
     }  # fmt: skip
     assert all(c.passed for c in checks)
+
+
+@pytest.mark.parametrize("bundled", [True, False])
+def test_what_is_beside_the_sizes_depends_on_no_source(
+    bundled: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, specs: dict[str, dg.AssetSpec]
+) -> None:
+    names = ("hub_waves", "other_sizes")
+    # in order after the source's checks: a refused source publishes nothing
+    assert {d.asset_key.path[-1] for name in names for d in specs[name].deps} == {"hub_frequency"}
+    assert {dep.asset_key.path[-1] for dep in specs["companion_fits"].deps} == {
+        *names, "defi_population"
+    }  # fmt: skip
+    if not bundled:
+        monkeypatch.setattr("pipeline.sources.reference.load_companions", dict)
+    defs = build_defs(resource_overrides={"io_manager": LakeIOManager(root=str(tmp_path))})
+    defs.resolve_implicit_global_asset_job_def().execute_in_process(
+        partition_key=DAY, asset_selection=[dg.AssetKey(n) for n in names], run_config=QUIET
+    )
+    for name in names:
+        written = pl.read_parquet(tmp_path / name / f"date={DAY}" / f"{name}.parquet")
+        assert written.schema == pl.Schema(TABLES[name].schema)
+        assert written.is_empty() is not bundled
 
 
 def test_a_failed_check_is_recorded_and_stops_before_anything_is_written() -> None:

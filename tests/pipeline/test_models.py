@@ -189,8 +189,27 @@ class TestVerdicts:
         found = judge(model, compared, {})
         assert isinstance(found, JointVerdict)
         assert found.verdict.startswith(verdict)
-        assert tuple(a.name for a in found.agreements) == JUDGED[model]
+        assert tuple(a.name for a in found.agreements) == tuple(
+            name for name in JUDGED[model] if name in SEEN
+        )
         assert all(a.margin == MARGINS[a.name][1] for a in found.agreements)
+
+    @pytest.mark.parametrize(
+        ("model", "name", "gap"),
+        [("Yule", "phi", -1.0), ("fitness", "theta", 0.3), ("GBM", "size_slope", -0.08)],
+    )
+    def test_what_happens_next_is_judged_where_it_is_known(
+        self, model: str, name: str, gap: float
+    ) -> None:
+        values = SEEN | dict.fromkeys(JUDGED[model], 0.5)
+        compared = {k: replicated(v, v, 0.002) for k, v in values.items()}
+        found = judge(model, compared, {})
+        assert found is not None
+        assert found.verdict.startswith("explains")
+        compared[name] = replicated(0.5 + gap, 0.5, 0.002)
+        found = judge(model, compared, {})
+        assert found is not None
+        assert found.verdict == f"contradicted by {name}"
 
     def test_a_wide_spread_cannot_tell(self) -> None:
         compared = {name: replicated(v, v, 0.002) for name, v in SEEN.items()}
@@ -229,7 +248,7 @@ class TestVerdicts:
             },
             {("Simon", "likes"): (1.1, ""), ("Yule", "likes"): (1.2, "tuned"),
              ("CES", "likes"): (None, "not run")},
-            {"likes": 0.01},
+            {"likes": {"zeta_oldest": 0.01}},
         )  # fmt: skip
         assert table.schema == COMPARISON.schema
         by_model = {r["model"]: r for r in table.iter_rows(named=True)}

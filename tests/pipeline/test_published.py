@@ -13,6 +13,7 @@ from pipeline.lake import Lake
 from pipeline.receipts import FAILED, PUBLISHED, Receipt, write_receipt
 from pipeline.sources.published import load_published
 from pipeline.tables import TABLES
+from pipeline.validation import validate
 
 DAY = date(2026, 9, 1)
 
@@ -80,6 +81,36 @@ def test_the_day_nearest_to_a_year_before_is_taken_if_it_was_live(lake: Lake) ->
     names = [i.name for i in found.inputs]
     assert f"defillama_protocols/date={DAY - timedelta(days=380)}/" in " ".join(names)
     assert all(i.sha256 for i in found.inputs)
+
+
+def test_likes_of_two_days_are_those_nearest_to_a_month_apart(lake: Lake) -> None:
+    both(lake, DAY)
+    found = load_published(DAY)
+    assert found.frames["hub_increments"]["after_on"].unique().to_list() != [DAY]
+    assert any("bundled recording of new models" in line for line in found.ignored)
+    for n in (1, 26, 33, 200):
+        both(lake, DAY - timedelta(days=n))
+    before = DAY - timedelta(days=33)
+    found = load_published(DAY)
+    gains = found.frames["hub_increments"]
+    assert gains.drop("age").rows() == [(None, 1, 1, before, DAY, 1)]
+    age = (before + timedelta(days=1) - date(2025, 1, 1)).days / 365.25
+    assert gains["age"][0] == pytest.approx(age, rel=1e-3)
+    assert f"hub_models/date={before}/hub_models.parquet" in [
+        i.name for i in found.inputs if i.table == "hub_increments"
+    ]
+    assert not any("new models" in line for line in found.ignored)
+    validated = validate(gains, TABLES["hub_increments"])
+    assert validated.quarantine.is_empty()
+
+
+def test_a_damaged_earlier_day_is_passed_over_and_named(lake: Lake) -> None:
+    for n in (0, 10, 30):
+        both(lake, DAY - timedelta(days=n))
+    lake.path("hub_models", DAY - timedelta(days=30)).write_bytes(b"PAR1 no more")
+    found = load_published(DAY)
+    assert found.frames["hub_increments"]["before_on"].to_list() == [DAY - timedelta(days=10)]
+    assert any("2026-08-02 passed over for the kernel" in line for line in found.ignored)
 
 
 def test_histories_in_the_lake_give_the_weekly_panel(lake: Lake) -> None:

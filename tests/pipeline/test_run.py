@@ -178,7 +178,7 @@ class TestReport:
         for part in ("headline", "mechanisms", "audit", "calibration", "distrust", "provenance"):
             assert f'id="{part}"' in page
         assert page.count('class="claim"') == N_CLAIMS
-        assert page.count("<svg ") == 14  # overview, four for each size, cohorts
+        assert page.count("<svg ") == 15  # overview, four for each size, cohorts, kernel
         assert "nan" not in re.sub(r"<svg.*?</svg>", "", page, flags=re.DOTALL).lower().split()
 
     def test_every_figure_has_its_table(self, run: tuple[Path, Result]) -> None:

@@ -12,7 +12,7 @@ from pipeline.errors import SourceError, TableError
 from pipeline.snapshots import hub_frequency_tables, take_snapshots
 from pipeline.sources import load_snapshots
 from pipeline.sources.recordings import load_recordings
-from pipeline.sources.reference import BUNDLED, load_reference, read_manifest
+from pipeline.sources.reference import BUNDLED, COMPANIONS, load_reference, read_manifest
 from pipeline.tables import TABLES
 from pipeline.tabulate import join_population, tabulate_hub, weekly_growth
 from pipeline.validation import validate
@@ -60,7 +60,8 @@ class TestReference:
         import hashlib
 
         manifest = read_manifest()
-        for name in BUNDLED:
+        assert set(manifest["tables"]) == {*BUNDLED, *COMPANIONS}
+        for name in manifest["tables"]:
             data = Path(_reference_dir(), f"{name}.parquet").read_bytes()
             assert hashlib.sha256(data).hexdigest() == manifest["tables"][name]["sha256"]
         assert all(r["sha256"] and r["source"] != "not stated" for r in manifest["recordings"])
@@ -71,7 +72,7 @@ class TestReference:
         assert sum(sizes.values()) < 3_000_000
 
     def test_bundled_tables_fit_their_descriptions(self) -> None:
-        for name in BUNDLED:
+        for name in (*BUNDLED, *COMPANIONS):
             frame = pl.read_parquet(Path(_reference_dir(), f"{name}.parquet"))
             if name != "defi_population":  # its key has nulls, which count as equal
                 assert validate(frame, TABLES[name]).quarantine.is_empty()
