@@ -120,6 +120,18 @@ def growth_of_the_large(population: pl.DataFrame) -> str:
     return f"chosen by the earlier size alone: {', '.join(parts)}" if parts else ""
 
 
+def lasting_tastes(beside: CompanionFits | None) -> str:
+    """Say how well downloads of two windows agree, and how well they would if tastes stayed."""
+    if beside is None or beside.waves is None or beside.waves.fixed_tastes_correlation is None:
+        return ""
+    waves = beside.waves
+    return (
+        f"over {waves.years:.1f} years log downloads of the same {waves.n_obs:,} models correlate "
+        f"{waves.log_correlation:.2f}, and would {waves.fixed_tastes_correlation:.2f} if tastes "
+        "stayed as they were"
+    )
+
+
 def growth_of_downloads(beside: CompanionFits | None) -> str:
     """Say how downloads of the same models grew with their size over two years."""
     if beside is None or beside.waves is None:
@@ -128,7 +140,4 @@ def growth_of_downloads(beside: CompanionFits | None) -> str:
         f"{s.value:+.3f} ({s.std_error:.3f}) of {s.n_models:,} models {name.replace('_', ' ')}"
         for name, s in beside.waves.slopes.items()
     ]
-    return (
-        f"the Hub's downloads, {beside.taken_on['waves']}, slope a year: {', '.join(parts)}; the "
-        f"counts of the two windows correlate {beside.waves.log_correlation:.2f} in logarithms"
-    )
+    return f"the Hub's downloads, {beside.taken_on['waves']}, slope a year: {', '.join(parts)}"

@@ -277,7 +277,13 @@ def attachment_explains(e: Evidence) -> Found:
 def demand_explains(e: Evidence) -> Found:
     """Whether CES demand with common Pareto tastes gives the data."""
     verdict, shown = _models(e, ("CES",), ("downloads", "likes"))
-    return verdict, f"{shown}; {_cohorts(e)}", "the same at every rho: only alpha moves with it"
+    return (
+        verdict,
+        f"{shown}; {_cohorts(e)}",
+        beside.joined(
+            ["the same at every rho: only alpha moves with it", beside.lasting_tastes(e.beside)]
+        ),
+    )
 
 
 def growth_explains(e: Evidence) -> Found:
@@ -288,7 +294,12 @@ def growth_explains(e: Evidence) -> Found:
         verdict,
         f"{shown}; Kolmogorov-Smirnov distance of the mixture {fit.ks_growth:.3f}, of the entry "
         f"sizes as if nothing had grown {fit.ks_entry_only:.3f}",
-        "growth is that of the interval after the snapshot",
+        beside.joined(
+            [
+                "growth is that of the interval after the snapshot",
+                _models(e, ("GBM survivors",), ("tvl",))[1],
+            ]
+        ),
     )
 
 

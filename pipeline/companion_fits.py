@@ -20,7 +20,8 @@ from estimation.results import Estimate, FitResult, registered
 from estimation.tails import TailFit, fit_tail
 from pipeline.fits import SizeFits, fit_sizes
 from pipeline.measures import DAYS_PER_YEAR, Measure, expand
-from pipeline.settings import P_REPLICATIONS
+from pipeline.settings import P_REPLICATIONS, SEED
+from simulation.demand import DemandParams, attraction, draw_log_tastes, simulate_counts
 
 POPULATIONS = {
     m.name: m
@@ -35,6 +36,7 @@ EQUAL_CUTOFFS = (21e6, 1.2e9)  # USD; about the x_min of 2023, and where the tai
 FLOOR = 100  # downloads in 30 days
 FEWEST_MODELS = 20
 N_DECILES = 10
+TASTE_DRAWS = 20
 
 
 @registered
@@ -78,6 +80,9 @@ class WavesFit(FitResult):
         Spearman's, of downloads in the two windows, all matched models.
     log_correlation
         Of log(1 + downloads): how much of the log share lasts, all matched models.
+    fixed_tastes_correlation
+        The same under CES demand (eq 22-24) whose Pareto tastes stay: mean of twenty draws at the
+        zeta and totals of the windows. None where the earlier window has no tail.
     """
 
     years: float
@@ -89,6 +94,7 @@ class WavesFit(FitResult):
     decile_sd_std_error: Floats
     rank_correlation: float
     log_correlation: float
+    fixed_tastes_correlation: float | None
 
     title: ClassVar[str] = "Growth of downloads between two windows"
 
@@ -109,6 +115,7 @@ class WavesFit(FitResult):
             },
             "rank_correlation": Estimate(value=self.rank_correlation),
             "log_correlation": Estimate(value=self.log_correlation),
+            "fixed_tastes_correlation": Estimate(value=self.fixed_tastes_correlation),
         }
 
 
@@ -279,8 +286,31 @@ def fit_waves(waves: pl.DataFrame) -> WavesFit:
         },
         **_by_decile(before[both], growth[both]),
         rank_correlation=float(spearmanr(before, after).statistic),
-        log_correlation=float(np.corrcoef(np.log1p(before), np.log1p(after))[0, 1]),
+        log_correlation=_log_correlation(before, after),
+        fixed_tastes_correlation=_under_fixed_tastes(before, after),
     )
+
+
+def _log_correlation(before: Ints, after: Ints) -> float:
+    return float(np.corrcoef(np.log1p(before), np.log1p(after))[0, 1])
+
+
+def _under_fixed_tastes(before: Ints, after: Ints) -> float | None:
+    """Draw both windows from one Pareto of tastes, and return the mean correlation of their logs.
+
+    Only shares matter, and with them alpha/kappa: rho is one half.
+    """
+    try:
+        zeta = fit_tail(before).zeta
+    except EstimationError:
+        return None
+    params, found = DemandParams(alpha=zeta, rho=0.5), []
+    for i in range(TASTE_DRAWS):
+        rng = np.random.default_rng([SEED, 23, i])
+        weights = attraction(params, draw_log_tastes(params, before.size, rng))
+        first, second = (simulate_counts(weights, int(v.sum()), rng) for v in (before, after))
+        found.append(_log_correlation(first, second))
+    return float(np.mean(found))
 
 
 def _wave_notes(before: Ints, after: Ints) -> tuple[str, ...]:

@@ -16,6 +16,7 @@ from pipeline.measures import MEASURES
 from pipeline.models import AttachmentCalibration, GrowthCalibration
 from pipeline.movement import MOVED
 from pipeline.tables import COMPARISON
+from simulation.growth import GrowthParams
 
 # Set before looking: differences that count as none, with the statistic's name in words.
 MARGINS = {
@@ -45,6 +46,7 @@ JUDGED = {
     "dPlN": ("zeta", "share_zero", *TAIL),
     "fitness": ("zeta", "share_zero", *TAIL, *KERNEL),
     "GBM": ("zeta", "top_1pct", "tail_items", *MOVED),
+    "GBM survivors": ("zeta", "top_1pct", "tail_items"),
 }
 
 
@@ -147,6 +149,10 @@ def _evidence(compared: Mapping[str, Replicated], remark: str) -> str:
     return f"{', '.join(parts)} (observed / mean of {n} simulated){'; ' * bool(remark)}{remark}"
 
 
+def _zeta(p: GrowthParams) -> float | None:
+    return p.zeta if p.exit_rate + p.entry_growth > 0 else None
+
+
 def predicted_zetas(
     attachment: AttachmentCalibration, demand: Mapping[str, DemandFit], growth: GrowthCalibration
 ) -> dict[tuple[str, str], tuple[float | None, str]]:
@@ -169,4 +175,5 @@ def predicted_zetas(
         ("dPlN", "likes"): (None, born),
         ("fitness", "likes"): (None, grown),
         ("GBM", "tvl"): (growth.zeta.value, ""),
+        ("GBM survivors", "tvl"): (_zeta(growth.survivors), "drift of today's largest, no exits"),
     }

@@ -123,7 +123,8 @@ def draw_mechanisms(
         draws[model, measure] = _birth(law, cohorts)
     for measure, rates in fitness.items():
         draws["fitness", measure] = _fitness(rates, attachment, cohorts)
-    draws["GBM", "tvl"] = _growth(growth)
+    draws["GBM", "tvl"] = _growth(growth, drawn_growth)
+    draws["GBM survivors", "tvl"] = _growth(growth, drawn_survivors)
     return draws
 
 
@@ -209,9 +210,22 @@ def drawn_growth(calibration: GrowthCalibration, rng: np.random.Generator) -> Gr
     )
 
 
-def _growth(calibration: GrowthCalibration) -> Draw:
+def drawn_survivors(calibration: GrowthCalibration, rng: np.random.Generator) -> GrowthParams:
+    """Draw what the panel of today's largest says of growth: winners only, and none exits.
+
+    Beside the population it shows what the choice of survivors does.
+    """
+    p, panel = calibration.survivors, calibration.panel
+    shift = panel.drift_survivors_std_error * float(rng.standard_normal())
+    return GrowthParams(mu=p.mu + shift, sigma=p.sigma)
+
+
+def _growth(
+    calibration: GrowthCalibration,
+    params: Callable[[GrowthCalibration, np.random.Generator], GrowthParams],
+) -> Draw:
     def draw(rng: np.random.Generator) -> Drawn:
-        drawn = drawn_growth(calibration, rng)
+        drawn = params(calibration, rng)
         sizes = simulate_growth(drawn, calibration.log_entry, calibration.ages, rng)
         return {UNDATED: Counts.from_sample(sizes)}
 

@@ -99,6 +99,16 @@ class GrowthCalibration:
         return self.alive.params(entry_growth=self.entry.rate if self.entry else 0.0)
 
     @property
+    def survivors(self) -> GrowthParams:
+        """Return the GBM that the survivors' panel alone would give: no exit, winners' drift."""
+        sigma = self.panel.sigma_total
+        return GrowthParams(
+            mu=self.panel.drift_survivors + 0.5 * sigma**2,
+            sigma=sigma,
+            entry_growth=self.entry.rate if self.entry else 0.0,
+        )
+
+    @property
     def zeta(self) -> Estimate:
         """Return the asymptotic zeta with its delta-method error, None where none exists."""
         p = self.params

@@ -30,14 +30,15 @@ MODELS = {
     "attachment": "preferential attachment (Simon's urn, Yule process)",
     "demand": "CES demand",
     "birth": "differences at birth (lognormal and double Pareto-lognormal sizes, lognormal rates)",
-    "growth": "GBM growth over the observed ages from the observed entry sizes",
+    "growth": "GBM growth over the observed ages from the observed entry sizes, of the population "
+    "and as if survivors stood for it",
 }
 N_KEPT = 5  # samples of each model kept for pictures; all go through the fits
 OF = {
     "attachment": ("Simon", "Yule"),
     "demand": ("CES",),
     "birth": ("lognormal", "dPlN", "fitness"),
-    "growth": ("GBM",),
+    "growth": ("GBM", "GBM survivors"),
 }
 
 

@@ -35,6 +35,7 @@ from pipeline.measures import SHARES, Measure
 INK, FIT, GUIDE = "#1f2933", "#c2410c", "#9aa5b1"
 MODEL_COLOURS = {
     "Simon": "#2563eb", "Yule": "#0d9488", "CES": "#7c3aed", "GBM": "#15803d",
+    "GBM survivors": "#a16207",
     "lognormal": "#64748b", "dPlN": "#db2777", "fitness": "#65a30d",
 }  # fmt: skip
 POINTS = 400

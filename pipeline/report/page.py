@@ -101,7 +101,7 @@ def overview(findings: Findings) -> Figure:
                 {
                     model: sample
                     for model, sample in first_replicates(findings.simulated, name).items()
-                    if model not in ("lognormal", "dPlN")
+                    if model not in ("lognormal", "dPlN", "GBM survivors")
                 },
             )
             for name, fits in findings.fits.items()

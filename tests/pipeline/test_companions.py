@@ -338,6 +338,19 @@ class TestWaves:
         logs = np.corrcoef(np.log(1 + before), np.log(1 + after))[0, 1]
         assert fit.log_correlation == pytest.approx(logs)
 
+    def test_tastes_that_stay_are_told_from_tastes_that_change(self) -> None:
+        rng = np.random.default_rng(6)
+        tastes = 2.0 * (1.0 - rng.random(4_000)) ** (-1.0 / 1.3)
+        before, after = rng.poisson(tastes), rng.poisson(2.0 * tastes)
+        fit = fit_waves(two_windows(before.tolist(), after.tolist()))
+        assert fit.fixed_tastes_correlation is not None
+        spread = 0.01  # of one sample of 4,000 about the law: (1 - r^2)/sqrt(n), doubled for zeta
+        assert abs(fit.log_correlation - fit.fixed_tastes_correlation) < 4 * spread
+        other = rng.poisson(2.0 * rng.permutation(tastes))
+        fit = fit_waves(two_windows(before.tolist(), other.tolist()))
+        assert fit.fixed_tastes_correlation is not None
+        assert fit.log_correlation < 0.1 < 0.7 < fit.fixed_tastes_correlation
+
     def test_tenths_never_part_equal_downloads(self) -> None:
         # Of 40 models, 12 have one download: the first tenth and the second have the same upper
         # end and are one group; the third ends there too. Growth is +-g around a mean of zero.
@@ -459,6 +472,7 @@ class TestMeasured:
         }
         assert round(fit.rank_correlation, 3) == 0.793
         assert round(fit.log_correlation, 3) == 0.750
+        assert fit.fixed_tastes_correlation == pytest.approx(0.93, abs=0.005)
         assert fit.decile_sd[[0, -1]].round(2).tolist() == [0.44, 1.58]
 
     def test_both_dates_of_defi_from_the_same_sizes_on(self) -> None:

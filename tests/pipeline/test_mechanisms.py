@@ -187,6 +187,7 @@ class TestDraws:
         assert set(draws) == {
             ("Simon", "downloads"), ("Simon", "likes"), ("Yule", "likes"), ("CES", "downloads"),
             ("CES", "likes"), ("dPlN", "likes"), ("fitness", "likes"), ("GBM", "tvl"),
+            ("GBM survivors", "tvl"),
         }  # fmt: skip
 
     @pytest.mark.parametrize("model", ["Yule", "CES", "dPlN", "fitness"])

@@ -15,7 +15,7 @@ from pipeline.cli import main
 DAY = date(2024, 7, 11)
 MODELS = [
     "Simon", "CES", "lognormal", "dPlN", "fitness",
-    "Simon", "Yule", "CES", "lognormal", "dPlN", "fitness", "GBM",
+    "Simon", "Yule", "CES", "lognormal", "dPlN", "fitness", "GBM", "GBM survivors",
 ]  # fmt: skip
 N_CLAIMS, N_KEPT = 17, 5
 COLUMNS = [
@@ -48,10 +48,10 @@ def test_it_succeeds_and_prints_one_aligned_table(run: tuple[Path, Result]) -> N
     head = next(i for i, line in enumerate(lines) if line.startswith("measure "))
     table = lines[head : head + 1 + len(MODELS)]
     assert [line[:12].strip() for line in table[1:]] == [
-        "Hub download", "", "", "", "", "Hub likes", "", "", "", "", "", "DeFi TVL",
+        "Hub download", "", "", "", "", "Hub likes", "", "", "", "", "", "DeFi TVL", "",
     ]  # fmt: skip
-    start = table[0].index("model")
-    assert [line[start:].split()[0] for line in table[1:]] == MODELS
+    start, end = table[0].index("model"), table[0].index("predicted") - 2
+    assert [line[start:end].strip() for line in table[1:]] == MODELS
     assert "downloads" in result.stderr or "tails" in result.stderr
 
 
