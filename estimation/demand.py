@@ -25,6 +25,7 @@ from scipy import stats
 
 from estimation.clusters import checked_labels
 from estimation.counts import Counts, Floats, as_counts
+from estimation.demand_counts import DemandTail
 from estimation.errors import DataError
 from estimation.results import Estimate, FitResult, registered
 from estimation.tails import TailFit
@@ -124,7 +125,7 @@ class DemandFit(FitResult):
 
 def fit_demand(
     data: Counts | ArrayLike,
-    tail: TailFit,
+    tail: TailFit | DemandTail,
     *,
     rho_band: tuple[float, ...] = RHO_BAND,
     cost_elasticity: CostElasticityFit | None = None,
@@ -136,7 +137,8 @@ def fit_demand(
     data
         Downloads or likes of every item.
     tail
-        Their tail fit.
+        Their tail fit: `estimation.demand_counts` for counts of any size, whose x_min it may
+        choose; or `fit_tail`, whose interval takes x_min as given.
     rho_band
         Values of rho, ascending, each in (0, 1).
     cost_elasticity

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import statsmodels.api as sm
 from numpy.typing import NDArray
+from scipy import optimize
 
 from estimation.attachment_shape import fit_kernel_shape, fit_noise, stock_bins
 from estimation.errors import DataError
@@ -97,6 +98,18 @@ def test_several_intervals_satisfy_the_fixed_point() -> None:
         for _ in range(20):
             tried = fit.kernel * np.exp(scale * rng.standard_normal(fit.kernel.size))
             assert likelihood(tried) <= best + 1e-9
+
+    # that a general optimiser finds from a flat kernel
+    def cost(logs: Floats) -> tuple[float, Floats]:
+        kernel = np.exp(logs)
+        slope = gains.sum(axis=0) - kernel * ((gains.sum(axis=1) / (items @ kernel)) @ items)
+        return -likelihood(kernel) / 1e4, -slope / 1e4
+
+    found = optimize.minimize(
+        cost, np.zeros(fit.kernel.size), jac=True, method="BFGS", options={"gtol": 1e-9}
+    )
+    free = np.exp(found.x)
+    assert free / free.mean() == pytest.approx(fit.kernel / fit.kernel.mean(), rel=1e-4)
 
 
 def test_one_interval_cut_in_two_by_items_changes_nothing() -> None:

@@ -38,6 +38,7 @@ from estimation.demand import (
     two_measures,
 )
 from estimation.demand_costs import CostElasticityFit, fit_cost_elasticity
+from estimation.demand_counts import DemandTail, fit_demand_tail
 from estimation.errors import DataError
 from estimation.fitness import FitnessFit, fit_fitness
 from estimation.growth import (
@@ -148,6 +149,7 @@ MAKERS: dict[type, Callable[[], Any]] = {
     EntryFit: lambda: fit_entry([0.1, 0.5, 1.0], horizon=2.0),
     YuleFit: yule,
     DemandFit: lambda: fit_demand(SAMPLE, fit_tail(SAMPLE)),
+    DemandTail: lambda: fit_demand_tail(SAMPLE * 3, x_min=2),
     PanelGrowthFit: panel,
     PopulationGrowthFit: population,
     EntryTrendFit: lambda: fit_entry_growth([3, 5, 4, 9, 12], step_years=0.25),
