@@ -114,7 +114,7 @@ class _Own(NamedTuple):
     variance: Floats
 
 
-class _Table(dict[str, Estimate]):
+class GrowthTable(dict[str, Estimate]):
     """Estimates and notes as they are found."""
 
     def __init__(self) -> None:
@@ -181,8 +181,8 @@ def fit_growth_paths(
     """
     if not (min_observations >= 2 and variance_ratio_lag >= 2):
         raise DataError("min_observations and variance_ratio_lag must be at least 2")
-    n_exits, exposure, table = None, None, _Table()
-    labels, item, time, value, times = _read(items, years, values, table)
+    n_exits, exposure, table = None, None, GrowthTable()
+    labels, item, time, value, times = read_panel(items, years, values, table)
     if exit_floor is not None:
         kept, n_exits, exposure = _follow(item, time, value, times, exit_floor)
         table.notes.append(f"{int((~kept).sum())} values before reaching the floor or after exit")
@@ -226,8 +226,8 @@ def fit_growth_paths(
     )
 
 
-def _read(
-    items: ArrayLike, years: ArrayLike, values: ArrayLike, table: _Table
+def read_panel(
+    items: ArrayLike, years: ArrayLike, values: ArrayLike, table: GrowthTable
 ) -> tuple[Labels, Codes, Codes, Floats, Floats]:
     """Return labels, item and time codes, values in order of item and time, times."""
     names, dates = np.asarray(items), np.asarray(years)
@@ -299,7 +299,7 @@ def _follow(
 
 
 def _steps(
-    item: Codes, time: Codes, value: Floats, times: Floats, fewest: int, table: _Table
+    item: Codes, time: Codes, value: Floats, times: Floats, fewest: int, table: GrowthTable
 ) -> tuple[Steps, Codes]:
     """Return the steps between positive values, and the codes of the items that have them."""
     item, time, value = item[value > 0], time[value > 0], value[value > 0]
@@ -353,7 +353,7 @@ def _own_noise(steps: Steps, effect: Floats) -> _Own | None:
     return _Own(square, score, effect, span, sums[0] / np.maximum(sums[1], 1e-300))
 
 
-def _volatility(steps: Steps, off: Floats, own: _Own | None, m: float, table: _Table) -> None:
+def _volatility(steps: Steps, off: Floats, own: _Own | None, m: float, table: GrowthTable) -> None:
     """Put mu and the total variance, split into own and common part."""
     periods, df = steps.periods, off.size - steps.n_items
     around = steps.growth - m * steps.delta
@@ -390,7 +390,7 @@ def _volatility(steps: Steps, off: Floats, own: _Own | None, m: float, table: _T
         table.notes.append("no common shock: its variance is estimated at or below zero")
 
 
-def _robust(steps: Steps, off: Floats, lag: int, table: _Table) -> None:
+def _robust(steps: Steps, off: Floats, lag: int, table: GrowthTable) -> None:
     """Put quartile and bipower sigma, kurtosis, the independent error, variance ratio."""
     item, count, degrees = steps.item, steps.count, steps.periods - 1.0
     many = (count > 1)[item]
@@ -438,7 +438,7 @@ def _robust(steps: Steps, off: Floats, lag: int, table: _Table) -> None:
 
 
 def _shrink(
-    steps: Steps, drift: Floats, own: _Own | None, squares: Floats, table: _Table
+    steps: Steps, drift: Floats, own: _Own | None, squares: Floats, table: GrowthTable
 ) -> tuple[Floats, Floats]:
     """Return (empirical Bayes drifts, their errors)."""
     from statsmodels.stats.meta_analysis import combine_effects
@@ -465,7 +465,7 @@ def _shrink(
     return centre + keep * (drift - centre), error
 
 
-def _pairs(steps: Steps, off: Floats, table: _Table) -> None:
+def _pairs(steps: Steps, off: Floats, table: GrowthTable) -> None:
     """Put correlations of those with the longest histories, and Pesaran's CD."""
     chosen = np.sort(np.argsort(-steps.count, kind="stable")[:MOST_PAIRED])
     row = np.full(steps.n_items, -1)

@@ -207,8 +207,9 @@ CLAIMS = (
         "mirror",
         "The distribution of DeFi mirrors that of language models.",
         "section 11.3",
-        "differences of zeta between downloads, likes and TVL (Holm)",
-        "holds if all lie within .1 (95 %), fails if all lie beyond, in part if some do",
+        "TVL against downloads and likes: zeta above each x_min, shapes up to a factor (Holm)",
+        "holds if zeta (±.1) and shape (.05, tail ratios within 2) agree with both; fails if "
+        "one lies beyond for either of them; in part if for one",
         tests.mirror,
     ),
 )

@@ -21,6 +21,7 @@ from estimation.verdicts import LEVEL, holm, margin_tests
 from estimation.zipf import fit_zipf
 from pipeline import audit_beside as beside
 from pipeline.audit_beside import spoken
+from pipeline.audit_mirror import decide, mirror_tests, other_ecosystems, zeta_gap
 from pipeline.companion_fits import CompanionFits
 from pipeline.fits import SizeFits
 from pipeline.gains import KernelCalibration
@@ -413,23 +414,18 @@ def rich_get_richer(e: Evidence) -> Found:
 
 
 def mirror(e: Evidence) -> Found:
-    """Whether models and protocols have one tail exponent."""
-    pairs = [("downloads", "likes"), ("downloads", "tvl"), ("likes", "tvl")]
-    gaps, equal, different = [], [], []
-    for a, b in pairs:
-        one, other = e.fits[a].tail, e.fits[b].tail
-        gap = one.zeta - other.zeta
-        error = math.hypot(one.std_error_clustered, other.std_error_clustered)
-        gaps.append((a, b, gap, error))
-        matches, misses = margin_tests(gap, ZETA_MARGIN, error)
-        equal.append(matches)
-        different.append(misses)
-    equal, different = holm(equal), holm(different)
-    shown = "; ".join(f"{a} - {b}: {gap:+.2f} ({error:.2f})" for a, b, gap, error in gaps)
+    """Whether TVL has the tail and the shape of downloads and likes."""
+    tests, shown = mirror_tests(e.fits)
+    gap, error = zeta_gap(e.fits["downloads"], e.fits["likes"])
     best = ", ".join(f"{f.measure} {f.whole.best.model.replace('_', ' ')}" for f in e.fits.values())
-    shown = f"difference of zeta above each x_min: {shown}; best law of the whole sample: {best}"
-    if all(p < 0.05 for p in equal):
-        return HOLDS, shown, ""
-    if any(p < 0.05 for p in different):
-        return (FAILS if all(p < 0.05 for p in different) else PART), shown, ""
-    return UNTOLD, shown, ""
+    shown += (
+        f"; downloads and likes differ themselves by {gap:+.2f} ({error:.2f}); best law of the "
+        f"whole sample: {best}"
+    )
+    others = other_ecosystems(e.fits, e.beside)
+    equal, different = decide(tests)
+    if all(equal):
+        return HOLDS, shown, others
+    if all(different):
+        return FAILS, shown, others
+    return (PART if any(different) or any(equal) else UNTOLD), shown, others

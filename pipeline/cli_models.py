@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -269,10 +269,9 @@ def fit_demand_command(
     """CES demand: the exponent zeta; with costs within families sigma and the tastes' alpha."""
     import numpy as np
 
-    from estimation.counts import LARGEST_EXACT, Counts
+    from estimation.counts import LARGEST_EXACT
     from estimation.demand import fit_demand
     from estimation.demand_costs import fit_cost_elasticity
-    from estimation.tails import fit_tail
     from pipeline.columns import read_table
 
     if bool(cost) != bool(family):
@@ -292,13 +291,30 @@ def fit_demand_command(
             families = table.labels(family)
             elasticity = fit_cost_elasticity(sizes, table.numbers(cost), families)
             found.append(elasticity)
-        tail = fit_tail(sizes, discrete=Counts.from_sample(sizes).is_integer, clusters=families)
+        tail, how = _demand_tail(sizes, families)
         found.insert(0, fit_demand(sizes, tail, cost_elasticity=elasticity))
     notes.append(
-        f"zeta above x_min = {tail.x_min:g} ({tail.n_tail:,} of {tail.n_obs:,} items), which its "
-        "error takes as given"
+        f"zeta above x_min = {tail.x_min:g} ({tail.n_tail:,} of {tail.n_obs:,} items), {how}"
     )
     _print_results("ces", found, notes, as_json)
+
+
+def _demand_tail(sizes: Any, families: Any) -> tuple[Any, str]:
+    """Return the tail of demand, and how it was fitted."""
+    from estimation.counts import Counts
+    from estimation.demand_counts import fit_demand_tail
+    from estimation.errors import DataError
+    from estimation.tails import fit_tail
+
+    counted = Counts.from_sample(sizes).is_integer
+    if counted:
+        with suppress(DataError):  # too few for a law of counts
+            tail = fit_demand_tail(sizes, clusters=families)
+            return tail, "as Poisson counts of Pareto demand"
+    return (
+        fit_tail(sizes, discrete=counted, clusters=families),
+        "which its error takes as given",
+    )
 
 
 @click.command("growth")
@@ -312,16 +328,39 @@ def fit_demand_command(
         type=click.FloatRange(min=0, min_open=True),
         help="Size below which an item is gone; gives the exit hazard.",
     ),
+    click.option(
+        "--loadings",
+        is_flag=True,
+        help="Add how unequally items follow the common shock, and the size slope net of it.",
+    ),
+    click.option(
+        "--bootstrap",
+        type=click.IntRange(min=100),
+        metavar="N",
+        help="Add intervals from N resamples of items and blocks of dates (1000 are usual).",
+    ),
+    click.option("--seed", type=click.IntRange(min=0), help="Of the bootstrap.  [default: 0]"),
     *JSON,
 )
 @one_line_errors
 def fit_growth_command(
-    file: Path, item: str, date: str, value: str, exit_floor: float | None, as_json: bool
+    file: Path,
+    item: str,
+    date: str,
+    value: str,
+    exit_floor: float | None,
+    loadings: bool,
+    bootstrap: int | None,
+    seed: int | None,
+    as_json: bool,
 ) -> None:
     """GBM growth on a long panel: mu, sigma, its common part, exit, and whether size matters."""
     from estimation.growth_paths import fit_growth_paths
+    from pipeline.cli_growth import loading_results, resampled
     from pipeline.columns import read_table
 
+    if seed is not None and bootstrap is None:
+        raise SourceError("--seed is of the bootstrap: give --bootstrap N too")
     table = read_table(file)
     items, years = table.labels(item), table.dates(date)
     values = table.numbers(value, missing=True)
@@ -329,6 +368,10 @@ def fit_growth_command(
     with _quiet():
         found: list[Result] = [fit_growth_paths(items, years, values, exit_floor=exit_floor)]
         found += _size_dependence(items, years, values, notes)
+        if loadings:
+            found += loading_results(items, years, values, notes)
+        if bootstrap is not None:
+            found.append(resampled(items, years, values, bootstrap, seed or 0))
     _print_results("gbm", found, notes, as_json)
 
 

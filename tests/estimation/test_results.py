@@ -49,11 +49,20 @@ from estimation.growth import (
     fit_panel_growth,
     fit_population_growth,
 )
+from estimation.growth_bootstrap import GrowthBootstrap, bootstrap_growth
+from estimation.growth_cce import SizeSlopeFit, fit_size_slope_cce
+from estimation.growth_loadings import LoadingsFit, fit_loadings
 from estimation.growth_paths import GrowthPathsFit, fit_growth_paths
 from estimation.growth_regressions import SizeDependenceFit, fit_size_dependence
 from estimation.k_choice import KChoice, choose_k
 from estimation.recovery import Replicated
 from estimation.results import Estimate, FitResult, decode, encode, from_dict, to_dict
+from estimation.shapes import (
+    ShapeComparison,
+    ShapeComparisons,
+    compare_many,
+    compare_shapes,
+)
 from estimation.tail_index import (
     IndexFit,
     IndexPath,
@@ -109,6 +118,18 @@ WEEKS = np.meshgrid(np.arange(8), np.arange(40), indexing="ij")
 PATHS = np.exp(np.cumsum(RNG.normal(0.0, 0.1, (8, 40)), axis=1))
 
 
+# Twelve items on a common market, loadings .5 to 1.5.
+MARKET = RNG.normal(0.0, 0.1, 60)
+LOADS = np.linspace(0.5, 1.5, 12)[:, None]
+LOADED = tuple(
+    part.ravel()
+    for part in (
+        *np.meshgrid(np.arange(12), np.arange(60) / 52.0, indexing="ij"),
+        np.exp(np.cumsum(LOADS * MARKET + RNG.normal(0.0, 0.03, (12, 60)), axis=1)),
+    )
+)
+
+
 def size_dependence() -> SizeDependenceFit:
     before, growth = np.log(PATHS[:, :-1]), np.diff(np.log(PATHS), axis=1)
     items, weeks = (g[:, 1:].ravel() for g in WEEKS)
@@ -149,6 +170,10 @@ MAKERS: dict[type, Callable[[], Any]] = {
     EntryFit: lambda: fit_entry([0.1, 0.5, 1.0], horizon=2.0),
     YuleFit: yule,
     DemandFit: lambda: fit_demand(SAMPLE, fit_tail(SAMPLE)),
+    ShapeComparison: lambda: compare_shapes(PATHS[0], FRECHET, power=True, n_replications=19),
+    ShapeComparisons: lambda: compare_many(
+        {"paths": PATHS.ravel(), "frechet": FRECHET}, n_replications=40
+    ),
     DemandTail: lambda: fit_demand_tail(SAMPLE * 3, x_min=2),
     PanelGrowthFit: panel,
     PopulationGrowthFit: population,
@@ -165,6 +190,9 @@ MAKERS: dict[type, Callable[[], Any]] = {
         WEEKS[0].ravel(), WEEKS[1].ravel() / 52.0, PATHS.ravel()
     ),
     SizeDependenceFit: size_dependence,
+    LoadingsFit: lambda: fit_loadings(*LOADED),
+    SizeSlopeFit: lambda: fit_size_slope_cce(*LOADED),
+    GrowthBootstrap: lambda: bootstrap_growth(*LOADED, n_replications=100),
     CostElasticityFit: lambda: fit_cost_elasticity(GAINS, np.exp(RNG.normal(size=300)), AUTHORS),
     TwoMeasures: lambda: two_measures(1.0, 1.6, GAINS + 1.0, STOCK + 1.0),
     CommonShare: lambda: common_share(GAINS + 1.0, STOCK + 1.0),

@@ -10,8 +10,10 @@ import pytest
 from estimation.cohorts import CohortsFit, fit_cohorts
 from estimation.counts import Counts
 from estimation.results import from_dict, to_dict
+from estimation.verdicts import margin_tests
 from pipeline import audit_tests
 from pipeline.audit import CLAIMS, FAILS, HOLDS, PART, UNTOLD, Evidence, audit_claims
+from pipeline.audit_mirror import decide, mirror_tests
 from pipeline.fits import SizeFits
 from pipeline.measures import DOWNLOADS, LIKES, TVL
 from pipeline.models import (
@@ -265,36 +267,56 @@ class TestGrowth:
 
 
 class TestMirror:
-    def verdict(self, evidence: Evidence, zetas: tuple[float, float, float], error: float) -> str:
-        fits = {}
-        for (name, fit), zeta in zip(evidence.fits.items(), zetas, strict=True):
-            tail = replace(fit.tail, alpha=zeta + 1.0, std_error=error, design_effect=None)
-            fits[name] = replace(fit, judged=replace(fit.judged, tail=tail))
-        return audit_tests.mirror(replace(evidence, fits=fits))[0]
+    """Tests are pairs of p: at least the margin, at most the margin."""
+
+    SAME, APART, OPEN = (1e-6, 1.0), (1.0, 1e-6), (0.6, 0.7)
 
     @pytest.mark.parametrize(
-        ("zetas", "error", "verdict"),
+        ("downloads", "likes", "verdict"),
         [
-            ((1.0, 1.0, 1.0), 0.005, HOLDS),
-            ((1.0, 1.05, 1.02), 0.005, HOLDS),
-            ((1.0, 1.5, 2.0), 0.005, FAILS),
-            ((1.0, 1.0, 2.0), 0.005, PART),
-            ((1.0, 1.0, 1.0), 0.1, UNTOLD),
-            ((1.0, 1.1, 1.0), 0.005, UNTOLD),  # one exactly at the margin
-            ((1.0, 1.3, 1.6), 0.1, PART),  # only the widest gap is beyond doubt
+            ((SAME, SAME), (SAME, SAME), HOLDS),
+            ((SAME, APART), (APART, SAME), FAILS),
+            ((APART, OPEN), (OPEN, OPEN), PART),
+            ((SAME, SAME), (OPEN, OPEN), PART),
+            ((SAME, OPEN), (OPEN, SAME), UNTOLD),
+            ((SAME, None), (SAME, None), UNTOLD),  # without shapes nothing is shown to be equal
+            ((APART, None), (OPEN, None), PART),
         ],
     )
-    def test_margins_and_errors(
-        self, evidence: Evidence, zetas: tuple[float, float, float], error: float, verdict: str
+    def test_the_verdict_follows_the_tests(
+        self,
+        evidence: Evidence,
+        monkeypatch: pytest.MonkeyPatch,
+        downloads: tuple,
+        likes: tuple,
+        verdict: str,
     ) -> None:
-        assert self.verdict(evidence, zetas, error) == verdict
+        tests = {
+            (size, kind): p
+            for size, both in (("downloads", downloads), ("likes", likes))
+            for kind, p in zip(("zeta", "shape"), both, strict=True)
+            if p is not None
+        }
+        monkeypatch.setattr(audit_tests, "mirror_tests", lambda _: (tests, "so"))
+        assert audit_tests.mirror(evidence)[0] == verdict
 
-    def test_noise_alone_contradicts_at_most_once_in_twenty(self, evidence: Evidence) -> None:
+    def test_noise_alone_contradicts_at_most_once_in_twenty(self) -> None:
         # Equal exponents, errors far beyond the margin: a difference "beyond" is a false alarm.
         rng = np.random.default_rng(6)
-        runs = 400
-        alarms = sum(
-            self.verdict(evidence, tuple(1.5 + 0.2 * rng.standard_normal(3)), 0.2) != UNTOLD
-            for _ in range(runs)
-        )
+        runs = 4_000
+        alarms = 0
+        for _ in range(runs):
+            gaps = 0.28 * rng.standard_normal(2)
+            tests = {
+                (name, "zeta"): margin_tests(float(gap), 0.1, 0.28)
+                for name, gap in zip(("downloads", "likes"), gaps, strict=True)
+            }
+            alarms += any(decide(tests)[1])
         assert alarms / runs <= 0.05 + 4 * math.sqrt(0.05 * 0.95 / runs)
+
+    def test_the_same_sample_has_one_tail_and_one_shape(self, evidence: Evidence) -> None:
+        likes = evidence.fits["likes"]
+        tests, shown = mirror_tests({"downloads": likes, "likes": likes, "tvl": likes})
+        assert all(p_misses > 0.99 for _, p_misses in tests.values())
+        assert "zeta of likes less that of TVL +0.00" in shown
+        assert "0.000 apart" in shown
