@@ -342,3 +342,13 @@ def _growth_rows(fit: GrowthCalibration) -> Iterator[Row]:
         "39 corrected",
         "holds only for a long history; entrants' sizes taken as not growing",
     )
+    if (drawn := fit.zeta_bootstrap) is not None:
+        yield _row(
+            "gbm_zeta_asymptotic_bootstrap",
+            Estimate(value=fit.zeta.value, interval=(drawn.low, drawn.high)),
+            fit.alive,
+            "the same, protocols resampled by category",
+            "39 corrected",
+            f"of resamples with a tail; {drawn.without_tail:.0%} have none: turnover of ages "
+            "not above zero",
+        )

@@ -15,7 +15,7 @@ import polars as pl
 
 from estimation.attachment import EntryFit, SimonFit, YuleFit, fit_entry, fit_simon, fit_yule
 from estimation.counts import Counts, Floats, Ints
-from estimation.errors import ConvergenceWarning
+from estimation.errors import ConvergenceWarning, DataError
 from estimation.growth import (
     EntryTrendFit,
     PanelGrowthFit,
@@ -33,10 +33,13 @@ from pipeline.measures import (
     expand,
     hub_ages,
 )
+from pipeline.settings import SEED
 from simulation.attachment import PrintedAttachmentParams, simulate_printed_steps
+from simulation.errors import ParameterError
 from simulation.growth import GrowthParams, mixture_ccdf
 
 QUARTER_MIDDLE_DAYS = 45
+N_BOOTSTRAP, FEWEST_WITH_TAIL, FEWEST_CATEGORIES = 400, 100, 10
 EXIT_THRESHOLD = 1e4  # USD; below it a protocol counts as gone
 
 
@@ -57,6 +60,25 @@ class AttachmentCalibration:
     simon_likes: SimonFit
     ages: Floats
     n_models: Ints
+
+
+@registered
+@dataclass(frozen=True, kw_only=True)
+class ZetaBootstrap:
+    """95 % interval of the asymptotic zeta over the resamples that have one.
+
+    Parameters
+    ----------
+    low, high
+        Ends, percentiles.
+    without_tail
+        Share of the resamples in which exit and growing entry sum to nothing: ages then have no
+        stationary mixture, and sizes no tail.
+    """
+
+    low: float
+    high: float
+    without_tail: float
 
 
 @registered
@@ -81,6 +103,9 @@ class GrowthCalibration:
     ks_growth, ks_entry_only
         Kolmogorov-Smirnov distance of the positive sizes from the lognormal mixture, and from
         the entry sizes alone, as if nothing had grown.
+    zeta_bootstrap
+        The asymptotic zeta over resamples of whole categories of protocols; None where fewer
+        than a hundred of four hundred have a tail.
     """
 
     population: PopulationGrowthFit
@@ -92,6 +117,7 @@ class GrowthCalibration:
     n_age_assumed: int
     ks_growth: float = math.nan
     ks_entry_only: float = math.nan
+    zeta_bootstrap: ZetaBootstrap | None = None
 
     @property
     def params(self) -> GrowthParams:
@@ -206,7 +232,53 @@ def calibrate_growth(
         calibration,
         ks_growth=_ks(mixture),
         ks_entry_only=_ks(entry / calibration.log_entry.size),
+        zeta_bootstrap=_bootstrap_zeta(calibration, moved, before, after, years),
     )
+
+
+def _bootstrap_zeta(
+    calibration: GrowthCalibration,
+    moved: pl.DataFrame,
+    before: Floats,
+    after: Floats,
+    years: float,
+) -> ZetaBootstrap | None:
+    """Resample protocols by category, and draw the trend of entry from its error."""
+    rng = np.random.default_rng([SEED, 39])
+    parts = category_rows(moved)
+    entry, found = calibration.entry, []
+    for _ in range(N_BOOTSTRAP):
+        chosen = np.concatenate([parts[i] for i in rng.integers(0, len(parts), len(parts))])
+        trend = 0.0 if entry is None else entry.rate + entry.std_error * rng.standard_normal()
+        try:
+            fit = fit_population_growth(
+                before[chosen],
+                after[chosen],
+                years=years,
+                exit_threshold=EXIT_THRESHOLD,
+                floor=EXIT_THRESHOLD,
+            )
+            found.append(fit.params(entry_growth=float(trend)).zeta)
+        except (DataError, ParameterError):
+            continue
+    if len(found) < FEWEST_WITH_TAIL:
+        return None
+    low, high = np.quantile(found, [0.025, 0.975])
+    return ZetaBootstrap(
+        low=float(low), high=float(high), without_tail=1.0 - len(found) / N_BOOTSTRAP
+    )
+
+
+def category_rows(protocols: pl.DataFrame) -> list[Ints]:
+    """Return the rows of each category of protocols, those without one together.
+
+    Fewer than ten categories say little of what they share: each protocol is then its own.
+    """
+    codes = protocols["category"].fill_null("").rank("dense").to_numpy().astype(np.int64) - 1
+    if codes.max(initial=0) + 1 < FEWEST_CATEGORIES:
+        return list(np.arange(codes.size)[:, None])
+    order = np.argsort(codes, kind="stable")
+    return np.split(order, np.cumsum(np.bincount(codes))[:-1])
 
 
 def _ks(model_cdf: Floats) -> float:

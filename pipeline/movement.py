@@ -17,7 +17,7 @@ from estimation.counts import Floats
 from pipeline.drawn import Statistics
 from pipeline.measures import DAYS_PER_YEAR, expand
 from pipeline.mechanisms import drawn_growth
-from pipeline.models import EXIT_THRESHOLD, GrowthCalibration
+from pipeline.models import EXIT_THRESHOLD, GrowthCalibration, category_rows
 from pipeline.settings import SEED
 
 FEWEST = 20
@@ -61,9 +61,7 @@ def movement_errors(population: pl.DataFrame, *, n_replications: int = 400) -> S
     """
     rows = expand(population, "n_protocols").filter(pl.col("tvl_before") > 0)
     before, after, years = two_dates(population)
-    codes = rows["category"].fill_null("").rank("dense").to_numpy().astype(np.int64) - 1
-    order = np.argsort(codes, kind="stable")
-    parts = np.split(order, np.cumsum(np.bincount(codes))[:-1])
+    parts = category_rows(rows)
     rng = np.random.default_rng([SEED, 36])
     found = []
     for _ in range(n_replications):

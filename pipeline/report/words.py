@@ -283,7 +283,7 @@ def calibration_rows(
         ("GBM: all positive", growth.population.estimates()),
         ("GBM: survivors' panel", growth.panel.estimates()),
         ("GBM: entry", growth.entry.estimates() if growth.entry else {}),
-        ("GBM: asymptotic", {"zeta": growth.zeta}),
+        ("GBM: asymptotic", {"zeta": growth.zeta, **_resampled(growth)}),
     ]
     for title, estimates in parts:
         for i, (name, e) in enumerate(estimates.items()):
@@ -293,6 +293,17 @@ def calibration_rows(
             unit = "" if e.unit == "1" else e.unit
             rows.append((title if i == 0 else "", name.replace("_", " "), shown, bounds, unit))
     return rows
+
+
+def _resampled(growth: GrowthCalibration) -> dict[str, Estimate]:
+    drawn = growth.zeta_bootstrap
+    if drawn is None:
+        return {}
+    return {
+        f"zeta resampled ({drawn.without_tail:.0%} of resamples without a tail)": Estimate(
+            value=growth.zeta.value, interval=(drawn.low, drawn.high)
+        )
+    }
 
 
 def totals_rows(totals: pl.DataFrame) -> list[tuple[str, ...]]:

@@ -9,8 +9,8 @@ import statsmodels.api as sm
 
 from estimation.counts import Floats
 from pipeline.measures import expand
-from pipeline.models import EXIT_THRESHOLD, calibrate_growth
-from pipeline.movement import draw_movement, measure_movement, two_dates
+from pipeline.models import EXIT_THRESHOLD, calibrate_growth, category_rows
+from pipeline.movement import draw_movement, measure_movement, movement_errors, two_dates
 from tests.pipeline.made_up import listing, population, weekly
 
 YEARS = 2.5
@@ -67,3 +67,47 @@ def test_gbm_draws_have_growth_of_no_size_and_lose_their_exits() -> None:
     assert -0.1 < slopes.mean() < 0.02
     seen = measure_movement(before, after, years)
     assert abs(seen["size_slope"] - slopes.mean()) < 5.0 * slopes.std(ddof=1)
+
+
+def test_errors_by_resampling_agree_with_draws_of_a_gbm() -> None:
+    table = population(2_000, 7)  # one category: protocols are resampled one by one
+    growth = calibrate_growth(table, listing(table), weekly(6))
+    draw = draw_movement(growth, table)
+    found = [draw(np.random.default_rng([2, i])) for i in range(100)]
+    errors = movement_errors(table)
+    for name in ("size_slope", "spread_slope", "autocorrelation"):
+        spread = float(np.std([f[name] for f in found], ddof=1))
+        assert errors[name] == pytest.approx(spread, rel=0.35), name
+
+
+def test_categories_that_share_shocks_widen_the_errors() -> None:
+    rng = np.random.default_rng(8)
+    table = population(1_200, 7).with_row_index()
+    group = pl.col("index") % 20
+    shocks = pl.Series(0.8 * rng.standard_normal(20))
+    sizes = pl.Series(2.0 * rng.standard_normal(20))
+    shared = table.with_columns(
+        category=group.cast(pl.String),
+        shock=group.replace_strict(list(range(20)), shocks),
+        level=group.replace_strict(list(range(20)), sizes),
+    ).with_columns(
+        tvl_before=pl.col("tvl_before") * pl.col("level").exp(),
+        tvl_after=pl.col("tvl_after") * (pl.col("level") + 2.5 * pl.col("shock")).exp(),
+    )
+    alone = shared.with_columns(category=pl.lit("one"))
+    assert movement_errors(shared)["size_slope"] > 1.5 * movement_errors(alone)["size_slope"]
+    assert len(category_rows(shared)) == 20
+    assert len(category_rows(alone)) == 1_200
+
+
+def test_zeta_resampled_agrees_with_the_delta_method_where_turnover_is_sure() -> None:
+    table = population(2_000, 7).with_row_index()
+    gone = pl.col("index") % 2 == 0  # half exit: a hazard known to a few per cent
+    table = table.with_columns(tvl_after=pl.when(gone).then(0.0).otherwise("tvl_after"))
+    growth = calibrate_growth(table.drop("index"), listing(table), weekly(6))
+    drawn = growth.zeta_bootstrap
+    assert drawn is not None
+    width = (drawn.high - drawn.low) / 3.92
+    assert drawn.low < float(growth.zeta.value or 0) < drawn.high
+    assert width == pytest.approx(float(growth.zeta.std_error or 0), rel=0.35)
+    assert drawn.without_tail < 0.05
