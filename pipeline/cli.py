@@ -15,6 +15,7 @@ from pipeline.cli_backfill import backfill
 from pipeline.cli_fit import fit
 from pipeline.cli_live import lake, refresh
 from pipeline.cli_models import fit_attachment_command, fit_demand_command, fit_growth_command
+from pipeline.cli_shapes import fit_shapes_command
 from pipeline.cli_simulate import audit, simulate
 from pipeline.errors import SourceError
 from pipeline.settings import N_REPLICATIONS, SEED
@@ -168,6 +169,7 @@ def tabulate(snapshots: tuple[str, ...], out: Path, about: Path | None) -> None:
 fit.add_command(fit_attachment_command)
 fit.add_command(fit_demand_command)
 fit.add_command(fit_growth_command)
+fit.add_command(fit_shapes_command)
 main.add_command(fit)
 main.add_command(refresh)
 main.add_command(backfill)
