@@ -96,7 +96,7 @@ def audit(claim: str | None, out: Path | None, fresh: bool) -> None:
         raise SourceError(f"no claim is called {claim!r}; there are {', '.join(names)}")
     day, claims = newest_audit(fresh=fresh, n_replications=N_REPLICATIONS)
     if claim is None:
-        click.echo(f"measured on {day}")
+        click.echo(f"run of {day}")
         click.echo(aligned([(c.verdict, c.name, c.text) for c in claims], left=(0, 1, 2)))
         click.echo("explain one with: baimo audit NAME")
         return
@@ -105,7 +105,7 @@ def audit(claim: str | None, out: Path | None, fresh: bool) -> None:
         ("claim", f"{found.text} ({found.where})"),
         ("test", found.statistic),
         ("criterion", found.criterion),
-        ("verdict", f"{found.verdict} (measured on {day})"),
+        ("verdict", f"{found.verdict} (run of {day})"),
         ("evidence", found.evidence),
         ("sensitivity", found.sensitivity),
     ):

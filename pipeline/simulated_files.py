@@ -243,6 +243,10 @@ _ALSO = {
     ("fitness", "sigma"): ("fitness_hub_likes_sigma",),
     ("fitness", "phi"): ("fitness_hub_likes_phi",),
     ("gbm", "sigma_idiosyncratic"): ("sigma", "gbm_sigma"),
+    **{
+        ("birth", name): (f"whole_hub_likes_discretised_double_pareto_lognormal_{name}",)
+        for name in ("mu", "sigma", "alpha", "beta")
+    },
 }
 
 
