@@ -50,7 +50,8 @@ class KernelShapeFit(FitResult):
     kernel, std_error : (b,)
         A, scaled so that the items' mean is 1, and its error (clustered where labels were given).
     theta, theta_std_error
-        Slope of log A on log(stock + offset), weighted by precision.
+        Slope of log A on log(stock + offset), weighted by precision. Its error takes bins as
+        independent: NaN with labels, for authors have items in many.
     """
 
     low: Floats
@@ -69,7 +70,12 @@ class KernelShapeFit(FitResult):
 
     def estimates(self) -> dict[str, Estimate]:
         """Return the slope of the kernel in logarithms."""
-        return {"theta_bins": Estimate(value=self.theta, std_error=self.theta_std_error)}
+        known = math.isfinite(self.theta_std_error)
+        return {
+            "theta_bins": Estimate(
+                value=self.theta, std_error=self.theta_std_error if known else None
+            )
+        }
 
 
 @registered
@@ -189,6 +195,8 @@ def fit_kernel_shape(
     error = _errors(rows, items, gains, kernel, kept)
     middle = sums / np.maximum(held, 1.0)
     theta, theta_error = _slope(middle[kept] + offset, kernel[kept], error[kept], offset or 1.0)
+    if labels is not None:
+        theta_error = math.nan
     left_out = int(held[~kept].sum())
     return KernelShapeFit(
         n_obs=int(held.sum()),

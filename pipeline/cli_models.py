@@ -355,6 +355,7 @@ def fit_growth_command(
     as_json: bool,
 ) -> None:
     """GBM growth on a long panel: mu, sigma, its common part, exit, and whether size matters."""
+    from estimation.errors import EstimationError
     from estimation.growth_paths import fit_growth_paths
     from pipeline.cli_growth import loading_results, resampled
     from pipeline.columns import read_table
@@ -371,7 +372,10 @@ def fit_growth_command(
         if loadings:
             found += loading_results(items, years, values, notes)
         if bootstrap is not None:
-            found.append(resampled(items, years, values, bootstrap, seed or 0))
+            try:
+                found.append(resampled(items, years, values, bootstrap, seed or 0))
+            except EstimationError as error:
+                notes.append(f"no bootstrap: {error}")
     _print_results("gbm", found, notes, as_json)
 
 

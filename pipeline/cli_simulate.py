@@ -43,6 +43,7 @@ def simulate(
         read_parameters,
         write_simulated,
     )
+    from simulation.errors import ParameterError
 
     model = ALIASES.get(model, model)
     if model not in MODELS:
@@ -58,6 +59,8 @@ def simulate(
     values, taken = choose_parameters(model, files, settings)
     try:
         frame = MODELS[model].draw(values, n, np.random.default_rng(seed))
+    except ParameterError as error:
+        raise SourceError(f"{model} cannot be drawn with these parameters: {error}") from None
     except (ArithmeticError, MemoryError, ValueError) as error:
         raise SourceError(
             f"{model} cannot be drawn with these parameters ({error}): sizes or their number go "

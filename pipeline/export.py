@@ -197,7 +197,9 @@ def _shape_rows(prefix: str, fit: SizeFits) -> Iterator[Row]:
 
 def _simulated_rows(comparison: pl.DataFrame, fits: dict[str, SizeFits]) -> Iterator[Row]:
     for r in comparison.drop_nulls("simulated_zeta").iter_rows(named=True):
-        name = f"simulated_{r['model'].lower()}_{MEASURES[r['measure']].prefix}_zeta"
+        name = (
+            f"simulated_{r['model'].lower().replace(' ', '_')}_{MEASURES[r['measure']].prefix}_zeta"
+        )
         spread = "-" if r["simulated_sd"] is None else f"{r['simulated_sd']:.3g}"
         note = f"mean over refitted samples, spread of one {spread}; {r['verdict']}"
         row = _row(
@@ -296,16 +298,16 @@ def _beside_rows(beside: CompanionFits) -> Iterator[Row]:
 
 def _growth_rows(fit: GrowthCalibration) -> Iterator[Row]:
     used = f"above {fit.alive.exit_threshold:,.0f} USD on both dates; what the simulations use"
-    for name in ("mu", "sigma"):
+    for name in ("mu", "sigma", "log_drift", "size_slope"):
         e = fit.alive.estimates()[name]
         yield _row(f"gbm_{name}", e, fit.alive, "matched population, two dates", "36", used)
     names = {
         "mu": "gbm_mu_all_positive",
         "sigma": "gbm_sigma_all_positive",
-        "sigma_robust": "gbm_sigma_robust",
-        "log_drift": "gbm_log_drift",
-        "log_drift_median": "gbm_log_drift_median",
-        "size_slope": "gbm_size_slope",
+        "sigma_robust": "gbm_sigma_robust_all_positive",
+        "log_drift": "gbm_log_drift_all_positive",
+        "log_drift_median": "gbm_log_drift_median_all_positive",
+        "size_slope": "gbm_size_slope_all_positive",
         "exit_rate": "gbm_exit_rate",
     }
     for name, e in fit.population.estimates().items():

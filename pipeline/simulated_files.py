@@ -110,6 +110,8 @@ def _kernel(v: Values, n: int, rng: np.random.Generator) -> pl.DataFrame:
 
 
 def _printed(v: Values, n: int, rng: np.random.Generator) -> pl.DataFrame:
+    if not v["days"] > 0:
+        raise SourceError(f"days = {v['days']:g} must be positive")
     params = PrintedAttachmentParams(eta=v["eta"], sigma=v["sigma"])
     start = np.full(n, v["start"])
     return pl.DataFrame({"size": simulate_printed(params, start, v["days"], rng)})
@@ -191,7 +193,7 @@ MODELS = {
         {"eta": 1000.0, "sigma": 1.0, "start": 10.0, "days": 365.0},
         {"eta": "total inflow a day", "sigma": "noise of an item, per root day",
          "start": "size of every item at first", "days": "horizon"},
-        "baimo fit index FILE --column size (leave negative sizes out)",
+        "baimo fit index FILE --column size, negative sizes taken out before",
         _printed,
     ),
     "ces": Model(
@@ -263,6 +265,8 @@ def read_parameters(path: Path) -> dict[str, float]:
     except (OSError, ValueError) as error:
         raise SourceError(f"{path}: cannot be read as JSON ({error}); give a JSON object") from None
     rows = data.get("parameters", data) if isinstance(data, dict) else data
+    if isinstance(data, dict) and isinstance(data.get("whole_sample"), dict):
+        rows = _size_at_birth(data["whole_sample"]) or rows  # alpha there is another, of the tail
     if isinstance(rows, list):
         named = {
             r["name"]: r.get("value")
@@ -279,6 +283,15 @@ def read_parameters(path: Path) -> dict[str, float]:
     if not found:
         raise SourceError(f"{path} holds no parameter by name: give an object of numbers")
     return found
+
+
+def _size_at_birth(models: dict[str, Any]) -> dict[str, Any]:
+    """Return mu, sigma (and alpha, beta) of the best law that has them, of `fit compare --json`."""
+    for model in models.values():
+        parameters = model.get("parameters") if isinstance(model, dict) else None
+        if isinstance(parameters, dict) and {"mu", "sigma"} <= parameters.keys():
+            return parameters
+    return {}
 
 
 def choose_parameters(

@@ -207,7 +207,8 @@ def simulate_paths(
         out[seen, k] = x[seen]
     if params.noise_sd > 0:
         out += params.noise_sd * rng.standard_normal(out.shape)
-    return np.asarray(np.exp(out))
+    with np.errstate(over="ignore"):  # refused by the caller where it does not fit a number
+        return np.asarray(np.exp(out))
 
 
 def _factor(grid: Floats, entry: Floats, rng: np.random.Generator) -> tuple[Floats, Floats]:

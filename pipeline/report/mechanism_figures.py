@@ -44,7 +44,9 @@ def _paint_cohorts(axes: Axes, name: str, fit: CohortsFit, simulated: Oldest) ->
         label=f"observed (equal: p = {fit.p_value:.2g})",
         zorder=5,
     )
-    axes.axhline(fit.pooled_zeta, color=FIT, lw=1, ls=":", label=f"all: {fit.pooled_zeta:.2f}")
+    axes.axhline(
+        fit.pooled_zeta, color=FIT, lw=1, ls=":", label=f"all dated: {fit.pooled_zeta:.2f}"
+    )
     for (model, measure), zetas in simulated.items():
         y = np.asarray(zetas)[: fit.mean_age.size]
         if measure != name or not np.isfinite(y).any():

@@ -272,7 +272,7 @@ def test_the_audit_prints_every_claim_and_explains_each_with_its_figure(
     monkeypatch.setenv("BAIMO_LAKE", str(run[0] / "lake"))
     listed = CliRunner().invoke(main, ["audit"])
     assert listed.exit_code == 0, listed.output
-    assert listed.stdout.startswith("measured on 2024-07-11\n")
+    assert listed.stdout.startswith("run of 2024-07-11\n")
     for claim in CLAIMS:
         assert f"  {claim.name} " in listed.stdout
         out = run[0] / "audit"
