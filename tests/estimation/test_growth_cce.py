@@ -11,6 +11,7 @@ from scipy import optimize
 from estimation.errors import DataError
 from estimation.growth_cce import SizeSlopeFit, fit_size_slope_cce
 from estimation.growth_regressions import fit_size_dependence
+from tests.estimation.recovery import recovery
 
 Floats = NDArray[np.float64]
 Panel = tuple[NDArray[np.int64], Floats, Floats]
@@ -168,20 +169,14 @@ def replicate(runs: int, seed: int, item_effects: bool, **shape: float) -> dict[
     return {name: np.array(row) for name, row in rows.items()}
 
 
-def check(rows: Floats, truth: float, within: float) -> None:
-    """Bias at most three Monte Carlo errors or a tenth of the error; coverage 95 % +- within."""
-    spread, runs = rows[:, 0].std(ddof=1), len(rows)
-    assert abs(rows[:, 0].mean() - truth) <= max(3 * spread / math.sqrt(runs), 0.1 * spread)
-    held = np.mean((rows[:, 1] <= truth) & (truth <= rows[:, 2]))
-    assert abs(held - 0.95) <= within, held
-
-
 @pytest.mark.parametrize("b", [0.0, -0.02])
 def test_recovery_and_coverage(b: float) -> None:
     rows = replicate(80, 8, False, t=80, b=b)
-    check(rows["size_slope_cce"], b, 0.03 + 2 * math.sqrt(0.95 * 0.05 / 80))
+    assert recovery(rows["size_slope_cce"], b, 0.03 + 2 * math.sqrt(0.95 * 0.05 / 80)).holds
     if b == 0:
-        check(rows["size_slope_cce_mean_group"], b, 0.03 + 2 * math.sqrt(0.95 * 0.05 / 80))
+        assert recovery(
+            rows["size_slope_cce_mean_group"], b, 0.03 + 2 * math.sqrt(0.95 * 0.05 / 80)
+        ).holds
 
 
 @pytest.mark.full
@@ -189,14 +184,14 @@ def test_recovery_and_coverage(b: float) -> None:
 @pytest.mark.parametrize("loading_sd", [0.0, 0.5])
 def test_full_recovery_and_coverage(b: float, loading_sd: float) -> None:
     rows = replicate(1000, 9, False, n=100, t=150, b=b, loading_sd=loading_sd)
-    check(rows["size_slope_cce"], b, 0.03)
+    assert recovery(rows["size_slope_cce"], b, 0.03).holds
     if b == 0:
-        check(rows["size_slope_cce_mean_group"], b, 0.03)
+        assert recovery(rows["size_slope_cce_mean_group"], b, 0.03).holds
 
 
 @pytest.mark.full
 def test_full_coverage_with_item_effects() -> None:
-    check(replicate(1000, 10, True, n=100, t=150)["size_slope_cce"], 0.0, 0.03)
+    assert recovery(replicate(1000, 10, True, n=100, t=150)["size_slope_cce"], 0.0, 0.03).holds
 
 
 # --- what a stranger brings --------------------------------------------------------------

@@ -12,6 +12,7 @@ from estimation.errors import DataError
 from estimation.growth_loadings import LoadingsFit, fit_loadings
 from estimation.growth_paths import fit_growth_paths
 from simulation.growth_paths import PathParams, simulate_paths
+from tests.estimation.recovery import recovery
 
 Floats = NDArray[np.float64]
 Panel = tuple[NDArray[np.int64], Floats, Floats]
@@ -151,19 +152,11 @@ def replicate(runs: int, seed: int, n: int, t: int, gaps: bool = False) -> dict[
     return {name: np.array(row) for name, row in rows.items()}
 
 
-def check(rows: Floats, truth: float, within: float) -> None:
-    """Bias at most three Monte Carlo errors or a tenth of the error; coverage 95 % +- within."""
-    spread, runs = rows[:, 0].std(ddof=1), len(rows)
-    assert abs(rows[:, 0].mean() - truth) <= max(3 * spread / math.sqrt(runs), 0.1 * spread)
-    held = np.mean((rows[:, 1] <= truth) & (truth <= rows[:, 2]))
-    assert abs(held - 0.95) <= within, held
-
-
 @pytest.mark.parametrize("gaps", [False, True], ids=["balanced", "gaps"])
 def test_recovery_and_coverage(gaps: bool) -> None:
     rows = replicate(150, 8, 60, 104, gaps)
     for name, truth in TRUE.items():
-        check(rows[name], truth, 0.03 + 2 * math.sqrt(0.95 * 0.05 / 150))
+        assert recovery(rows[name], truth, 0.03 + 2 * math.sqrt(0.95 * 0.05 / 150)).holds
 
 
 @pytest.mark.full
@@ -171,7 +164,7 @@ def test_recovery_and_coverage(gaps: bool) -> None:
 def test_full_recovery_and_coverage(gaps: bool) -> None:
     rows = replicate(1000, 9, 100, 150, gaps)
     for name, truth in TRUE.items():
-        check(rows[name], truth, 0.03)
+        assert recovery(rows[name], truth, 0.03).holds
 
 
 @pytest.mark.full

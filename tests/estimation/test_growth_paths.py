@@ -14,6 +14,7 @@ from estimation.errors import DataError
 from estimation.growth_paths import GrowthPathsFit, fit_growth_paths
 from estimation.growth_regressions import two_way_effects
 from simulation.growth_paths import PathParams, simulate_paths
+from tests.estimation.recovery import recovery
 
 Floats = NDArray[np.float64]
 WEEKLY = np.arange(105) * 7 / 365.25
@@ -272,14 +273,6 @@ def replicate(case: str, runs: int, seed: int) -> dict[str, Floats]:
     return {name: np.array(row, dtype=float) for name, row in rows.items()}
 
 
-def check(rows: Floats, truth: float, within: float) -> None:
-    """Bias at most three Monte Carlo errors or a tenth of the error; coverage 95 % +- within."""
-    spread, runs = rows[:, 0].std(ddof=1), len(rows)
-    assert abs(rows[:, 0].mean() - truth) <= max(3 * spread / math.sqrt(runs), 0.1 * spread)
-    held = np.mean((rows[:, 2] <= truth) & (truth <= rows[:, 3]))
-    assert abs(held - 0.95) <= within, held
-
-
 @pytest.fixture(scope="module")
 def quick() -> dict[str, Floats]:
     return replicate("common-shock-and-exit", 250, 7)
@@ -287,7 +280,9 @@ def quick() -> dict[str, Floats]:
 
 @pytest.mark.parametrize("name", CHECKED)
 def test_recovery_and_coverage(name: str, quick: dict[str, Floats]) -> None:
-    check(quick[name], truth_of(TRUTH)[name], 0.03 + 2 * math.sqrt(0.95 * 0.05 / 250))
+    assert recovery(
+        quick[name], truth_of(TRUTH)[name], 0.03 + 2 * math.sqrt(0.95 * 0.05 / 250)
+    ).holds
 
 
 def test_naive_errors_would_not_cover(quick: dict[str, Floats]) -> None:
@@ -302,10 +297,10 @@ def test_full_recovery_and_coverage(case: str) -> None:
     params = CASES[case][0]
     rows = replicate(case, 1000, 8)
     for name in CHECKED:
-        check(rows[name], truth_of(params)[name], 0.03)
-    check(rows["variance_ratio"], 1.0, 0.03)
+        assert recovery(rows[name], truth_of(params)[name], 0.03).holds
+    assert recovery(rows["variance_ratio"], 1.0, 0.03).holds
     for name in ("sigma_robust", "sigma_jump_robust"):  # biased by O(1/T)
-        check(rows[name], truth_of(params)[name], 0.035)
+        assert recovery(rows[name], truth_of(params)[name], 0.035).holds
 
 
 @pytest.mark.full
