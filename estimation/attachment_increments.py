@@ -23,13 +23,12 @@ from typing import ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy import stats
 
 from estimation.clusters import checked_labels
 from estimation.counts import Floats
 from estimation.errors import ConvergenceError, ConvergenceWarning, DataError
 from estimation.kernel_likelihood import KernelLikelihood
-from estimation.results import Estimate, FitResult, registered
+from estimation.results import Estimate, FitResult, registered, student
 from simulation.attachment_kernel import KernelParams
 
 LARGE_SHARE = 0.1  # of the information on theta, in one cluster
@@ -144,11 +143,7 @@ class KernelFit(FitResult):
             return Estimate(value=None)
         i = self.names.index(name)
         value, error = float(self.values[i]), math.sqrt(float(self.covariance[i, i]))
-        half = float(stats.t.ppf(0.975, self.degrees[i])) * error
-        interval = (value - half, value + half)
-        if name == "offset":
-            interval = (value * math.exp(-half / value), value * math.exp(half / value))
-        return Estimate(value=value, std_error=error, interval=interval)
+        return student(value, error, float(self.degrees[i]), log=name == "offset")
 
     @property
     def theta(self) -> float:

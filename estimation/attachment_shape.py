@@ -22,10 +22,15 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from estimation.attachment_increments import clustered_square, label_codes, stock_pair
+from estimation.attachment_increments import (
+    KernelFit,
+    clustered_square,
+    label_codes,
+    stock_pair,
+)
 from estimation.clusters import refuse_few
 from estimation.counts import Floats
-from estimation.errors import ConvergenceError, DataError
+from estimation.errors import ConvergenceError, DataError, EstimationError
 from estimation.results import Estimate, FitResult, registered
 
 Interval = tuple[ArrayLike, ArrayLike]
@@ -339,3 +344,43 @@ def fit_noise(
         middle=sums[full] / held[full],
         scatter=np.sqrt(square[full] / held[full]),
     )
+
+
+def around_kernel(
+    kernel: KernelFit,
+    before: ArrayLike,
+    after: ArrayLike,
+    *,
+    ages: ArrayLike | None = None,
+    clusters: ArrayLike | None = None,
+) -> tuple[KernelShapeFit | None, NoiseFit | None, list[str]]:
+    """Measure the kernel by bins and the noise around a fitted kernel, on the items it used.
+
+    Parameters
+    ----------
+    before, after, ages, clusters : (n,)
+        What the kernel was fitted to.
+
+    Returns
+    -------
+    tuple
+        Kernel by bins and noise, None where the data refuse one, and the reasons.
+    """
+    expected = kernel.expected(before, ages)
+    used = np.where(np.isfinite(expected), np.asarray(before, dtype=np.float64), np.nan)
+    exposure = None
+    if ages is not None:
+        exposure = np.asarray(ages, dtype=np.float64) ** (kernel.phi or 0.0)
+    shape = noise = None
+    notes = []
+    try:
+        shape = fit_kernel_shape(
+            [(used, after)], exposure=exposure, offset=kernel.offset, clusters=clusters
+        )
+    except EstimationError as error:
+        notes.append(f"kernel by bins: {error}")
+    try:
+        noise = fit_noise(before, after, expected, clusters=clusters)
+    except EstimationError as error:
+        notes.append(f"noise: {error}")
+    return shape, noise, notes

@@ -38,7 +38,7 @@ from estimation.counts import Floats
 from estimation.errors import ConvergenceError, DataError
 from estimation.growth_panel import SizedSteps, sized_steps
 from estimation.growth_paths import FEW_PERIODS, Labels
-from estimation.results import Estimate, FitResult, registered
+from estimation.results import Estimate, FitResult, registered, student
 
 MOST_ROUNDS, PRECISION = 500, 1e-6  # of Gauss-Newton; precision in standard errors
 FEWEST_STEPS = 10  # of an item: four coefficients of its own, and noise
@@ -100,9 +100,11 @@ class SizeSlopeFit(FitResult):
 
     def estimates(self) -> dict[str, Estimate]:
         """Return the pooled and the mean-group slope."""
-        group = _estimate(self.b_mean_group, self.b_mean_group_std_error, self.n_items - 1.0)
+        group = student(
+            self.b_mean_group, self.b_mean_group_std_error, self.n_items - 1.0, unit="1/period"
+        )
         return {
-            "size_slope_cce": _estimate(self.b, self.b_std_error, self.degrees),
+            "size_slope_cce": student(self.b, self.b_std_error, self.degrees, unit="1/period"),
             "size_slope_cce_mean_group": group,
         }
 
@@ -194,13 +196,6 @@ def fit_size_slope_cce(
         effective_periods=panel.steps.periods,
         degrees=slope.degrees,
         period_years=panel.usual,
-    )
-
-
-def _estimate(value: float, error: float, degrees: float) -> Estimate:
-    half = float(stats.t.ppf(0.975, degrees)) * error
-    return Estimate(
-        value=value, std_error=error, interval=(value - half, value + half), unit="1/period"
     )
 
 

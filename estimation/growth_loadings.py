@@ -25,7 +25,7 @@ from estimation.counts import Floats
 from estimation.errors import DataError
 from estimation.growth_panel import SizedSteps, sized_steps
 from estimation.growth_paths import FEW_PERIODS, GrowthPathsFit, Labels
-from estimation.results import Estimate, FitResult, registered
+from estimation.results import Estimate, FitResult, registered, student
 from simulation.growth_paths import PathParams
 
 ROUNDS = 5  # of the noise in the market, each N times better than the one before
@@ -270,9 +270,7 @@ def _estimate(value: float, variance: float | None, degrees: float) -> Estimate:
     """Return a number with Student's t interval, none where the error is unknown."""
     if variance is None or degrees < 1:
         return Estimate(value=value)
-    error = math.sqrt(variance)
-    half = float(stats.t.ppf(0.975, degrees)) * error
-    return Estimate(value=value, std_error=error, interval=(value - half, value + half))
+    return student(value, math.sqrt(variance), degrees)
 
 
 def _root(square: float, variance: float | None, degrees: float) -> Estimate:
@@ -280,8 +278,4 @@ def _root(square: float, variance: float | None, degrees: float) -> Estimate:
     value, unit = math.sqrt(square), "yr^-1/2"
     if variance is None or degrees < 1 or square == 0:
         return Estimate(value=value, unit=unit)
-    error = math.sqrt(variance) / (2.0 * value)
-    stretch = math.exp(float(stats.t.ppf(0.975, degrees)) * error / value)
-    return Estimate(
-        value=value, std_error=error, interval=(value / stretch, value * stretch), unit=unit
-    )
+    return student(value, math.sqrt(variance) / (2.0 * value), degrees, unit=unit, log=True)

@@ -141,6 +141,17 @@ class Estimate:
         return (self.value - half, self.value + half)
 
 
+def student(
+    value: float, std_error: float, degrees: float, *, unit: str = "1", log: bool = False
+) -> Estimate:
+    """Return an estimate whose interval is Student's t, of the logarithm (value > 0) if `log`."""
+    half = float(stats.t.ppf(0.975, degrees)) * std_error
+    interval = (value - half, value + half)
+    if log:
+        interval = (value * math.exp(-half / value), value * math.exp(half / value))
+    return Estimate(value=value, std_error=std_error, interval=interval, unit=unit)
+
+
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Result:
     """Base of what every estimate and test answers: estimates, intervals, a table, a record."""

@@ -12,7 +12,8 @@ from estimation.tails import fit_tail
 from estimation.zipf import fit_zipf
 from pipeline.companion_fits import CompanionFits
 from pipeline.measures import cutoffs
-from pipeline.movement import slope_above, two_dates
+from pipeline.models import GrowthCalibration
+from pipeline.movement import slope_above, slope_under_gbm, two_dates
 
 LARGE = (1e6, 1e7)  # USD
 CUTOFFS = ("top1pct_all", "top0.1pct_all", "top100")
@@ -77,7 +78,8 @@ def tvl_cut_otherwise(variants: pl.DataFrame) -> str:
             continue
         try:
             tail = fit_tail(counts, discrete=False)
-        except EstimationError:
+        except EstimationError as error:
+            parts.append(f"{words}: no tail ({error})")
             continue
         parts.append(
             f"{words} ({counts.n_obs:,}): zeta {tail.zeta:.2f} ({tail.std_error_clustered:.2f}) "
@@ -108,6 +110,14 @@ def other_tvl(beside: CompanionFits | None) -> str:
         )
         parts.append(f"zeta at equal cut-offs, {day}: {each}")
     return joined(parts)
+
+
+def floor_on_both_dates(calibration: GrowthCalibration, population: pl.DataFrame) -> str:
+    """Say what a floor on both dates does to the slope of a process that has none."""
+    if population.is_empty():
+        return ""
+    slope = slope_under_gbm(calibration, population)
+    return f"the floor on both dates alone gives a GBM {slope:+.3f}" if slope == slope else ""
 
 
 def growth_of_the_large(population: pl.DataFrame) -> str:

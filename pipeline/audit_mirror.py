@@ -6,8 +6,8 @@ import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from estimation.errors import DataError
 from estimation.shape_curves import ShapeSample, shape_sample
+from estimation.shape_pairs import TooFewError
 from estimation.shapes import ShapeComparison, compare_shapes
 from estimation.verdicts import LEVEL, holm, margin_tests
 from pipeline.audit_beside import joined
@@ -78,7 +78,7 @@ def shapes(one: SizeFits, other: SizeFits) -> ShapeComparison | None:
             n_replications=REPLICATIONS,
             seed=SEED,
         )
-    except DataError:
+    except TooFewError:
         return None
 
 

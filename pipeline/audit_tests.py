@@ -21,7 +21,7 @@ from estimation.verdicts import LEVEL, holm, margin_tests
 from estimation.zipf import fit_zipf
 from pipeline import audit_beside as beside
 from pipeline.audit_beside import spoken
-from pipeline.audit_mirror import decide, mirror_tests, other_ecosystems, zeta_gap
+from pipeline.audit_mirror import ZETA_MARGIN, decide, mirror_tests, other_ecosystems, zeta_gap
 from pipeline.companion_fits import CompanionFits
 from pipeline.fits import SizeFits
 from pipeline.gains import KernelCalibration
@@ -33,7 +33,6 @@ from simulation.demand import DemandParams, ces_demand, printed_tail_index
 
 HOLDS, PART, FAILS, UNTOLD = "holds", "holds in part", "fails", "cannot be told"
 SLOPE_MARGIN = 0.1
-ZETA_MARGIN = 0.1
 COUNT_MARGIN = 0.1
 CLAIMED_MODELS = 700_000
 PAPER_DATE = date(2024, 5, 7)  # on the paper's first page
@@ -308,8 +307,8 @@ def attachment_kernel(e: Evidence) -> Found:
     """Whether likes go to the liked, in proportion, and whatever their age."""
     fit = e.kernel
     wanted = (
-        f"theta of all models needs their likes on two days, and the source of {e.day} has one; "
-        "with two in the lake: baimo run --source lake"
+        f"theta of all models of {e.day} needs their likes on an earlier day too; with two days "
+        "in the lake: baimo run --source lake"
     )
     if fit is None or fit.kernel is None:
         return UNTOLD, wanted + "".join(f"; {note}" for note in (fit.notes if fit else ())), ""
@@ -405,8 +404,8 @@ def rich_get_richer(e: Evidence) -> Found:
         beside.joined(
             [
                 beside.growth_of_the_large(e.population),
-                "survivors of one interval; a common shock is not in the errors, and a floor on "
-                "both dates lowers the slope (by -.06 under a GBM)",
+                beside.floor_on_both_dates(e.growth, e.population),
+                "survivors of one interval; a common shock is not in the errors",
                 beside.growth_of_downloads(e.beside),
             ]
         ),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -222,30 +222,19 @@ def _increments(
     offset: float | None,
     notes: list[str],
 ) -> list[Result]:
-    import numpy as np
-
     from estimation.attachment_increments import fit_inflow, fit_kernel
-    from estimation.attachment_shape import fit_kernel_shape, fit_noise
+    from estimation.attachment_shape import around_kernel
     from estimation.errors import EstimationError
 
     kernel = fit_kernel(start, end, ages=ages, days=days, offset=offset, clusters=labels)
     found: list[Result] = [kernel]
-    expected = kernel.expected(start, ages)
-    others: dict[str, Callable[[], Result]] = {
-        "inflow": lambda: fit_inflow(start, end, days=days, per=per, clusters=labels),
-        "kernel by bins": lambda: fit_kernel_shape(
-            [(np.where(np.isfinite(expected), start, np.nan), end)],
-            exposure=None if ages is None else ages ** (kernel.phi or 0.0),
-            offset=kernel.offset,
-            clusters=labels,
-        ),
-        "noise": lambda: fit_noise(start, end, expected, clusters=labels),
-    }
-    for name, fit in others.items():
-        try:
-            found.append(fit())
-        except EstimationError as error:
-            notes.append(f"{name}: {error}")
+    try:
+        found.append(fit_inflow(start, end, days=days, per=per, clusters=labels))
+    except EstimationError as error:
+        notes.append(f"inflow: {error}")
+    shape, noise, refused = around_kernel(kernel, start, end, ages=ages, clusters=labels)
+    found += [fit for fit in (shape, noise) if fit is not None]
+    notes += refused
     if ages is None:
         notes.append(
             "without ages theta is lowered by differences at birth, which look like attachment: "

@@ -266,7 +266,7 @@ def _birth_rows(
 def _kernel_rows(found: KernelCalibration | None) -> Iterator[Row]:
     if found is None:
         return
-    who = "the whole Hub" if found.whole else "newly made models, not the whole Hub"
+    who = "the whole Hub" if found.whole else "not the whole Hub of the day"
     note = f"{found.before_on} to {found.after_on}, {who}"
     method = "Poisson pseudo maximum likelihood of gains, author-clustered (CR3, Student's t)"
     if found.kernel is not None:

@@ -12,10 +12,10 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import date
-from typing import TypeVar
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from estimation.attachment_increments import (
     InflowFit,
@@ -24,7 +24,7 @@ from estimation.attachment_increments import (
     fit_kernel,
     kernel_point,
 )
-from estimation.attachment_shape import KernelShapeFit, NoiseFit, fit_kernel_shape, fit_noise
+from estimation.attachment_shape import KernelShapeFit, NoiseFit, around_kernel, fit_noise
 from estimation.counts import Floats, Ints
 from estimation.demand import DemandFit
 from estimation.errors import DataError, EstimationError
@@ -40,7 +40,6 @@ LARGEST_AUTHORS = 3  # left out to see how much hangs on them
 ALONE_FROM = 10.0  # likes from which an item is a cell of its own (its scatter is measured)
 GRID, REACH = 96, 7.0  # of a log rate: points, and standard deviations on either side of its mode
 
-T = TypeVar("T")
 DrawGains = Callable[[np.random.Generator], Statistics]
 
 
@@ -121,34 +120,21 @@ def calibrate_gains(
     days = (after_on - before_on).days
     notes: list[str] = []
 
-    def tried(what: str, fit: Callable[[], T]) -> T | None:
+    def kernel(what: str, keep: NDArray[np.bool_]) -> KernelFit | None:
         try:
-            return fit()
+            return fit_kernel(
+                before[keep], after[keep], ages=ages[keep], days=days, clusters=authors[keep]
+            )
         except EstimationError as error:
             notes.append(f"no {what}: {error}")
             return None
 
-    def kernel(keep: np.ndarray) -> KernelFit:
-        return fit_kernel(
-            before[keep], after[keep], ages=ages[keep], days=days, clusters=authors[keep]
-        )
-
-    every = np.ones(before.size, dtype=np.bool_)
-    fit = tried("kernel", lambda: kernel(every))
-    noise = shape = trimmed = None
+    fit = kernel("kernel", np.ones(before.size, dtype=np.bool_))
+    shape = noise = trimmed = None
     if fit is not None:
-        expected = fit.expected(before, ages)
-        noise = tried("psi", lambda: fit_noise(before, after, expected, clusters=authors))
-        exposure = ages ** (fit.phi or 0.0)
-        shape = tried(
-            "kernel by bins",
-            lambda: fit_kernel_shape(
-                [(before, after)], exposure=exposure, offset=fit.offset, clusters=authors
-            ),
-        )
-        trimmed = tried(
-            "kernel without the largest", lambda: kernel(~_largest(authors, after - before))
-        )
+        shape, noise, refused = around_kernel(fit, before, after, ages=ages, clusters=authors)
+        notes += refused
+        trimmed = kernel("kernel without the largest", ~_largest(authors, after - before))
     there = int(np.isfinite(before).sum())
     then = int(frequency.filter(pl.col("created_on") <= before_on)["n_models"].sum())
     cells, gain = _cells(before, after, ages)
@@ -180,7 +166,7 @@ def _own_labels(authors: pl.Series) -> Ints:
     return np.where(own, codes.max(initial=0) + 1 + np.cumsum(own), codes)
 
 
-def _largest(authors: Ints, gains: Floats) -> np.ndarray:
+def _largest(authors: Ints, gains: Floats) -> NDArray[np.bool_]:
     """Mark the models of the authors of the largest gains."""
     _, codes = np.unique(authors, return_inverse=True)
     sums = np.bincount(codes, weights=np.nan_to_num(gains))

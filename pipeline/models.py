@@ -35,7 +35,6 @@ from pipeline.measures import (
 )
 from pipeline.settings import SEED
 from simulation.attachment import PrintedAttachmentParams, simulate_printed_steps
-from simulation.errors import ParameterError
 from simulation.growth import GrowthParams, mixture_ccdf
 
 QUARTER_MIDDLE_DAYS = 45
@@ -105,7 +104,7 @@ class GrowthCalibration:
         the entry sizes alone, as if nothing had grown.
     zeta_bootstrap
         The asymptotic zeta over resamples of whole categories of protocols; None where fewer
-        than a hundred of four hundred have a tail.
+        than a hundred of four hundred have a tail, or one cannot be measured.
     """
 
     population: PopulationGrowthFit
@@ -258,9 +257,11 @@ def _bootstrap_zeta(
                 exit_threshold=EXIT_THRESHOLD,
                 floor=EXIT_THRESHOLD,
             )
-            found.append(fit.params(entry_growth=float(trend)).zeta)
-        except (DataError, ParameterError):
-            continue
+        except DataError:
+            return None
+        params = fit.params(entry_growth=float(trend))
+        if params.exit_rate + params.entry_growth > 0:
+            found.append(params.zeta)
     if len(found) < FEWEST_WITH_TAIL:
         return None
     low, high = np.quantile(found, [0.025, 0.975])

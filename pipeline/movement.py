@@ -20,7 +20,7 @@ from pipeline.mechanisms import drawn_growth
 from pipeline.models import EXIT_THRESHOLD, GrowthCalibration, category_rows
 from pipeline.settings import SEED
 
-FEWEST = 20
+FEWEST, SLOPE_DRAWS = 20, 100
 MOVED = ("size_slope", "spread_slope", "autocorrelation")
 
 
@@ -91,6 +91,14 @@ def slope_above(
     x = np.log(before[kept])
     fit = OLS((np.log(after[kept]) - x) / years, add_constant(x)).fit(cov_type="HC3")
     return float(fit.params[1]), float(fit.bse[1]), int(kept.sum())
+
+
+def slope_under_gbm(calibration: GrowthCalibration, population: pl.DataFrame) -> float:
+    """Return the mean slope of a GBM, which has none, measured with the floor on both dates."""
+    draw = draw_movement(calibration, population)
+    drawn = (draw(np.random.default_rng([SEED, 38, i])) for i in range(SLOPE_DRAWS))
+    found = [d["size_slope"] for d in drawn if d]
+    return float(np.mean(found)) if found else math.nan
 
 
 def draw_movement(

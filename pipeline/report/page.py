@@ -73,6 +73,7 @@ def render_report(out: Path, findings: Findings) -> Path:
         sections=sections,
         claims=findings.claims,
         cohorts=Markup(_cohorts_picture(findings)) if findings.cohorts else "",
+        undated=words.undated(findings.cohorts, findings.fits),
         kernel=Markup(_kernel_picture(findings.kernel)),
         kernel_text=words.kernel_text(findings.kernel),
         beside=words.tail_rows(findings.beside.sizes, POPULATIONS),

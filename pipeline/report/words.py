@@ -8,6 +8,7 @@ from typing import Any
 import polars as pl
 
 from estimation.alternatives import preferred_model
+from estimation.cohorts import CohortsFit
 from estimation.results import Estimate
 from pipeline.audit import Claim
 from pipeline.audit_beside import growth_of_downloads, joined, other_tvl
@@ -139,6 +140,22 @@ def tail_rows(
     return rows
 
 
+def undated(cohorts: Mapping[str, CohortsFit], fits: Mapping[str, SizeFits]) -> str:
+    """Say how much of each tail the cohorts leave out, for want of an age."""
+    parts = []
+    for name, fit in cohorts.items():
+        tail, dated = fits[name].tail, int(fit.n_tail.sum())
+        parts.append(
+            f"{tail.n_tail - dated:,} of the {tail.n_tail:,} of the tail of {name} (zeta with them "
+            f"{tail.zeta:.2f}, without {fit.pooled_zeta:.2f})"
+        )
+    return (
+        "models from before 2 March 2022, whose age is not known, are in none: "
+        + ", ".join(parts)
+        + "."
+    )
+
+
 def kernel_text(found: KernelCalibration | None) -> str:
     """Say what the kernel was measured on."""
     if found is None or found.kernel is None:
@@ -146,8 +163,8 @@ def kernel_text(found: KernelCalibration | None) -> str:
     who = (
         "All models of known age"
         if found.whole
-        else "Newly made models of a public recording, not the whole Hub: two days of the lake "
-        "(baimo run --source lake) tell it of all"
+        else "Not the models of the whole Hub of the day: two days of the lake (baimo run --source "
+        "lake) tell it of all"
     )
     return (
         f"{who}. {found.kernel.n_used:,} models, {found.before_on} to {found.after_on}. Attachment "

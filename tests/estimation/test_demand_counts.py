@@ -110,7 +110,7 @@ def test_coverage_with_x_min_free_in_a_cell_chosen_at_random() -> None:
     seed = int(np.random.SeedSequence().entropy) % 2**32  # type: ignore[arg-type]
     cell = CELLS[seed % len(CELLS)]
     bias, held = coverage(*cell, 40, seed)
-    assert abs(bias) < 0.2 + 5.0 / math.sqrt(40), (cell, seed)
+    assert abs(bias) < 0.1 + 5.0 / math.sqrt(40), (cell, seed)
     assert held >= stats.binom(40, 0.92).ppf(1e-6) / 40, (cell, seed)
 
 

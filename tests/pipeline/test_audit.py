@@ -21,6 +21,7 @@ from pipeline.models import (
     calibrate_growth,
     simulate_printed_equation,
 )
+from pipeline.report.words import undated
 from tests.pipeline.made_up import (
     DAY,
     NO_EFFECTS,
@@ -166,6 +167,17 @@ class TestModels:
                               ("cannot be told: zeta", UNTOLD)):  # fmt: skip
             e = replace(evidence, comparison=pl.DataFrame([judged("GBM", "tvl", word)]))
             assert audit_tests.growth_explains(e)[0] == verdict
+
+    def test_the_report_says_what_the_cohorts_leave_out(self, sizes: dict[str, SizeFits]) -> None:
+        fits = sizes["zipf likes"]
+        dated, x_min = ZIPF[500:], fits.tail.x_min  # the 500 largest have no age
+        ages = np.linspace(0.1, 2.0, dated.size)
+        fit = fit_cohorts(dated, ages, n_cohorts=3, x_min=x_min)
+        lost = int((x_min <= ZIPF).sum() - (dated >= x_min).sum())
+        assert lost == 500
+        said = undated({"likes": fit}, {"likes": fits})
+        assert f"{lost} of the {fits.tail.n_tail:,} of the tail of likes" in said
+        assert f"without {fit.pooled_zeta:.2f})" in said
 
     def test_cohorts_are_quoted(self, evidence: Evidence) -> None:
         assert "too few dated items" in audit_tests.attachment_explains(evidence)[1]

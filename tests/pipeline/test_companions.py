@@ -344,7 +344,8 @@ class TestWaves:
         before, after = rng.poisson(tastes), rng.poisson(2.0 * tastes)
         fit = fit_waves(two_windows(before.tolist(), after.tolist()))
         assert fit.fixed_tastes_correlation is not None
-        spread = 0.01  # of one sample of 4,000 about the law: (1 - r^2)/sqrt(n), doubled for zeta
+        # of one sample about the law: (1 - r^2)/sqrt(n), and as much for the zeta that is fitted
+        spread = (1 - fit.log_correlation**2) / math.sqrt(4_000) * math.sqrt(2)
         assert abs(fit.log_correlation - fit.fixed_tastes_correlation) < 4 * spread
         other = rng.poisson(2.0 * rng.permutation(tastes))
         fit = fit_waves(two_windows(before.tolist(), other.tolist()))
