@@ -1,10 +1,10 @@
 """The power law against its rivals on the same tail: Vuong's tests, AIC, BIC, a verdict.
 
-Vuong (1989, Econometrica 57, 307-333): the normalised log-likelihood ratio is standard normal
-when two non-nested models fit equally well and can be told apart; whether they can, his
-variance test says first (Theorem 4.4 and 5.4: n omega^2 is a weighted sum of chi-squares when
-they cannot). The power law lies on the boundary of the truncated one, so that pair gets the p
-of the half chi-square mixture too (Self & Liang 1987). Likelihoods stand in `estimation.rivals`.
+Vuong (1989, Econometrica 57, 307-333): the normalised log-likelihood ratio is standard normal when
+two non-nested models fit equally well and can be told apart; whether they can, his variance test
+says first (Theorem 4.4 and 5.4: n omega^2 is a weighted sum of chi-squares when they cannot). The
+power law lies on the boundary of the truncated one, so that pair gets the p of the half chi-square
+mixture too (Self & Liang 1987). Likelihoods stand in `baimo.estimation.rivals`.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy import integrate, stats
 
-from estimation import kernels
-from estimation.bootstrap import REJECTED_BELOW, GoodnessOfFit
-from estimation.counts import Counts, Floats, as_counts
-from estimation.errors import DataError
-from estimation.results import Estimate, Result, registered, shown
-from estimation.rivals import FittedRival, fit_rival
-from estimation.tails import TailFit
+from baimo.estimation import kernels
+from baimo.estimation.bootstrap import REJECTED_BELOW, GoodnessOfFit
+from baimo.estimation.counts import Counts, Floats, as_counts
+from baimo.estimation.errors import DataError
+from baimo.estimation.results import Estimate, Result, registered, shown
+from baimo.estimation.rivals import FittedRival, fit_rival
+from baimo.estimation.tails import TailFit
 
 ALTERNATIVES = ("lognormal", "exponential", "stretched_exponential", "truncated_power_law")
 SIGNIFICANT = 0.1  # CSN's level, for p of the fit and of the ratios
@@ -207,7 +207,7 @@ def compare_tail(
     data
         The sample that `fit` was made from.
     fit
-        Result of `estimation.tails.fit_tail`, without x_max.
+        Result of `baimo.estimation.tails.fit_tail`, without x_max.
     alternatives
         Names from `ALTERNATIVES`.
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from estimation.errors import DataError
+from baimo.estimation.errors import DataError
 
 
 def checked_flag(name: str, value: Any) -> bool:

@@ -22,16 +22,16 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from estimation.attachment_increments import (
+from baimo.estimation.attachment_increments import (
     KernelFit,
     clustered_square,
     label_codes,
     stock_pair,
 )
-from estimation.clusters import refuse_few
-from estimation.counts import Floats
-from estimation.errors import ConvergenceError, DataError, EstimationError
-from estimation.results import Estimate, FitResult, registered
+from baimo.estimation.clusters import refuse_few
+from baimo.estimation.counts import Floats
+from baimo.estimation.errors import ConvergenceError, DataError, EstimationError
+from baimo.estimation.results import Estimate, FitResult, registered
 
 Interval = tuple[ArrayLike, ArrayLike]
 EXACT_UP_TO = 8  # smaller stocks have a bin of their own

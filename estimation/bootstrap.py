@@ -31,12 +31,12 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import special
 
-from estimation import draw_kernels
-from estimation.clusters import checked_labels, refuse_few
-from estimation.counts import Counts, Floats, Ints, as_counts
-from estimation.errors import DataError
-from estimation.results import Estimate, FitResult, Progress, Result, registered
-from estimation.tails import KS_KINDS, TailFit
+from baimo.estimation import draw_kernels
+from baimo.estimation.clusters import checked_labels, refuse_few
+from baimo.estimation.counts import Counts, Floats, Ints, as_counts
+from baimo.estimation.errors import DataError
+from baimo.estimation.results import Estimate, FitResult, Progress, Result, registered
+from baimo.estimation.tails import KS_KINDS, TailFit
 
 Seed = int | np.random.SeedSequence
 REJECTED_BELOW = 0.1  # CSN's verdict on p
@@ -149,8 +149,8 @@ def goodness_of_fit(
     data
         The sample that `fit` was made from.
     fit
-        Result of `estimation.tails.fit_tail`; its KS convention, smallest tail, x_max and, where
-        it was given, x_min hold for the replicates too.
+        Result of `baimo.estimation.tails.fit_tail`; its KS convention, smallest tail, x_max and,
+        where it was given, x_min hold for the replicates too.
     n_replications
         2,500 give p to .01 (CSN).
     seed

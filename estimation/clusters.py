@@ -18,14 +18,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from estimation import kernels
-from estimation.counts import Counts, Floats
-from estimation.errors import DataError
+from baimo.estimation import kernels
+from baimo.estimation.counts import Counts, Floats
+from baimo.estimation.errors import DataError
 
 if TYPE_CHECKING:
-    from estimation.tail_index import IndexFit
-    from estimation.tails import TailFit
-    from estimation.zipf import ZipfFit
+    from baimo.estimation.tail_index import IndexFit
+    from baimo.estimation.tails import TailFit
+    from baimo.estimation.zipf import ZipfFit
 
 
 FEWEST = 2

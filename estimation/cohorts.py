@@ -19,12 +19,12 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
-from estimation import kernels
-from estimation.clusters import checked_labels, refuse_few
-from estimation.counts import Counts, Floats
-from estimation.errors import DataError
-from estimation.results import Estimate, FitResult, registered
-from estimation.tails import TailFit, fit_tail
+from baimo.estimation import kernels
+from baimo.estimation.clusters import checked_labels, refuse_few
+from baimo.estimation.counts import Counts, Floats
+from baimo.estimation.errors import DataError
+from baimo.estimation.results import Estimate, FitResult, registered
+from baimo.estimation.tails import TailFit, fit_tail
 
 FEWEST = 50  # items in the tail of a cohort
 

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
-from estimation.counts import Counts, as_counts
-from estimation.errors import DataError
-from estimation.results import registered
+from baimo.estimation.counts import Counts, as_counts
+from baimo.estimation.errors import DataError
+from baimo.estimation.results import registered
 
 
 @registered

@@ -33,8 +33,8 @@ import math
 import numpy as np
 from scipy import special
 
-from estimation.counts import Floats
-from simulation.kernels import jit
+from baimo.estimation.counts import Floats
+from baimo.simulation.kernels import jit
 
 _HALF_LOG_2PI = 0.5 * math.log(2.0 * math.pi)
 _HALF_ROOT = math.sqrt(0.5)

@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from estimation import kernels
-from estimation.errors import DataError
-from estimation.results import registered
+from baimo.estimation import kernels
+from baimo.estimation.errors import DataError
+from baimo.estimation.results import registered
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]

@@ -1,7 +1,7 @@
-"""CES demand with Pareto tastes, measured (eq 20-24; equations in `simulation.demand`).
+"""CES demand with Pareto tastes, measured (eq 20-24; equations in `baimo.simulation.demand`).
 
 One cross-section of demand identifies only zeta = alpha/kappa, kappa = sigma - 1. With an
-elasticity to cost (`estimation.demand_costs`) alpha = zeta (sigma - 1) and, both errors
+elasticity to cost (`baimo.estimation.demand_costs`) alpha = zeta (sigma - 1) and, both errors
 independent, SE(alpha)^2 = (kappa SE_zeta)^2 + (zeta SE_sigma)^2; without it alpha comes as a
 band over rho, never as one number. The band is always reported.
 
@@ -23,16 +23,16 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
-from estimation.clusters import checked_labels
-from estimation.counts import Counts, Floats, as_counts
-from estimation.demand_counts import DemandTail
-from estimation.errors import DataError
-from estimation.results import Estimate, FitResult, registered
-from estimation.tails import TailFit
-from simulation.demand import DemandParams
+from baimo.estimation.clusters import checked_labels
+from baimo.estimation.counts import Counts, Floats, as_counts
+from baimo.estimation.demand_counts import DemandTail
+from baimo.estimation.errors import DataError
+from baimo.estimation.results import Estimate, FitResult, registered
+from baimo.estimation.tails import TailFit
+from baimo.simulation.demand import DemandParams
 
 if TYPE_CHECKING:
-    from estimation.demand_costs import CostElasticityFit
+    from baimo.estimation.demand_costs import CostElasticityFit
 
 RHO_BAND = (0.3, 0.6, 0.9)
 Z_95 = float(stats.norm.ppf(0.975))
@@ -137,7 +137,7 @@ def fit_demand(
     data
         Downloads or likes of every item.
     tail
-        Their tail fit: `estimation.demand_counts` for counts of any size, whose x_min it may
+        Their tail fit: `baimo.estimation.demand_counts` for counts of any size, whose x_min it may
         choose; or `fit_tail`, whose interval takes x_min as given.
     rho_band
         Values of rho, ascending, each in (0, 1).

@@ -1,4 +1,4 @@
-"""Cost elasticity of demand within families (eq 22-23; equations in `simulation.demand`).
+"""Cost elasticity of demand within families (eq 22-23; equations in `baimo.simulation.demand`).
 
 At p = 0 only an effective cost tau (storage, memory, time) tells sigma. Among variants j of one
 family f demand is proportional to q_f^kappa tau_j^-sigma, so with the family's effect
@@ -32,10 +32,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
-from estimation.clusters import FEW, checked_labels
-from estimation.counts import Floats
-from estimation.errors import ConvergenceError, DataError
-from estimation.results import Estimate, FitResult, registered
+from baimo.estimation.clusters import FEW, checked_labels
+from baimo.estimation.counts import Floats
+from baimo.estimation.errors import ConvergenceError, DataError
+from baimo.estimation.results import Estimate, FitResult, registered
 
 Ints = NDArray[np.intp]
 

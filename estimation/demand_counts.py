@@ -22,11 +22,11 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy import optimize, special
 
-from estimation.attachment_increments import label_codes
-from estimation.clusters import refuse_few
-from estimation.counts import Counts, Floats, as_counts
-from estimation.errors import DataError
-from estimation.results import Estimate, FitResult, registered
+from baimo.estimation.attachment_increments import label_codes
+from baimo.estimation.clusters import refuse_few
+from baimo.estimation.counts import Counts, Floats, as_counts
+from baimo.estimation.errors import DataError
+from baimo.estimation.results import Estimate, FitResult, registered
 
 CANDIDATES = 100
 FEWEST_IN_TAIL = 50

@@ -14,9 +14,9 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from estimation import kernels
-from estimation.kernels import Floats, Ints
-from simulation.kernels import jit
+from baimo.estimation import kernels
+from baimo.estimation.kernels import Floats, Ints
+from baimo.simulation.kernels import jit
 
 State = NDArray[np.uint64]
 _MOST_STEPS = 1 << 20  # whole numbers walked through before the single draws

@@ -14,11 +14,11 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy import optimize
 
-from estimation.count_densities import poisson_lognormal_log_pmf
-from estimation.counts import Floats
-from estimation.errors import ConvergenceError, DataError
-from estimation.results import Estimate, FitResult, registered
-from simulation.fitness import FitnessParams
+from baimo.estimation.count_densities import poisson_lognormal_log_pmf
+from baimo.estimation.counts import Floats
+from baimo.estimation.errors import ConvergenceError, DataError
+from baimo.estimation.results import Estimate, FitResult, registered
+from baimo.simulation.fitness import FitnessParams
 
 
 @registered
@@ -48,7 +48,7 @@ class FitnessFit(FitResult):
 
     @property
     def params(self) -> FitnessParams:
-        """Return the parameters for `simulation.fitness.simulate_fitness`."""
+        """Return the parameters for `baimo.simulation.fitness.simulate_fitness`."""
         return FitnessParams(mu=self.mu, sigma=self.sigma, phi=self.phi)
 
     def estimates(self) -> dict[str, Estimate]:

@@ -1,4 +1,4 @@
-"""Growth of protocols, measured (eq 36-39; equations in `simulation.growth`).
+"""Growth of protocols, measured (eq 36-39; equations in `baimo.simulation.growth`).
 
 Two views that must not be mixed. The population view matches all protocols of one date with a
 later one: drift, dispersion, exit and size dependence, deaths included. The panel view follows
@@ -16,10 +16,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
-from estimation.counts import Floats
-from estimation.errors import DataError
-from estimation.results import Estimate, FitResult, registered
-from simulation.growth import GrowthParams
+from baimo.estimation.counts import Floats
+from baimo.estimation.errors import DataError
+from baimo.estimation.results import Estimate, FitResult, registered
+from baimo.simulation.growth import GrowthParams
 
 WEEKS_PER_YEAR = 365.25 / 7.0
 
@@ -72,7 +72,7 @@ class PopulationGrowthFit(FitResult):
     title: ClassVar[str] = "Growth of the population (two matched dates)"
 
     def params(self, *, entry_growth: float = 0.0) -> GrowthParams:
-        """Return the parameters for `simulation.growth`."""
+        """Return the parameters for `baimo.simulation.growth`."""
         return GrowthParams(
             mu=self.mu, sigma=self.sigma, exit_rate=self.exit_rate, entry_growth=entry_growth
         )

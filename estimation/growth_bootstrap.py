@@ -31,12 +31,12 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy import sparse, stats
 
-from estimation.counts import Floats
-from estimation.errors import DataError
-from estimation.growth_panel import SizedSteps, sized_steps
-from estimation.growth_regressions import recoded, two_way_effects
-from estimation.results import Estimate, FitResult, Progress, registered
-from simulation.growth import GrowthParams
+from baimo.estimation.counts import Floats
+from baimo.estimation.errors import DataError
+from baimo.estimation.growth_panel import SizedSteps, sized_steps
+from baimo.estimation.growth_regressions import recoded, two_way_effects
+from baimo.estimation.results import Estimate, FitResult, Progress, registered
+from baimo.simulation.growth import GrowthParams
 
 FEWEST_ITEMS, FEWEST_BLOCKS, FEWEST_REPLICATIONS = 10, 10, 100
 CHUNK = 100  # replicates at a time
@@ -59,8 +59,8 @@ class GrowthBootstrap(FitResult):
     ----------
     table
         Estimates by name: mu_bootstrap, sigma_bootstrap, sigma_idiosyncratic_bootstrap as in
-        `estimation.growth_paths`; size_slope_bootstrap: pooled slope of growth on log size with
-        date effects, per usual step; zeta_bootstrap: the asymptotic exponent of eq 39, where
+        `baimo.estimation.growth_paths`; size_slope_bootstrap: pooled slope of growth on log size
+        with date effects, per usual step; zeta_bootstrap: the asymptotic exponent of eq 39, where
         rates were given. Errors are standard deviations of the replicates before they are
         stretched.
     n_items, n_dates
@@ -112,7 +112,7 @@ def bootstrap_growth(
     Parameters
     ----------
     items, years, values : (n,)
-        As for `estimation.growth_paths.fit_growth_paths`.
+        As for `baimo.estimation.growth_paths.fit_growth_paths`.
     n_replications
         At least 100.
     block_length

@@ -9,9 +9,9 @@ Averages over the items of one step show f (common correlated effects, Pesaran 2
 
 give (a, b, beta_i) by non-linear least squares; the mean of f over the sample is zero up to its
 standard error c/sqrt(T). This is the pooled slope: no intercept of an item returns to its mean, so
-b is without bias to O(1/T^2). The slope of `estimation.growth_regressions` leaves (beta_i - 1) f
-in the errors, which large sizes with large loadings turn into variance and, where the market has a
-trend, into bias.
+b is without bias to O(1/T^2). The slope of `baimo.estimation.growth_regressions` leaves (beta_i -
+1) f in the errors, which large sizes with large loadings turn into variance and, where the market
+has a trend, into bias.
 
 Pesaran's own regressions, item by item on (1, mean r, mean x), do have intercepts, and the noise of
 a random walk returns to its own mean. With P the projection on the regressors, M = 1 - P and L
@@ -33,12 +33,12 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy import stats
 
-from estimation.arguments import checked_flag
-from estimation.counts import Floats
-from estimation.errors import ConvergenceError, DataError
-from estimation.growth_panel import SizedSteps, sized_steps
-from estimation.growth_paths import FEW_PERIODS, Labels
-from estimation.results import Estimate, FitResult, registered, student
+from baimo.estimation.arguments import checked_flag
+from baimo.estimation.counts import Floats
+from baimo.estimation.errors import ConvergenceError, DataError
+from baimo.estimation.growth_panel import SizedSteps, sized_steps
+from baimo.estimation.growth_paths import FEW_PERIODS, Labels
+from baimo.estimation.results import Estimate, FitResult, registered, student
 
 MOST_ROUNDS, PRECISION = 500, 1e-6  # of Gauss-Newton; precision in standard errors
 FEWEST_STEPS = 10  # of an item: four coefficients of its own, and noise
@@ -142,8 +142,8 @@ def fit_size_slope_cce(
     Parameters
     ----------
     items, years, values : (n,)
-        As for `estimation.growth_paths.fit_growth_paths`: label, time in years, size; any order,
-        gaps and irregular dates allowed, as long as items share them.
+        As for `baimo.estimation.growth_paths.fit_growth_paths`: label, time in years, size; any
+        order, gaps and irregular dates allowed, as long as items share them.
     item_effects
         Give each item an intercept in the pooled slope too, and take off the bias that it has
         under b = 0: a test of Gibrat's law and no estimate of another b.

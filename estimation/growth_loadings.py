@@ -1,8 +1,8 @@
 """Unequal loadings on the common shock of a long panel (eq 36-37).
 
-Equations in `simulation.growth_paths`: d log V_i = m_i dt + s_i dW_i + beta_i c dF. The market of
-an item is the mean growth of all others over the same step, so the item's own noise is not in it;
-the noise of the others is, s^2/(N - 1) of it, and is taken off:
+Equations in `baimo.simulation.growth_paths`: d log V_i = m_i dt + s_i dW_i + beta_i c dF. The
+market of an item is the mean growth of all others over the same step, so the item's own noise is
+not in it; the noise of the others is, s^2/(N - 1) of it, and is taken off:
 
     slope_i = sum F_ik r_ik / (sum F_ik^2 - noise),   beta_i = slope_i/(1 + (slope_i - 1)/N).
 
@@ -21,12 +21,12 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy import optimize, stats
 
-from estimation.counts import Floats
-from estimation.errors import DataError
-from estimation.growth_panel import SizedSteps, sized_steps
-from estimation.growth_paths import FEW_PERIODS, GrowthPathsFit, Labels
-from estimation.results import Estimate, FitResult, registered, student
-from simulation.growth_paths import PathParams
+from baimo.estimation.counts import Floats
+from baimo.estimation.errors import DataError
+from baimo.estimation.growth_panel import SizedSteps, sized_steps
+from baimo.estimation.growth_paths import FEW_PERIODS, GrowthPathsFit, Labels
+from baimo.estimation.results import Estimate, FitResult, registered, student
+from baimo.simulation.growth_paths import PathParams
 
 ROUNDS = 5  # of the noise in the market, each N times better than the one before
 STILL = 1e-9  # of the variance, below which it is rounding
@@ -113,8 +113,8 @@ def fit_loadings(
     Parameters
     ----------
     items, years, values : (n,)
-        As for `estimation.growth_paths.fit_growth_paths`: label, time in years, size; any order,
-        gaps and irregular dates allowed, as long as items share them.
+        As for `baimo.estimation.growth_paths.fit_growth_paths`: label, time in years, size; any
+        order, gaps and irregular dates allowed, as long as items share them.
     min_items, min_steps
         Steps between two dates that fewer items share, and items with fewer such steps, are left
         out and counted in the notes. Both at least 5.
@@ -247,7 +247,7 @@ def _shares(
     of_total = _score(panel, market.growth**2, total, 1.0)
     share, common = 1.0 - own / total, max(total - own, 0.0) / (1.0 + spread)
     periods = steps.periods - 1.0
-    squares = max(periods / 5.0, 1.0)  # scores are skew, as in `estimation.growth_paths`
+    squares = max(periods / 5.0, 1.0)  # scores are skew, as in `baimo.estimation.growth_paths`
     of_share = steps.variance((own / total * of_total - of_own) / total)
     of_common = steps.variance((of_total - of_own) / (1.0 + spread))
     return {

@@ -13,10 +13,10 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from estimation.counts import Floats
-from estimation.errors import DataError
-from estimation.growth_paths import GrowthTable, Labels, read_panel
-from estimation.growth_regressions import Codes, Steps, recoded
+from baimo.estimation.counts import Floats
+from baimo.estimation.errors import DataError
+from baimo.estimation.growth_paths import GrowthTable, Labels, read_panel
+from baimo.estimation.growth_regressions import Codes, Steps, recoded
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -107,7 +107,7 @@ class SizedSteps:
 
 
 def sized_steps(items: ArrayLike, years: ArrayLike, values: ArrayLike) -> SizedSteps:
-    """Read a long panel as `estimation.growth_paths.fit_growth_paths` does.
+    """Read a long panel as `baimo.estimation.growth_paths.fit_growth_paths` does.
 
     Raises
     ------

@@ -1,6 +1,6 @@
 """Growth measured on a stranger's long panel: item, time, value (eq 36-37).
 
-Equations and simulator in `simulation.growth_paths`. A step k of an item is two consecutive
+Equations and simulator in `baimo.simulation.growth_paths`. A step k of an item is two consecutive
 values: log growth r_k over Delta_k years, any sampling. Exact maximum likelihood for each item:
 
     m_i = sum r / sum Delta,   sigma_i^2 = sum (r - m_i Delta)^2/Delta / (n_i - 1),
@@ -20,11 +20,11 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
-from estimation.counts import Floats
-from estimation.errors import DataError
-from estimation.growth_regressions import Codes, Steps, recoded, two_way_effects
-from estimation.results import Estimate, FitResult, registered
-from simulation.growth_paths import PathParams
+from baimo.estimation.counts import Floats
+from baimo.estimation.errors import DataError
+from baimo.estimation.growth_regressions import Codes, Steps, recoded, two_way_effects
+from baimo.estimation.results import Estimate, FitResult, registered
+from baimo.simulation.growth_paths import PathParams
 
 Labels = NDArray[Any]
 Maybe = float | None
@@ -96,7 +96,7 @@ class GrowthPathsFit(FitResult):
         return self.table
 
     def params(self) -> PathParams:
-        """Return the parameters for `simulation.growth_paths`; DataError where mu is unknown."""
+        """Return the parameters of the simulator; DataError where mu is unknown."""
         names = ("mu", "sigma_idiosyncratic", "sigma_common", "exit_rate", "drift_sd")
         known = {name: self.table[name].value for name in names}
         if known["mu"] is None or not known["sigma_idiosyncratic"]:

@@ -24,10 +24,10 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import sparse, stats
 from scipy.sparse import csgraph, linalg
 
-from estimation.arguments import checked_flag
-from estimation.counts import Floats
-from estimation.errors import ConvergenceError, DataError
-from estimation.results import Estimate, FitResult, registered
+from baimo.estimation.arguments import checked_flag
+from baimo.estimation.counts import Floats
+from baimo.estimation.errors import ConvergenceError, DataError
+from baimo.estimation.results import Estimate, FitResult, registered
 
 Codes = NDArray[np.intp]
 WEAK_F = 10.0  # Staiger & Stock (1997)
@@ -412,7 +412,7 @@ def two_way_effects(y: Floats, x: Floats, item: Codes, group: Codes) -> TwoWayEf
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Steps:
-    """Steps of a panel, sorted by item and time, for `estimation.growth_paths`.
+    """Steps of a panel, sorted by item and time, for `baimo.estimation.growth_paths`.
 
     Parameters
     ----------

@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy import stats
 
-from estimation.counts import Counts, Floats, Ints, as_counts
-from estimation.errors import DataError
+from baimo.estimation.counts import Counts, Floats, Ints, as_counts
+from baimo.estimation.errors import DataError
 
 K_MIN = 3
 COARSE = 10

@@ -9,12 +9,12 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import ArrayLike
 
-from estimation import index_statistics as statistics
-from estimation.counts import Counts, as_counts
-from estimation.errors import ConvergenceError, DataError
-from estimation.index_statistics import TieEnds
-from estimation.results import Estimate, FitResult, registered
-from estimation.tails import fit_tail
+from baimo.estimation import index_statistics as statistics
+from baimo.estimation.counts import Counts, as_counts
+from baimo.estimation.errors import ConvergenceError, DataError
+from baimo.estimation.index_statistics import TieEnds
+from baimo.estimation.results import Estimate, FitResult, registered
+from baimo.estimation.tails import fit_tail
 
 SMALLEST_SCAN = 50  # fewer items hardly determine an exponent
 
@@ -141,15 +141,15 @@ def scan_k(data: Counts | ArrayLike, *, discrete: bool) -> int:
     """Return the size of the tail that the scan of Clauset, Shalizi & Newman finds.
 
     What to take where the double bootstrap fails: it fails on exact power laws first, which are
-    what the scan (`estimation.tails.fit_tail`) is right about. At least 50 items, of fewer than
-    100 positive ones half; at an end of ties. Of counts only those from 10 on, where they are
+    what the scan (`baimo.estimation.tails.fit_tail`) is right about. At least 50 items, of fewer
+    than 100 positive ones half; at an end of ties. Of counts only those from 10 on, where they are
     enough: the scan has the exact law of counts, Hill and its kin have v - 1/2, which is coarse
-    below (see `estimation.tail_index`).
+    below (see `baimo.estimation.tail_index`).
 
     Parameters
     ----------
     data, discrete
-        As in `estimation.tail_index.fit_hill`.
+        As in `baimo.estimation.tail_index.fit_hill`.
 
     Raises
     ------

@@ -15,9 +15,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from estimation.clusters import refuse_few
-from estimation.counts import Floats
-from estimation.errors import ConvergenceError, DataError
+from baimo.estimation.clusters import refuse_few
+from baimo.estimation.counts import Floats
+from baimo.estimation.errors import ConvergenceError, DataError
 
 OFFSETS = (1e-3, 1e2)  # times the smallest and the mean positive stock: where the offset is sought
 RIDGE = 0.05  # of the upper end: five times the mean stock

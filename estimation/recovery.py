@@ -16,12 +16,12 @@ from typing import TypeVar
 
 import numpy as np
 
-from estimation.concentration import measure_concentration
-from estimation.counts import Counts, Ints
-from estimation.errors import DataError
-from estimation.results import registered
-from estimation.tail_index import fit_hill
-from estimation.tails import fit_tail
+from baimo.estimation.concentration import measure_concentration
+from baimo.estimation.counts import Counts, Ints
+from baimo.estimation.errors import DataError
+from baimo.estimation.results import registered
+from baimo.estimation.tail_index import fit_hill
+from baimo.estimation.tails import fit_tail
 
 T = TypeVar("T")
 

@@ -16,7 +16,7 @@ from typing import Any, ClassVar, Self, TypeVar
 import numpy as np
 from scipy import stats
 
-from estimation.errors import DataError
+from baimo.estimation.errors import DataError
 
 SCHEMA_VERSION = 1
 _REGISTRY: dict[str, type[Any]] = {}

@@ -16,8 +16,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy import optimize, special
 
-from estimation.counts import Counts, Floats
-from estimation.tails import TailFit
+from baimo.estimation.counts import Counts, Floats
+from baimo.estimation.tails import TailFit
 
 _DEEPEST = 150.0  # how far below log(x_min) the lognormal's mu may lie before it is a boundary
 LOWEST_RATE = -60.0  # log of a rate times x_min that no x below e^50 x_min could show

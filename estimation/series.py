@@ -2,8 +2,8 @@
 
 Three million items have about ten thousand distinct values; a picture needs fewer still. Points
 are kept evenly in both logarithms, so that neither the steep nor the flat part thins out. The
-path of the tail fit is `estimation.tails.tail_path`, those of Hill and its kin
-`estimation.tail_index.index_path`.
+path of the tail fit is `baimo.estimation.tails.tail_path`, those of Hill and its kin
+`baimo.estimation.tail_index.index_path`.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from estimation.counts import Counts, Floats, as_counts
-from estimation.errors import DataError
+from baimo.estimation.counts import Counts, Floats, as_counts
+from baimo.estimation.errors import DataError
 
 POINTS = 2000
 Line = tuple[Floats, Floats]

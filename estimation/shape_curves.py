@@ -21,11 +21,11 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import sparse
 
-from estimation import shape_kernels
-from estimation.arguments import checked_effect
-from estimation.clusters import checked_labels, refuse_few
-from estimation.counts import Counts, Floats, Ints, as_counts
-from estimation.errors import DataError
+from baimo.estimation import shape_kernels
+from baimo.estimation.arguments import checked_effect
+from baimo.estimation.clusters import checked_labels, refuse_few
+from baimo.estimation.counts import Counts, Floats, Ints, as_counts
+from baimo.estimation.errors import DataError
 
 BUFFER = 2.0  # ranks kept beyond 1, for resamples in which the lowest item moves up
 _TINY = 1e-300

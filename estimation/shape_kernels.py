@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from estimation.kernels import Floats
-from simulation.kernels import jit
+from baimo.estimation.kernels import Floats
+from baimo.simulation.kernels import jit
 
 _SLIVER = 1e-13  # of rank: what lies between closer ones is rounding
 _SAME = 1e-9  # of log size: less is no difference

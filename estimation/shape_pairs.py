@@ -11,12 +11,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from estimation.clusters import FEW as FEW_CLUSTERS
-from estimation.counts import Floats
-from estimation.errors import DataError
-from estimation.recovery import replicate
-from estimation.results import shown
-from estimation.shape_curves import Curve, Draw, Match, ShapeSample, common_law, match_curves
+from baimo.estimation.clusters import FEW as FEW_CLUSTERS
+from baimo.estimation.counts import Floats
+from baimo.estimation.errors import DataError
+from baimo.estimation.recovery import replicate
+from baimo.estimation.results import shown
+from baimo.estimation.shape_curves import Curve, Draw, Match, ShapeSample, common_law, match_curves
 
 COARSE = 10.0  # units; below, v +- 1/2 moves a size by more than a twentieth
 FEWEST = 20  # items compared, of either sample

@@ -53,11 +53,11 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy import stats
 
-from estimation.counts import Counts, Floats
-from estimation.errors import DataError
-from estimation.results import Estimate, FitResult, Result, registered, shown
-from estimation.shape_curves import ShapeSample, match_curves, shape_sample
-from estimation.shape_pairs import (
+from baimo.estimation.counts import Counts, Floats
+from baimo.estimation.errors import DataError
+from baimo.estimation.results import Estimate, FitResult, Result, registered, shown
+from baimo.estimation.shape_curves import ShapeSample, match_curves, shape_sample
+from baimo.estimation.shape_pairs import (
     COARSE,
     EXACT,
     ShapePair,
@@ -66,7 +66,7 @@ from estimation.shape_pairs import (
     tail_gap,
     tail_ranks,
 )
-from estimation.verdicts import LEVEL, holm, margin_tests
+from baimo.estimation.verdicts import LEVEL, holm, margin_tests
 
 DISTANCE_MARGIN = 0.05
 GAP_MARGIN = math.log10(2.0)

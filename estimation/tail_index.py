@@ -37,11 +37,11 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy import stats
 
-from estimation import index_statistics as statistics
-from estimation.counts import Counts, Floats, Ints
-from estimation.errors import DataError
-from estimation.index_statistics import TieEnds
-from estimation.results import Estimate, FitResult, registered
+from baimo.estimation import index_statistics as statistics
+from baimo.estimation.counts import Counts, Floats, Ints
+from baimo.estimation.errors import DataError
+from baimo.estimation.index_statistics import TieEnds
+from baimo.estimation.results import Estimate, FitResult, registered
 
 N_TEST_MIN = 10
 

@@ -2,8 +2,8 @@
 
 For every candidate x_min the exact maximum-likelihood alpha (discrete: Hurwitz zeta, their
 eq. 3.5; continuous: their eq. 3.1), then the x_min with the smallest Kolmogorov-Smirnov
-distance. `estimation.bootstrap` has the p-value and the intervals that account for the choice
-of x_min, `estimation.alternatives` the rivals. alpha is the exponent of the density,
+distance. `baimo.estimation.bootstrap` has the p-value and the intervals that account for the choice
+of x_min, `baimo.estimation.alternatives` the rivals. alpha is the exponent of the density,
 zeta = alpha - 1 that of the CCDF.
 
 The KS convention decides the answer on tied data:
@@ -28,18 +28,18 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import optimize, stats
 
-from estimation import draw_kernels, kernels
-from estimation.arguments import (
+from baimo.estimation import draw_kernels, kernels
+from baimo.estimation.arguments import (
     checked_effect,
     checked_flag,
     checked_n_tail_min,
     checked_x_max,
     checked_x_min,
 )
-from estimation.clusters import checked_labels, cluster_notes, tail_design_effect
-from estimation.counts import Counts, Floats, Ints, as_counts
-from estimation.errors import DataError
-from estimation.results import Estimate, FitResult, registered
+from baimo.estimation.clusters import checked_labels, cluster_notes, tail_design_effect
+from baimo.estimation.counts import Counts, Floats, Ints, as_counts
+from baimo.estimation.errors import DataError
+from baimo.estimation.results import Estimate, FitResult, registered
 
 KS_KINDS = {"csn": kernels.CSN, "two-sided": kernels.TWO_SIDED, "left": kernels.LEFT}
 
@@ -120,7 +120,7 @@ class TailFit(FitResult):
         """Return the likelihood-ratio interval of alpha at fixed x_min.
 
         At 95 % it covers .944 to .961 where x_min is given, and .893 to .926 where the scan chose
-        it (1,000 samples, see `estimation.bootstrap`, whose interval contains that choice).
+        it (1,000 samples, see `baimo.estimation.bootstrap`, whose interval contains that choice).
 
         The alphas whose log-likelihood lies within chi2_1(level)/2 of the maximum, times the
         design effect where items come in clusters.
@@ -207,7 +207,7 @@ def fit_tail(
         Convention of the KS distance: "csn", "two-sided" or "left" (see the module).
     clusters : (n,)
         Label of each item's cluster (its author), numbers or text; needs `data` as an array.
-        The intervals then carry the design effect of `estimation.clusters`.
+        The intervals then carry the design effect of `baimo.estimation.clusters`.
     design_effect
         Variance inflation by clusters where it is known without labels.
 

@@ -17,9 +17,9 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import stats
 
-from estimation.errors import DataError
-from estimation.recovery import Replicated
-from estimation.results import registered
+from baimo.estimation.errors import DataError
+from baimo.estimation.recovery import Replicated
+from baimo.estimation.results import registered
 
 LEVEL = 0.05
 MATCHES, MISSES, OPEN = "matches", "misses", "cannot tell"

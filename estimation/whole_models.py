@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy import special
 
-from estimation.count_densities import (
+from baimo.estimation.count_densities import (
     DoubleParetoLognormal,
     negative_binomial_cdf,
     negative_binomial_log_pmf,
@@ -22,8 +22,8 @@ from estimation.count_densities import (
     poisson_lognormal_log_pmf,
     poisson_lognormal_log_positive,
 )
-from estimation.counts import Counts, Floats
-from estimation.errors import DataError
+from baimo.estimation.counts import Counts, Floats
+from baimo.estimation.errors import DataError
 
 Vector = tuple[float, ...]
 

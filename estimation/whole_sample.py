@@ -41,10 +41,10 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy import stats
 
-from estimation.counts import Counts, Floats, as_counts
-from estimation.errors import ConvergenceError, ConvergenceWarning, DataError
-from estimation.results import Estimate, FitResult, registered
-from estimation.whole_models import (
+from baimo.estimation.counts import Counts, Floats, as_counts
+from baimo.estimation.errors import ConvergenceError, ConvergenceWarning, DataError
+from baimo.estimation.results import Estimate, FitResult, registered
+from baimo.estimation.whole_models import (
     COUNT_MODELS,
     MODELS,
     SIZE_MODELS,
@@ -53,7 +53,7 @@ from estimation.whole_models import (
     Vector,
     model_of,
 )
-from estimation.whole_search import SAME, Likelihood, named
+from baimo.estimation.whole_search import SAME, Likelihood, named
 
 _COUNT_CLASSES = ((0, "0"), (1, "1"), (9, "2-9"), (99, "10-99"), (999, "100-999"))
 _Z95 = 1.959964

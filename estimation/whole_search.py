@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import optimize
 
-from estimation.counts import Counts, Floats
-from estimation.errors import ConvergenceError
-from estimation.whole_models import Model
+from baimo.estimation.counts import Counts, Floats
+from baimo.estimation.errors import ConvergenceError
+from baimo.estimation.whole_models import Model
 
 SAME = 1e-5  # a log-likelihood gain that no data could show
 Flags = NDArray[np.bool_]

@@ -15,9 +15,9 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import ArrayLike
 
-from estimation.counts import Counts, as_counts
-from estimation.errors import DataError
-from estimation.results import Estimate, FitResult, registered
+from baimo.estimation.counts import Counts, as_counts
+from baimo.estimation.errors import DataError
+from baimo.estimation.results import Estimate, FitResult, registered
 
 
 @registered

@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from estimation.results import registered
-from pipeline import audit_tests as tests
-from pipeline.audit_tests import FAILS, HOLDS, PART, UNTOLD, Evidence, Found
+from baimo.estimation.results import registered
+from baimo.pipeline import audit_tests as tests
+from baimo.pipeline.audit_tests import FAILS, HOLDS, PART, UNTOLD, Evidence, Found
 
 __all__ = ["CLAIMS", "FAILS", "HOLDS", "PART", "UNTOLD", "Claim", "Evidence", "audit_claims"]
 

@@ -6,14 +6,14 @@ from collections.abc import Iterable
 
 import polars as pl
 
-from estimation.counts import Counts
-from estimation.errors import EstimationError
-from estimation.tails import fit_tail
-from estimation.zipf import fit_zipf
-from pipeline.companion_fits import CompanionFits
-from pipeline.measures import cutoffs
-from pipeline.models import GrowthCalibration
-from pipeline.movement import slope_above, slope_under_gbm, two_dates
+from baimo.estimation.counts import Counts
+from baimo.estimation.errors import EstimationError
+from baimo.estimation.tails import fit_tail
+from baimo.estimation.zipf import fit_zipf
+from baimo.pipeline.companion_fits import CompanionFits
+from baimo.pipeline.measures import cutoffs
+from baimo.pipeline.models import GrowthCalibration
+from baimo.pipeline.movement import slope_above, slope_under_gbm, two_dates
 
 LARGE = (1e6, 1e7)  # USD
 CUTOFFS = ("top1pct_all", "top0.1pct_all", "top100")

@@ -6,16 +6,16 @@ import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from estimation.shape_curves import ShapeSample, shape_sample
-from estimation.shape_pairs import TooFewError
-from estimation.shapes import ShapeComparison, compare_shapes
-from estimation.verdicts import LEVEL, holm, margin_tests
-from pipeline.audit_beside import joined
-from pipeline.fits import SizeFits
-from pipeline.settings import SEED
+from baimo.estimation.shape_curves import ShapeSample, shape_sample
+from baimo.estimation.shape_pairs import TooFewError
+from baimo.estimation.shapes import ShapeComparison, compare_shapes
+from baimo.estimation.verdicts import LEVEL, holm, margin_tests
+from baimo.pipeline.audit_beside import joined
+from baimo.pipeline.fits import SizeFits
+from baimo.pipeline.settings import SEED
 
 if TYPE_CHECKING:
-    from pipeline.companion_fits import CompanionFits
+    from baimo.pipeline.companion_fits import CompanionFits
 
 ZETA_MARGIN = 0.1
 REPLICATIONS = 999

@@ -1,6 +1,6 @@
 """The tests of the papers' claims: each returns (verdict, evidence, sensitivity).
 
-Criteria stand in `pipeline.audit`, margins here, both set before looking.
+Criteria stand in `baimo.pipeline.audit`, margins here, both set before looking.
 """
 
 from __future__ import annotations
@@ -12,24 +12,30 @@ from datetime import date
 import numpy as np
 import polars as pl
 
-from estimation.bootstrap import goodness_of_fit
-from estimation.cohorts import CohortsFit
-from estimation.counts import Counts
-from estimation.tail_index import fit_hill
-from estimation.tails import fit_tail
-from estimation.verdicts import LEVEL, holm, margin_tests
-from estimation.zipf import fit_zipf
-from pipeline import audit_beside as beside
-from pipeline.audit_beside import spoken
-from pipeline.audit_mirror import ZETA_MARGIN, decide, mirror_tests, other_ecosystems, zeta_gap
-from pipeline.companion_fits import CompanionFits
-from pipeline.fits import SizeFits
-from pipeline.gains import KernelCalibration
-from pipeline.measures import DAYS_PER_YEAR
-from pipeline.models import AttachmentCalibration, GrowthCalibration, PrintedEquation
-from pipeline.settings import SEED
-from pipeline.tables import SIZE_VARIANTS
-from simulation.demand import DemandParams, ces_demand, printed_tail_index
+from baimo.estimation.bootstrap import goodness_of_fit
+from baimo.estimation.cohorts import CohortsFit
+from baimo.estimation.counts import Counts
+from baimo.estimation.tail_index import fit_hill
+from baimo.estimation.tails import fit_tail
+from baimo.estimation.verdicts import LEVEL, holm, margin_tests
+from baimo.estimation.zipf import fit_zipf
+from baimo.pipeline import audit_beside as beside
+from baimo.pipeline.audit_beside import spoken
+from baimo.pipeline.audit_mirror import (
+    ZETA_MARGIN,
+    decide,
+    mirror_tests,
+    other_ecosystems,
+    zeta_gap,
+)
+from baimo.pipeline.companion_fits import CompanionFits
+from baimo.pipeline.fits import SizeFits
+from baimo.pipeline.gains import KernelCalibration
+from baimo.pipeline.measures import DAYS_PER_YEAR
+from baimo.pipeline.models import AttachmentCalibration, GrowthCalibration, PrintedEquation
+from baimo.pipeline.settings import SEED
+from baimo.pipeline.tables import SIZE_VARIANTS
+from baimo.simulation.demand import DemandParams, ces_demand, printed_tail_index
 
 HOLDS, PART, FAILS, UNTOLD = "holds", "holds in part", "fails", "cannot be told"
 SLOPE_MARGIN = 0.1

@@ -8,11 +8,11 @@ from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pipeline.audit import Claim
-from pipeline.drawn import Refits
-from pipeline.lake import Lake, write_atomically
-from pipeline.measures import MEASURES, N_COHORTS
-from pipeline.settings import SEED, lake_dir, out_dir
+from baimo.pipeline.audit import Claim
+from baimo.pipeline.drawn import Refits
+from baimo.pipeline.lake import Lake, write_atomically
+from baimo.pipeline.measures import MEASURES, N_COHORTS
+from baimo.pipeline.settings import SEED, lake_dir, out_dir
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 
 def newest_audit(*, fresh: bool, n_replications: int) -> tuple[date, tuple[Claim, ...]]:
     """Return the newest day measured and its claims; measure the bundled reference if none is."""
-    from pipeline.defs.lake_io import read_result
-    from pipeline.errors import LakeError
-    from pipeline.run import run_graph
+    from baimo.pipeline.defs.lake_io import read_result
+    from baimo.pipeline.errors import LakeError
+    from baimo.pipeline.run import run_graph
 
     lake = Lake(lake_dir())
     days = [] if fresh else lake.days("audit")
@@ -56,7 +56,7 @@ def cohort_zetas(refits: Refits) -> dict[tuple[str, str], tuple[float, ...]]:
 
 def draw_claim(name: str, day: date, out: Path | None) -> Path | None:
     """Draw the figure of a claim as SVG and return its path; None for a claim without one."""
-    from pipeline.report.figures import STYLE
+    from baimo.pipeline.report.figures import STYLE
 
     draw = FIGURES.get(name)
     if draw is None:
@@ -73,14 +73,14 @@ def draw_claim(name: str, day: date, out: Path | None) -> Path | None:
 
 
 def _read(lake: Lake, name: str, day: date) -> Any:
-    from pipeline.defs.lake_io import read_result
+    from baimo.pipeline.defs.lake_io import read_result
 
     return read_result(lake, name, day)
 
 
 def _rank_size(measure: str) -> Callable[[Lake, date], Figure]:
     def draw(lake: Lake, day: date) -> Figure:
-        from pipeline.report.figures import draw_rank_size
+        from baimo.pipeline.report.figures import draw_rank_size
 
         fits = _read(lake, f"{measure}_tail", day)
         return draw_rank_size(MEASURES[measure], fits.counts, fits.zipf, {}, None)
@@ -90,7 +90,7 @@ def _rank_size(measure: str) -> Callable[[Lake, date], Figure]:
 
 def _index_path(measure: str) -> Callable[[Lake, date], Figure]:
     def draw(lake: Lake, day: date) -> Figure:
-        from pipeline.report.figures import draw_index_path
+        from baimo.pipeline.report.figures import draw_index_path
 
         return draw_index_path(MEASURES[measure], _read(lake, f"{measure}_tail", day))
 
@@ -98,7 +98,7 @@ def _index_path(measure: str) -> Callable[[Lake, date], Figure]:
 
 
 def _cohorts(lake: Lake, day: date) -> Figure:
-    from pipeline.report.mechanism_figures import draw_cohorts
+    from baimo.pipeline.report.mechanism_figures import draw_cohorts
 
     refits: Refits = {}
     for name in ("attachment", "demand", "birth"):
@@ -107,14 +107,14 @@ def _cohorts(lake: Lake, day: date) -> Figure:
 
 
 def _kernel(lake: Lake, day: date) -> Figure | None:
-    from pipeline.report.mechanism_figures import draw_kernel
+    from baimo.pipeline.report.mechanism_figures import draw_kernel
 
     found = _read(lake, "kernel_fit", day)
     return draw_kernel(found) if found is not None and found.shape is not None else None
 
 
 def _verdicts(lake: Lake, day: date) -> Figure:
-    from pipeline.report.mechanism_figures import draw_verdicts
+    from baimo.pipeline.report.mechanism_figures import draw_verdicts
 
     return draw_verdicts(lake.read_table("comparison", day))
 

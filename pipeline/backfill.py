@@ -14,36 +14,36 @@ from datetime import date, timedelta
 
 import polars as pl
 
-from pipeline.checks import (
+from baimo.pipeline.checks import (
     few_in_quarantine,
     no_absurd_total,
     refuse_if_failed,
     size_against_the_last,
     zeros_share,
 )
-from pipeline.errors import LakeError, SourceError
-from pipeline.lake import Lake, write_parquet
-from pipeline.past_days import NothingError, Progress, Walk, last_before, past_days
-from pipeline.past_models import NEAR_DAYS, first_rows, publish_past_models
-from pipeline.publish import file_sha256, write_blocks
-from pipeline.receipts import PUBLISHED, Receipt, published_days, read_receipt
-from pipeline.refresh import Clock, utc_now
-from pipeline.sorting import Runs
-from pipeline.sources.defillama import SOURCE as LISTED
-from pipeline.sources.defillama import DefiLlama
-from pipeline.sources.defillama_history import LACKS as HISTORIES_LACK
-from pipeline.sources.defillama_history import SOURCE as FROM_HISTORIES
-from pipeline.sources.defillama_history import (
+from baimo.pipeline.errors import LakeError, SourceError
+from baimo.pipeline.lake import Lake, write_parquet
+from baimo.pipeline.past_days import NothingError, Progress, Walk, last_before, past_days
+from baimo.pipeline.past_models import NEAR_DAYS, first_rows, publish_past_models
+from baimo.pipeline.publish import file_sha256, write_blocks
+from baimo.pipeline.receipts import PUBLISHED, Receipt, published_days, read_receipt
+from baimo.pipeline.refresh import Clock, utc_now
+from baimo.pipeline.sorting import Runs
+from baimo.pipeline.sources.defillama import SOURCE as LISTED
+from baimo.pipeline.sources.defillama import DefiLlama
+from baimo.pipeline.sources.defillama_history import LACKS as HISTORIES_LACK
+from baimo.pipeline.sources.defillama_history import SOURCE as FROM_HISTORIES
+from baimo.pipeline.sources.defillama_history import (
     HistoriesProgress,
     fetch_histories,
     protocols_of_day,
     scan_histories,
 )
-from pipeline.sources.http import Notice, Patience, silent
-from pipeline.sources.hub_downloads import Characterization
-from pipeline.sources.hub_history import SOURCES, Available, History
-from pipeline.sources.spool import Spool
-from pipeline.tables import HUB_DOWNLOADS_DAILY
+from baimo.pipeline.sources.http import Notice, Patience, silent
+from baimo.pipeline.sources.hub_downloads import Characterization
+from baimo.pipeline.sources.hub_history import SOURCES, Available, History
+from baimo.pipeline.sources.spool import Spool
+from baimo.pipeline.tables import HUB_DOWNLOADS_DAILY
 
 MODELS, PROTOCOLS = "hub_models", "defillama_protocols"
 DOWNLOADS = HUB_DOWNLOADS_DAILY.name

@@ -10,7 +10,7 @@ from typing import Any
 
 import polars as pl
 
-from pipeline.companions import (
+from baimo.pipeline.companions import (
     AGE_DIGITS,
     Companion,
     days_of,
@@ -18,15 +18,15 @@ from pipeline.companions import (
     read_companion,
     tabulate_companions,
 )
-from pipeline.errors import SourceError, TableError
-from pipeline.lake import write_parquet, write_text
-from pipeline.sources.recordings import load_recordings
-from pipeline.sources.reference import BUNDLED, COMPANIONS, HUB_TABLES, VARIANTS, earliest
-from pipeline.sources.snapshots import REFERENCE, Input
-from pipeline.tables import TABLES
-from pipeline.tabulate import join_population, tabulate_hub
-from pipeline.validation import validate
-from pipeline.variants import model_variants, protocol_variants
+from baimo.pipeline.errors import SourceError, TableError
+from baimo.pipeline.lake import write_parquet, write_text
+from baimo.pipeline.sources.recordings import load_recordings
+from baimo.pipeline.sources.reference import BUNDLED, COMPANIONS, HUB_TABLES, VARIANTS, earliest
+from baimo.pipeline.sources.snapshots import REFERENCE, Input
+from baimo.pipeline.tables import TABLES
+from baimo.pipeline.tabulate import join_population, tabulate_hub
+from baimo.pipeline.validation import validate
+from baimo.pipeline.variants import model_variants, protocol_variants
 
 TVL_DIGITS = 4
 GROWTH_DECIMALS = 3

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from pipeline.errors import IncompleteError
-from pipeline.tables import Table
+from baimo.pipeline.errors import IncompleteError
+from baimo.pipeline.tables import Table
 
 MAX_QUARANTINE, BORNE_QUARANTINE = 0.01, 20
 SHRINK, SHRINK_PER_DAY = 0.02, 0.002

@@ -11,15 +11,15 @@ from typing import Any
 
 import click
 
-from pipeline.cli_backfill import backfill
-from pipeline.cli_fit import fit
-from pipeline.cli_live import lake, refresh
-from pipeline.cli_models import fit_attachment_command, fit_demand_command, fit_growth_command
-from pipeline.cli_shapes import fit_shapes_command
-from pipeline.cli_simulate import audit, simulate
-from pipeline.errors import SourceError
-from pipeline.settings import N_REPLICATIONS, SEED
-from pipeline.terminal import aligned, one_line_errors
+from baimo.pipeline.cli_backfill import backfill
+from baimo.pipeline.cli_fit import fit
+from baimo.pipeline.cli_live import lake, refresh
+from baimo.pipeline.cli_models import fit_attachment_command, fit_demand_command, fit_growth_command
+from baimo.pipeline.cli_shapes import fit_shapes_command
+from baimo.pipeline.cli_simulate import audit, simulate
+from baimo.pipeline.errors import SourceError
+from baimo.pipeline.settings import N_REPLICATIONS, SEED
+from baimo.pipeline.terminal import aligned, one_line_errors
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -58,8 +58,8 @@ def main() -> None:
 @one_line_errors
 def run(source: str, day: datetime | None, out: Path | None, seed: int, replications: int) -> None:
     """Fit, calibrate, simulate, refit, audit and report, in one go."""
-    from pipeline.report.words import TABLE_HEADER, TAIL_HEADER, table_rows, tail_rows
-    from pipeline.run import run_graph
+    from baimo.pipeline.report.words import TABLE_HEADER, TAIL_HEADER, table_rows, tail_rows
+    from baimo.pipeline.run import run_graph
 
     started = time.monotonic()
     finished = run_graph(
@@ -110,7 +110,7 @@ def ui(port: int) -> None:
     """Open the Dagster UI on localhost: graph, runs, metadata, Materialize all."""
     import os
 
-    from pipeline.run import prepare_instance
+    from baimo.pipeline.run import prepare_instance
 
     home = prepare_instance()
     os.environ.setdefault("PYTHONWARNINGS", "ignore:Function `dev_command` is superseded")
@@ -125,7 +125,7 @@ def ui(port: int) -> None:
             "dagster",
             "dev",
             "-m",
-            "pipeline.definitions",
+            "baimo.pipeline.definitions",
             "-h",
             "127.0.0.1",
             "-p",
@@ -152,7 +152,7 @@ def tabulate(snapshots: tuple[str, ...], out: Path, about: Path | None) -> None:
     of Hub datasets and the daily TVL of chains (other_sizes): a table that none of them gives is
     not written, and the manifest does not name it.
     """
-    from pipeline.bundle import bundle
+    from baimo.pipeline.bundle import bundle
 
     stated: dict[str, dict[str, str]] = {}
     if about is not None:

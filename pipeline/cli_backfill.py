@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from pipeline.cli_live import NOTHING_PUBLISHED, Line, lake_option, open_lake
-from pipeline.terminal import aligned, refusing_with
+from baimo.pipeline.cli_live import NOTHING_PUBLISHED, Line, lake_option, open_lake
+from baimo.pipeline.terminal import aligned, refusing_with
 
 if TYPE_CHECKING:
-    from pipeline.receipts import Receipt
+    from baimo.pipeline.receipts import Receipt
 
 _DAY = click.DateTime(["%Y-%m-%d"])
 SOURCES = ("hub-stats", "weekly", "downloads", "defillama")
@@ -45,9 +45,9 @@ def backfill(
 
     Exit code 0: at least one of the days is published; 1: none, and why; 2: wrong call.
     """
-    from pipeline.past_days import PastError, past_days
-    from pipeline.receipts import PUBLISHED
-    from pipeline.refresh import utc_now
+    from baimo.pipeline.past_days import PastError, past_days
+    from baimo.pipeline.receipts import PUBLISHED
+    from baimo.pipeline.refresh import utc_now
 
     if bulk and source != "defillama":
         raise click.UsageError("--bulk goes with --source defillama")
@@ -72,7 +72,7 @@ def backfill(
 
 
 def _work(source: str, bulk: bool, shown: Line) -> Callable[..., list[Receipt]]:
-    from pipeline import backfill as work
+    from baimo.pipeline import backfill as work
 
     told: dict[str, Any] = {"notice": shown.notice}
     if source == "defillama":

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from pipeline.errors import SourceError
-from pipeline.terminal import (
+from baimo.pipeline.errors import SourceError
+from baimo.pipeline.terminal import (
     JSON,
     Bar,
     aligned,
@@ -27,11 +27,11 @@ from pipeline.terminal import (
 )
 
 if TYPE_CHECKING:
-    from estimation.alternatives import Comparison
-    from estimation.bootstrap import GoodnessOfFit
-    from estimation.tails import TailFit
-    from estimation.whole_sample import WholeSampleComparison
-    from pipeline.columns import FileSample
+    from baimo.estimation.alternatives import Comparison
+    from baimo.estimation.bootstrap import GoodnessOfFit
+    from baimo.estimation.tails import TailFit
+    from baimo.estimation.whole_sample import WholeSampleComparison
+    from baimo.pipeline.columns import FileSample
 
 Row = tuple[str, ...]
 TITLES = {
@@ -119,9 +119,9 @@ def fit_tail_command(
     as_json: bool,
 ) -> None:
     """Power law by Clauset, Shalizi and Newman: x_min, alpha, zeta, p-value."""
-    from estimation.tails import fit_tail
-    from pipeline.answers import p_answer, tail_answer
-    from pipeline.columns import read_sample
+    from baimo.estimation.tails import fit_tail
+    from baimo.pipeline.answers import p_answer, tail_answer
+    from baimo.pipeline.columns import read_sample
 
     if stop_early and p_value is None:
         raise SourceError("--stop-early stops the replications of --p-value: give --p-value N too")
@@ -166,7 +166,7 @@ def _kind(sample: FileSample, discrete: bool | None) -> tuple[bool, list[str]]:
 def _goodness(
     sample: FileSample, found: TailFit, n_replications: int, seed: int | None, stop_early: bool
 ) -> GoodnessOfFit:
-    from estimation.bootstrap import goodness_of_fit
+    from baimo.estimation.bootstrap import goodness_of_fit
 
     with Bar(n_replications, "bootstrap") as progress:
         return goodness_of_fit(
@@ -188,7 +188,7 @@ def _verdict(goodness: GoodnessOfFit) -> str:
 def _bootstrap_answer(
     sample: FileSample, found: TailFit, n_replications: int, seed: int | None
 ) -> dict[str, Any]:
-    from estimation.bootstrap import bootstrap_tail
+    from baimo.estimation.bootstrap import bootstrap_tail
 
     with Bar(n_replications, "resampling") as progress:
         resampled = bootstrap_tail(
@@ -221,10 +221,10 @@ def fit_zipf_command(
     as_json: bool,
 ) -> None:
     """Rank-size regression: log(rank - 1/2) on log(size) over the largest items."""
-    from estimation.zipf import fit_zipf, share_to_k
-    from pipeline.answers import zipf_answer
-    from pipeline.columns import read_sample
-    from pipeline.fits import clustered
+    from baimo.estimation.zipf import fit_zipf, share_to_k
+    from baimo.pipeline.answers import zipf_answer
+    from baimo.pipeline.columns import read_sample
+    from baimo.pipeline.fits import clustered
 
     if (k is None) == (share is None):
         raise SourceError("say how many of the largest items to use: --top K or --share S")
@@ -257,9 +257,9 @@ def fit_index_command(
     as_json: bool,
 ) -> None:
     """Tail index by Hill and its kin, rank-size, and tests of Pareto and of Zipf."""
-    from pipeline.answers import index_answer, index_test_answer
-    from pipeline.columns import read_sample
-    from pipeline.fits import chosen_k, clustered, index_fits, index_tests
+    from baimo.pipeline.answers import index_answer, index_test_answer
+    from baimo.pipeline.columns import read_sample
+    from baimo.pipeline.fits import chosen_k, clustered, index_fits, index_tests
 
     if seed is not None and k is not None:
         raise SourceError("--seed is of the double bootstrap that chooses k: leave out --top or it")
@@ -348,10 +348,10 @@ def fit_compare_command(
     as_json: bool,
 ) -> None:
     """Power law against its rivals on the tail, and models of the whole sample."""
-    from estimation.alternatives import compare_tail, judge_support
-    from estimation.tails import fit_tail
-    from pipeline.answers import p_answer, support_answer, tail_answer, whole_answer
-    from pipeline.columns import read_sample
+    from baimo.estimation.alternatives import compare_tail, judge_support
+    from baimo.estimation.tails import fit_tail
+    from baimo.pipeline.answers import p_answer, support_answer, tail_answer, whole_answer
+    from baimo.pipeline.columns import read_sample
 
     sample = read_sample(file, column, weights)
     kind, notes = _kind(sample, discrete)
@@ -382,8 +382,8 @@ def fit_compare_command(
 
 
 def _whole_models(sample: FileSample, discrete: bool) -> WholeSampleComparison:
-    from estimation.errors import ConvergenceWarning
-    from estimation.whole_sample import compare_whole_sample
+    from baimo.estimation.errors import ConvergenceWarning
+    from baimo.estimation.whole_sample import compare_whole_sample
 
     with warnings.catch_warnings():  # the notes of each fit, which are printed, say the same
         warnings.simplefilter("ignore", ConvergenceWarning)

@@ -4,21 +4,21 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from pipeline.terminal import Bar
+from baimo.pipeline.terminal import Bar
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from estimation.results import Result
+    from baimo.estimation.results import Result
 
 
 def loading_results(
     items: NDArray[Any], years: NDArray[Any], values: NDArray[Any], notes: list[str]
 ) -> list[Result]:
     """Return the loadings on the common shock, and the size slope net of it."""
-    from estimation.errors import EstimationError
-    from estimation.growth_cce import fit_size_slope_cce
-    from estimation.growth_loadings import fit_loadings
+    from baimo.estimation.errors import EstimationError
+    from baimo.estimation.growth_cce import fit_size_slope_cce
+    from baimo.estimation.growth_loadings import fit_loadings
 
     found: list[Result] = []
     try:
@@ -33,7 +33,7 @@ def resampled(
     items: NDArray[Any], years: NDArray[Any], values: NDArray[Any], n_replications: int, seed: int
 ) -> Result:
     """Return growth with intervals from resampled items and blocks of dates."""
-    from estimation.growth_bootstrap import bootstrap_growth
+    from baimo.estimation.growth_bootstrap import bootstrap_growth
 
     with Bar(n_replications, "bootstrap") as progress:
         return bootstrap_growth(

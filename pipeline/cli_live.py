@@ -14,14 +14,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from pipeline.errors import LakeError, PipelineError
-from pipeline.settings import lake_dir
-from pipeline.terminal import aligned, one_line_errors, refusing_with
+from baimo.pipeline.errors import LakeError, PipelineError
+from baimo.pipeline.settings import lake_dir
+from baimo.pipeline.terminal import aligned, one_line_errors, refusing_with
 
 if TYPE_CHECKING:
-    from pipeline.receipts import Receipt
-    from pipeline.refresh import Refreshed
-    from pipeline.sources.hub import Progress
+    from baimo.pipeline.receipts import Receipt
+    from baimo.pipeline.refresh import Refreshed
+    from baimo.pipeline.sources.hub import Progress
 
 NOTHING_PUBLISHED = 1
 _WIDTH = 12
@@ -36,7 +36,7 @@ lake_option = click.option(
 
 def open_lake(given: Path | None) -> Any:
     """Return the lake at a path, or the default one."""
-    from pipeline.lake import Lake
+    from baimo.pipeline.lake import Lake
 
     return Lake(given.expanduser() if given else lake_dir())
 
@@ -49,7 +49,7 @@ def existing_lake(given: Path | None) -> Any:
     LakeError
         There is no such folder.
     """
-    from pipeline.lake import listed, present
+    from baimo.pipeline.lake import listed, present
 
     lake = open_lake(given)
     if present(lake.root) and not lake.root.is_dir():
@@ -86,7 +86,7 @@ def refresh(source: str, limit: int | None, trust: bool, lake_path: Path | None)
     """
     if limit is not None and source == "defillama":
         raise click.UsageError("--limit is for the Hub; DeFiLlama comes in one answer")
-    from pipeline.refresh import refresh_defillama, refresh_hub
+    from baimo.pipeline.refresh import refresh_defillama, refresh_hub
 
     lake = open_lake(lake_path)
     shown = Line()
@@ -125,7 +125,7 @@ def refresh(source: str, limit: int | None, trust: bool, lake_path: Path | None)
 
 def _rows_before(lake: Any) -> int | None:
     """Return the size of the last snapshot, to tell the time to go."""
-    from pipeline.receipts import published_days, read_receipt
+    from baimo.pipeline.receipts import published_days, read_receipt
 
     try:
         days = published_days(lake, "hub_models")
@@ -237,7 +237,7 @@ def status(lake_path: Path | None, days: int) -> None:
 
     Missing days may be filled; the source was asked for lacking ones, and has nothing.
     """
-    from pipeline.inspection import SNAPSHOTS, holding, under_way
+    from baimo.pipeline.inspection import SNAPSHOTS, holding, under_way
 
     lake = existing_lake(lake_path)
     held = {name: holding(lake, name) for name in SNAPSHOTS}
@@ -297,7 +297,7 @@ def increments(lake_path: Path | None, first: datetime, last: datetime, out: Pat
     Models of one day alone have an empty cell for the other. Age is in years on the earlier day,
     empty where the Hub's first date stands for everything older.
     """
-    from pipeline.panels import write_increments
+    from baimo.pipeline.panels import write_increments
 
     since, until = first.date(), last.date()
     n = write_increments(existing_lake(lake_path), since, until, out)
@@ -314,7 +314,7 @@ def increments(lake_path: Path | None, first: datetime, last: datetime, out: Pat
 @refusing_with(NOTHING_PUBLISHED)
 def verify(lake_path: Path | None) -> None:
     """Check every published file against its receipt: hash, schema, rows, key, order."""
-    from pipeline.inspection import verify as look
+    from baimo.pipeline.inspection import verify as look
 
     n_sound, faults = 0, []
     for path, fault in look(existing_lake(lake_path)):

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from pipeline.errors import SourceError
-from pipeline.terminal import (
+from baimo.pipeline.errors import SourceError
+from baimo.pipeline.terminal import (
     JSON,
     aligned,
     one_line_errors,
@@ -25,8 +25,8 @@ from pipeline.terminal import (
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from estimation.results import Result
-    from pipeline.columns import FileTable
+    from baimo.estimation.results import Result
+    from baimo.pipeline.columns import FileTable
 
 DAYS_PER_YEAR = 365.25
 WINDOW_DAYS = 30.0
@@ -90,7 +90,7 @@ def fit_attachment_command(
     """
     import numpy as np
 
-    from pipeline.columns import read_table
+    from baimo.pipeline.columns import read_table
 
     ways = [bool(likes), bool(before or after), bool(all_time or window)]
     if sum(ways) != 1 or bool(before) != bool(after) or bool(all_time) != bool(window):
@@ -135,7 +135,7 @@ def _two_dates(
     """Return (before, after, ages on the earlier date, days between)."""
     import numpy as np
 
-    from estimation.attachment_increments import stock_before
+    from baimo.estimation.attachment_increments import stock_before
 
     before, after = dates
     if before and after:
@@ -170,9 +170,9 @@ def _cross_section(
 ) -> list[Result]:
     import numpy as np
 
-    from estimation.attachment import fit_entry, fit_simon, fit_yule
-    from estimation.cohorts import fit_cohorts
-    from estimation.errors import DataError
+    from baimo.estimation.attachment import fit_entry, fit_simon, fit_yule
+    from baimo.estimation.cohorts import fit_cohorts
+    from baimo.estimation.errors import DataError
 
     if sizes.size >= FEWEST_WITHOUT_ZERO and not np.any(sizes == 0):
         notes.append(
@@ -222,9 +222,9 @@ def _increments(
     offset: float | None,
     notes: list[str],
 ) -> list[Result]:
-    from estimation.attachment_increments import fit_inflow, fit_kernel
-    from estimation.attachment_shape import around_kernel
-    from estimation.errors import EstimationError
+    from baimo.estimation.attachment_increments import fit_inflow, fit_kernel
+    from baimo.estimation.attachment_shape import around_kernel
+    from baimo.estimation.errors import EstimationError
 
     kernel = fit_kernel(start, end, ages=ages, days=days, offset=offset, clusters=labels)
     found: list[Result] = [kernel]
@@ -258,10 +258,10 @@ def fit_demand_command(
     """CES demand: the exponent zeta; with costs within families sigma and the tastes' alpha."""
     import numpy as np
 
-    from estimation.counts import LARGEST_EXACT
-    from estimation.demand import fit_demand
-    from estimation.demand_costs import fit_cost_elasticity
-    from pipeline.columns import read_table
+    from baimo.estimation.counts import LARGEST_EXACT
+    from baimo.estimation.demand import fit_demand
+    from baimo.estimation.demand_costs import fit_cost_elasticity
+    from baimo.pipeline.columns import read_table
 
     if bool(cost) != bool(family):
         raise SourceError("sigma comes from costs within families: give --cost and --family")
@@ -290,10 +290,10 @@ def fit_demand_command(
 
 def _demand_tail(sizes: Any, families: Any) -> tuple[Any, str]:
     """Return the tail of demand, and how it was fitted."""
-    from estimation.counts import Counts
-    from estimation.demand_counts import fit_demand_tail
-    from estimation.errors import DataError
-    from estimation.tails import fit_tail
+    from baimo.estimation.counts import Counts
+    from baimo.estimation.demand_counts import fit_demand_tail
+    from baimo.estimation.errors import DataError
+    from baimo.estimation.tails import fit_tail
 
     counted = Counts.from_sample(sizes).is_integer
     if counted:
@@ -344,10 +344,10 @@ def fit_growth_command(
     as_json: bool,
 ) -> None:
     """GBM growth on a long panel: mu, sigma, its common part, exit, and whether size matters."""
-    from estimation.errors import EstimationError
-    from estimation.growth_paths import fit_growth_paths
-    from pipeline.cli_growth import loading_results, resampled
-    from pipeline.columns import read_table
+    from baimo.estimation.errors import EstimationError
+    from baimo.estimation.growth_paths import fit_growth_paths
+    from baimo.pipeline.cli_growth import loading_results, resampled
+    from baimo.pipeline.columns import read_table
 
     if seed is not None and bootstrap is None:
         raise SourceError("--seed is of the bootstrap: give --bootstrap N too")
@@ -374,8 +374,8 @@ def _size_dependence(
     """Regress growth between neighbouring dates on log size before, where the panel allows it."""
     import numpy as np
 
-    from estimation.errors import EstimationError
-    from estimation.growth_regressions import fit_size_dependence
+    from baimo.estimation.errors import EstimationError
+    from baimo.estimation.growth_regressions import fit_size_dependence
 
     order = np.lexsort((years, items))
     item, period = items[order], np.unique(years, return_inverse=True)[1][order]
@@ -401,7 +401,7 @@ def _size_dependence(
 @contextmanager
 def _quiet() -> Iterator[None]:
     """Keep warnings out of the terminal: the notes of each fit, which are printed, say the same."""
-    from estimation.errors import ConvergenceWarning
+    from baimo.estimation.errors import ConvergenceWarning
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
@@ -410,7 +410,7 @@ def _quiet() -> Iterator[None]:
 
 def _print_results(prefix: str, results: list[Result], notes: list[str], as_json: bool) -> None:
     """Print the estimates of all results under their exported names."""
-    from pipeline.answers import model_answer
+    from baimo.pipeline.answers import model_answer
 
     said = [note for result in results for note in getattr(result, "notes", ())]
     notes = list(dict.fromkeys([*said, *notes]))
@@ -425,7 +425,7 @@ def _print_results(prefix: str, results: list[Result], notes: list[str], as_json
 
 
 def _rows(prefix: str, results: list[Result]) -> list[tuple[str, ...]]:
-    from pipeline.answers import exported_name
+    from baimo.pipeline.answers import exported_name
 
     rows: list[tuple[str, ...]] = [("", "estimate", "std error", "95 %", "unit")]
     for result in results:

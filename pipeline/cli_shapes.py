@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from pipeline.terminal import JSON, one_line_errors, options, print_json
+from baimo.pipeline.terminal import JSON, one_line_errors, options, print_json
 
 
 @click.command("shapes")
@@ -42,10 +42,10 @@ def fit_shapes_command(
     Zeros count as sizes too small to be seen; what is compared is the largest share of items
     for which both are fine enough (counts of 10 and more).
     """
-    from estimation.shape_curves import shape_sample
-    from estimation.shapes import compare_shapes
-    from pipeline.answers import model_answer
-    from pipeline.columns import read_sample
+    from baimo.estimation.shape_curves import shape_sample
+    from baimo.estimation.shapes import compare_shapes
+    from baimo.pipeline.answers import model_answer
+    from baimo.pipeline.columns import read_sample
 
     samples = [
         read_sample(path, name, weights, clusters)

@@ -8,9 +8,9 @@ from typing import Any
 
 import click
 
-from pipeline.errors import SourceError
-from pipeline.settings import N_REPLICATIONS, SEED
-from pipeline.terminal import aligned, one_line_errors
+from baimo.pipeline.errors import SourceError
+from baimo.pipeline.settings import N_REPLICATIONS, SEED
+from baimo.pipeline.terminal import aligned, one_line_errors
 
 
 @click.command()
@@ -35,7 +35,7 @@ def simulate(
     """
     import numpy as np
 
-    from pipeline.simulated_files import (
+    from baimo.pipeline.simulated_files import (
         ALIASES,
         LARGEST_N,
         MODELS,
@@ -43,7 +43,7 @@ def simulate(
         read_parameters,
         write_simulated,
     )
-    from simulation.errors import ParameterError
+    from baimo.simulation.errors import ParameterError
 
     model = ALIASES.get(model, model)
     if model not in MODELS:
@@ -91,8 +91,8 @@ def audit(claim: str | None, out: Path | None, fresh: bool) -> None:
     The verdicts are those of the newest day measured; without any the bundled reference is
     measured first (two minutes).
     """
-    from pipeline.audit import CLAIMS
-    from pipeline.audited import draw_claim, newest_audit
+    from baimo.pipeline.audit import CLAIMS
+    from baimo.pipeline.audited import draw_claim, newest_audit
 
     names = [entry.name for entry in CLAIMS]
     if claim is not None and claim not in names:

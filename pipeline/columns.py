@@ -13,8 +13,8 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from estimation.counts import LARGEST_EXACT, Counts
-from pipeline.errors import SourceError
+from baimo.estimation.counts import LARGEST_EXACT, Counts
+from baimo.pipeline.errors import SourceError
 
 STDIN = Path("-")
 

@@ -14,14 +14,14 @@ from typing import Any, ClassVar
 import numpy as np
 import polars as pl
 
-from estimation.counts import Counts, Floats, Ints
-from estimation.errors import DataError, EstimationError
-from estimation.results import Estimate, FitResult, registered
-from estimation.tails import TailFit, fit_tail
-from pipeline.fits import SizeFits, fit_sizes
-from pipeline.measures import DAYS_PER_YEAR, Measure, expand
-from pipeline.settings import P_REPLICATIONS, SEED
-from simulation.demand import DemandParams, attraction, draw_log_tastes, simulate_counts
+from baimo.estimation.counts import Counts, Floats, Ints
+from baimo.estimation.errors import DataError, EstimationError
+from baimo.estimation.results import Estimate, FitResult, registered
+from baimo.estimation.tails import TailFit, fit_tail
+from baimo.pipeline.fits import SizeFits, fit_sizes
+from baimo.pipeline.measures import DAYS_PER_YEAR, Measure, expand
+from baimo.pipeline.settings import P_REPLICATIONS, SEED
+from baimo.simulation.demand import DemandParams, attraction, draw_log_tastes, simulate_counts
 
 POPULATIONS = {
     m.name: m

@@ -20,9 +20,9 @@ from pathlib import Path
 
 import polars as pl
 
-from pipeline.errors import SourceError
-from pipeline.measures import DAYS_PER_YEAR, HUB_FLOOR
-from pipeline.tables import HUB_INCREMENTS, HUB_WAVES, OTHER_SIZES, Table
+from baimo.pipeline.errors import SourceError
+from baimo.pipeline.measures import DAYS_PER_YEAR, HUB_FLOOR
+from baimo.pipeline.tables import HUB_INCREMENTS, HUB_WAVES, OTHER_SIZES, Table
 
 Companion = tuple[str, pl.DataFrame]
 """Name of the table, and the rows that are counted into it."""

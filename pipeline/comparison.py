@@ -7,16 +7,16 @@ from collections.abc import Mapping
 
 import polars as pl
 
-from estimation.demand import DemandFit
-from estimation.recovery import Replicated, compare_replicates
-from estimation.verdicts import JointVerdict, judge_jointly
-from pipeline.drawn import Refits, Statistics
-from pipeline.fits import SizeFits
-from pipeline.measures import MEASURES
-from pipeline.models import AttachmentCalibration, GrowthCalibration
-from pipeline.movement import MOVED
-from pipeline.tables import COMPARISON
-from simulation.growth import GrowthParams
+from baimo.estimation.demand import DemandFit
+from baimo.estimation.recovery import Replicated, compare_replicates
+from baimo.estimation.verdicts import JointVerdict, judge_jointly
+from baimo.pipeline.drawn import Refits, Statistics
+from baimo.pipeline.fits import SizeFits
+from baimo.pipeline.measures import MEASURES
+from baimo.pipeline.models import AttachmentCalibration, GrowthCalibration
+from baimo.pipeline.movement import MOVED
+from baimo.pipeline.tables import COMPARISON
+from baimo.simulation.growth import GrowthParams
 
 # Set before looking: differences that count as none, with the statistic's name in words.
 MARGINS = {

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import date
 
-from pipeline.backfill import backfill_defillama, backfill_hub
-from pipeline.errors import SourceError
-from pipeline.lake import Lake
-from pipeline.receipts import PUBLISHED, Receipt, is_published, read_receipt
-from pipeline.refresh import Refreshed, finish_hub, refresh_defillama, refresh_hub, utc_now
-from pipeline.settings import lake_dir
-from pipeline.sources.hub import Progress
+from baimo.pipeline.backfill import backfill_defillama, backfill_hub
+from baimo.pipeline.errors import SourceError
+from baimo.pipeline.lake import Lake
+from baimo.pipeline.receipts import PUBLISHED, Receipt, is_published, read_receipt
+from baimo.pipeline.refresh import Refreshed, finish_hub, refresh_defillama, refresh_hub, utc_now
+from baimo.pipeline.settings import lake_dir
+from baimo.pipeline.sources.hub import Progress
 
 _EVERY_PAGES = 100
 

@@ -6,17 +6,17 @@ from typing import Any
 
 import dagster as dg
 
-from pipeline.defs import companions, fits, outputs, simulations, snapshots, tables
-from pipeline.defs.automation import (
+from baimo.pipeline.defs import companions, fits, outputs, simulations, snapshots, tables
+from baimo.pipeline.defs.automation import (
     RUN_TAGS,
     every_day,
     every_deadline,
     fresh_checks,
     tell_of_failures,
 )
-from pipeline.defs.lake_io import LakeIOManager
-from pipeline.defs.shared import SNAPSHOTS, daily_partitions
-from pipeline.settings import lake_dir
+from baimo.pipeline.defs.lake_io import LakeIOManager
+from baimo.pipeline.defs.shared import SNAPSHOTS, daily_partitions
+from baimo.pipeline.settings import lake_dir
 
 JOB = "measure_and_audit"
 DAILY = "daily_refresh"

@@ -13,8 +13,8 @@ from datetime import date, timedelta
 import numpy as np
 import polars as pl
 
-from pipeline.lake import Lake
-from pipeline.measures import Measure
+from baimo.pipeline.lake import Lake
+from baimo.pipeline.measures import Measure
 
 DAYS_BACK = timedelta(days=30)
 FEWEST_DAYS = 5

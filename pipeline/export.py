@@ -10,17 +10,17 @@ from typing import Any
 
 import polars as pl
 
-from estimation.cohorts import CohortsFit
-from estimation.demand import DemandFit
-from estimation.fitness import FitnessFit
-from estimation.results import Estimate, FitResult
-from pipeline.companion_fits import CompanionFits
-from pipeline.fits import SizeFits
-from pipeline.gains import KernelCalibration
-from pipeline.lake import write_atomically, write_text
-from pipeline.measures import MEASURES, SHARES
-from pipeline.models import AttachmentCalibration, GrowthCalibration
-from pipeline.tables import PARAMETERS
+from baimo.estimation.cohorts import CohortsFit
+from baimo.estimation.demand import DemandFit
+from baimo.estimation.fitness import FitnessFit
+from baimo.estimation.results import Estimate, FitResult
+from baimo.pipeline.companion_fits import CompanionFits
+from baimo.pipeline.fits import SizeFits
+from baimo.pipeline.gains import KernelCalibration
+from baimo.pipeline.lake import write_atomically, write_text
+from baimo.pipeline.measures import MEASURES, SHARES
+from baimo.pipeline.models import AttachmentCalibration, GrowthCalibration
+from baimo.pipeline.tables import PARAMETERS
 
 SCHEMA_VERSION = 1
 DIGITS = 10  # what every machine and thread count agrees on

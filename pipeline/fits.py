@@ -15,15 +15,15 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from estimation.alternatives import Comparison, Support, compare_tail, judge_support
-from estimation.bootstrap import GoodnessOfFit, goodness_of_fit
-from estimation.clusters import cluster_notes, index_design_effect, zipf_design_effect
-from estimation.concentration import Concentration, measure_concentration
-from estimation.counts import Counts
-from estimation.errors import ConvergenceError, DataError
-from estimation.k_choice import choose_k, scan_k
-from estimation.results import registered, shown
-from estimation.tail_index import (
+from baimo.estimation.alternatives import Comparison, Support, compare_tail, judge_support
+from baimo.estimation.bootstrap import GoodnessOfFit, goodness_of_fit
+from baimo.estimation.clusters import cluster_notes, index_design_effect, zipf_design_effect
+from baimo.estimation.concentration import Concentration, measure_concentration
+from baimo.estimation.counts import Counts
+from baimo.estimation.errors import ConvergenceError, DataError
+from baimo.estimation.k_choice import choose_k, scan_k
+from baimo.estimation.results import registered, shown
+from baimo.estimation.tail_index import (
     IndexFit,
     IndexTest,
     LognormalPath,
@@ -35,11 +35,11 @@ from estimation.tail_index import (
     pareto_lognormal_test,
     zipf_lm_test,
 )
-from estimation.tails import TailFit, fit_tail
-from estimation.whole_sample import WholeSampleComparison, compare_whole_sample
-from estimation.zipf import ZipfFit, fit_zipf
-from pipeline.measures import Measure, cutoffs
-from pipeline.settings import P_REPLICATIONS, SEED
+from baimo.estimation.tails import TailFit, fit_tail
+from baimo.estimation.whole_sample import WholeSampleComparison, compare_whole_sample
+from baimo.estimation.zipf import ZipfFit, fit_zipf
+from baimo.pipeline.measures import Measure, cutoffs
+from baimo.pipeline.settings import P_REPLICATIONS, SEED
 
 T = TypeVar("T")
 F = TypeVar("F", bound=IndexFit | ZipfFit)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
-from pipeline.lake import Lake
-from pipeline.receipts import published_days, read_receipt
-from pipeline.settings import DEADLINE_HOUR
+from baimo.pipeline.lake import Lake
+from baimo.pipeline.receipts import published_days, read_receipt
+from baimo.pipeline.settings import DEADLINE_HOUR
 
 DAYS_BACK = 30
 

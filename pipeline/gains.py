@@ -17,23 +17,23 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from estimation.attachment_increments import (
+from baimo.estimation.attachment_increments import (
     InflowFit,
     KernelFit,
     fit_inflow,
     fit_kernel,
     kernel_point,
 )
-from estimation.attachment_shape import KernelShapeFit, NoiseFit, around_kernel, fit_noise
-from estimation.counts import Floats, Ints
-from estimation.demand import DemandFit
-from estimation.errors import DataError, EstimationError
-from estimation.fitness import FitnessFit
-from estimation.results import registered
-from pipeline.drawn import Statistics
-from pipeline.measures import DAYS_PER_YEAR, expand
-from pipeline.mechanisms import tuned_yule
-from pipeline.models import AttachmentCalibration
+from baimo.estimation.attachment_shape import KernelShapeFit, NoiseFit, around_kernel, fit_noise
+from baimo.estimation.counts import Floats, Ints
+from baimo.estimation.demand import DemandFit
+from baimo.estimation.errors import DataError, EstimationError
+from baimo.estimation.fitness import FitnessFit
+from baimo.estimation.results import registered
+from baimo.pipeline.drawn import Statistics
+from baimo.pipeline.measures import DAYS_PER_YEAR, expand
+from baimo.pipeline.mechanisms import tuned_yule
+from baimo.pipeline.models import AttachmentCalibration
 
 WHOLE = 0.9  # of the models of a day: then they stand for all
 LARGEST_AUTHORS = 3  # left out to see how much hangs on them

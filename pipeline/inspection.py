@@ -11,10 +11,10 @@ from pathlib import Path
 
 import polars as pl
 
-from pipeline.errors import LakeError
-from pipeline.lake import Lake, day_named, listed, present, read_file
-from pipeline.publish import file_sha256
-from pipeline.receipts import (
+from baimo.pipeline.errors import LakeError
+from baimo.pipeline.lake import Lake, day_named, listed, present, read_file
+from baimo.pipeline.publish import file_sha256
+from baimo.pipeline.receipts import (
     FAILED,
     MISSING,
     PUBLISHED,
@@ -24,7 +24,7 @@ from pipeline.receipts import (
     receipt_path,
     receipts,
 )
-from pipeline.tables import TABLES
+from baimo.pipeline.tables import TABLES
 
 SNAPSHOTS = ("hub_models", "defillama_protocols", "hub_downloads_daily")
 

@@ -22,7 +22,7 @@ from typing import Any
 
 import polars as pl
 
-from pipeline.errors import LakeError
+from baimo.pipeline.errors import LakeError
 
 _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 

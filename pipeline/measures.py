@@ -10,9 +10,9 @@ from datetime import date
 import numpy as np
 import polars as pl
 
-from estimation.counts import Counts, Floats, Ints
-from estimation.errors import DataError
-from estimation.zipf import share_to_k
+from baimo.estimation.counts import Counts, Floats, Ints
+from baimo.estimation.errors import DataError
+from baimo.estimation.zipf import share_to_k
 
 DAYS_PER_YEAR = 365.25
 HUB_FLOOR = date(2022, 3, 2)  # created_at of everything older: left-censored

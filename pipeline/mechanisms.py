@@ -15,19 +15,19 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from estimation.counts import Counts, Floats, Ints
-from estimation.demand import DemandFit
-from estimation.fitness import FitnessFit
-from estimation.recovery import replicate
-from estimation.whole_sample import WholeSampleFit
-from pipeline.drawn import UNDATED, Drawn, Refits, Statistics, measure_drawn
-from pipeline.measures import MEASURES, cohort_edges
-from pipeline.models import AttachmentCalibration, GrowthCalibration
-from simulation.attachment import SimonParams, YuleParams, simulate_simon, simulate_yule
-from simulation.birth import BirthParams, simulate_birth_counts
-from simulation.demand import DemandParams, simulate_demand
-from simulation.fitness import simulate_fitness
-from simulation.growth import GrowthParams, simulate_growth
+from baimo.estimation.counts import Counts, Floats, Ints
+from baimo.estimation.demand import DemandFit
+from baimo.estimation.fitness import FitnessFit
+from baimo.estimation.recovery import replicate
+from baimo.estimation.whole_sample import WholeSampleFit
+from baimo.pipeline.drawn import UNDATED, Drawn, Refits, Statistics, measure_drawn
+from baimo.pipeline.measures import MEASURES, cohort_edges
+from baimo.pipeline.models import AttachmentCalibration, GrowthCalibration
+from baimo.simulation.attachment import SimonParams, YuleParams, simulate_simon, simulate_yule
+from baimo.simulation.birth import BirthParams, simulate_birth_counts
+from baimo.simulation.demand import DemandParams, simulate_demand
+from baimo.simulation.fitness import simulate_fitness
+from baimo.simulation.growth import GrowthParams, simulate_growth
 
 Draw = Callable[[np.random.Generator], Drawn]
 MOST_LATER = 50  # samples whose following interval is drawn too

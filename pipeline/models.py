@@ -1,6 +1,6 @@
 """Calibrate preferential attachment and GBM growth on the tables; run eq 19 as printed.
 
-`pipeline.mechanisms` draws what is calibrated here.
+`baimo.pipeline.mechanisms` draws what is calibrated here.
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ from datetime import date
 import numpy as np
 import polars as pl
 
-from estimation.attachment import EntryFit, SimonFit, YuleFit, fit_entry, fit_simon, fit_yule
-from estimation.counts import Counts, Floats, Ints
-from estimation.errors import ConvergenceWarning, DataError
-from estimation.growth import (
+from baimo.estimation.attachment import EntryFit, SimonFit, YuleFit, fit_entry, fit_simon, fit_yule
+from baimo.estimation.counts import Counts, Floats, Ints
+from baimo.estimation.errors import ConvergenceWarning, DataError
+from baimo.estimation.growth import (
     EntryTrendFit,
     PanelGrowthFit,
     PopulationGrowthFit,
@@ -24,8 +24,8 @@ from estimation.growth import (
     fit_panel_growth,
     fit_population_growth,
 )
-from estimation.results import Estimate, registered
-from pipeline.measures import (
+from baimo.estimation.results import Estimate, registered
+from baimo.pipeline.measures import (
     BIRTH_TRANSIENT_WEEKS,
     DAYS_PER_YEAR,
     DEFI_START,
@@ -33,9 +33,9 @@ from pipeline.measures import (
     expand,
     hub_ages,
 )
-from pipeline.settings import SEED
-from simulation.attachment import PrintedAttachmentParams, simulate_printed_steps
-from simulation.growth import GrowthParams, mixture_ccdf
+from baimo.pipeline.settings import SEED
+from baimo.simulation.attachment import PrintedAttachmentParams, simulate_printed_steps
+from baimo.simulation.growth import GrowthParams, mixture_ccdf
 
 QUARTER_MIDDLE_DAYS = 45
 N_BOOTSTRAP, FEWEST_WITH_TAIL, FEWEST_CATEGORIES = 400, 100, 10
@@ -341,7 +341,7 @@ def simulate_printed_equation(calibration: AttachmentCalibration, seed: int) -> 
     """
     from scipy import stats
 
-    from estimation.tails import fit_tail
+    from baimo.estimation.tails import fit_tail
 
     n, total = calibration.simon_likes.n_obs, calibration.simon_likes.total
     days = calibration.entry.horizon * DAYS_PER_YEAR

@@ -13,12 +13,12 @@ from collections.abc import Callable
 import numpy as np
 import polars as pl
 
-from estimation.counts import Floats
-from pipeline.drawn import Statistics
-from pipeline.measures import DAYS_PER_YEAR, expand
-from pipeline.mechanisms import drawn_growth
-from pipeline.models import EXIT_THRESHOLD, GrowthCalibration, category_rows
-from pipeline.settings import SEED
+from baimo.estimation.counts import Floats
+from baimo.pipeline.drawn import Statistics
+from baimo.pipeline.measures import DAYS_PER_YEAR, expand
+from baimo.pipeline.mechanisms import drawn_growth
+from baimo.pipeline.models import EXIT_THRESHOLD, GrowthCalibration, category_rows
+from baimo.pipeline.settings import SEED
 
 FEWEST, SLOPE_DRAWS = 20, 100
 MOVED = ("size_slope", "spread_slope", "autocorrelation")

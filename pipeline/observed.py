@@ -9,17 +9,17 @@ from datetime import date
 
 import polars as pl
 
-from estimation.cohorts import CohortsFit, fit_cohorts
-from estimation.errors import DataError, EstimationError
-from estimation.fitness import FitnessFit, fit_fitness
-from estimation.whole_sample import WholeSampleFit
-from pipeline.drawn import UNDATED, Drawn, Statistics, measure_drawn
-from pipeline.fits import SizeFits
-from pipeline.gains import KernelCalibration
-from pipeline.measures import N_COHORTS, cohort_label, hub_ages
-from pipeline.mechanisms import cohorts_of, observed_cohorts
-from pipeline.models import AttachmentCalibration
-from pipeline.movement import measure_movement, movement_errors, two_dates
+from baimo.estimation.cohorts import CohortsFit, fit_cohorts
+from baimo.estimation.errors import DataError, EstimationError
+from baimo.estimation.fitness import FitnessFit, fit_fitness
+from baimo.estimation.whole_sample import WholeSampleFit
+from baimo.pipeline.drawn import UNDATED, Drawn, Statistics, measure_drawn
+from baimo.pipeline.fits import SizeFits
+from baimo.pipeline.gains import KernelCalibration
+from baimo.pipeline.measures import N_COHORTS, cohort_label, hub_ages
+from baimo.pipeline.mechanisms import cohorts_of, observed_cohorts
+from baimo.pipeline.models import AttachmentCalibration
+from baimo.pipeline.movement import measure_movement, movement_errors, two_dates
 
 BORN = {
     "lognormal": "discretised_lognormal",

@@ -23,10 +23,10 @@ from typing import Any
 
 import polars as pl
 
-from pipeline.errors import LakeError, TableError
-from pipeline.lake import Lake, open_parquet, present, write_atomically
-from pipeline.measures import DAYS_PER_YEAR, HUB_FLOOR
-from pipeline.tables import HUB_MODELS, TABLES, Dtype
+from baimo.pipeline.errors import LakeError, TableError
+from baimo.pipeline.lake import Lake, open_parquet, present, write_atomically
+from baimo.pipeline.measures import DAYS_PER_YEAR, HUB_FLOOR
+from baimo.pipeline.tables import HUB_MODELS, TABLES, Dtype
 
 Step = int | None
 Days = Iterable[date] | None
@@ -190,7 +190,7 @@ def _below(parts: list[pl.LazyFrame], schema: dict[str, Dtype]) -> pl.LazyFrame:
 def _carried(names: Names) -> dict[str, Dtype]:
     unknown = [name for name in names if name not in HUB_MODELS.schema]
     if unknown:
-        raise TableError(f"{MODELS} has no column {', '.join(unknown)}: see pipeline.tables")
+        raise TableError(f"{MODELS} has no column {', '.join(unknown)}: see baimo.pipeline.tables")
     return {name: HUB_MODELS.schema[name] for name in names}
 
 

@@ -8,10 +8,10 @@ from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from pathlib import Path
 
-from pipeline.checks import RefusedSnapshotError
-from pipeline.errors import IncompleteError, LakeError, PipelineError
-from pipeline.lake import Lake, sweep
-from pipeline.receipts import (
+from baimo.pipeline.checks import RefusedSnapshotError
+from baimo.pipeline.errors import IncompleteError, LakeError, PipelineError
+from baimo.pipeline.lake import Lake, sweep
+from baimo.pipeline.receipts import (
     FAILED,
     MISSING,
     PUBLISHED,
@@ -21,10 +21,10 @@ from pipeline.receipts import (
     receipt_path,
     write_receipt,
 )
-from pipeline.refresh import Clock
-from pipeline.sources.http import Notice, RefusedError
-from pipeline.sources.hub_columns import ColumnsError
-from pipeline.sources.hub_parquet import DamagedError
+from baimo.pipeline.refresh import Clock
+from baimo.pipeline.sources.http import Notice, RefusedError
+from baimo.pipeline.sources.hub_columns import ColumnsError
+from baimo.pipeline.sources.hub_parquet import DamagedError
 
 OF_THE_DAY_ALONE = (404, 410, 416)  # statuses that say nothing about other days
 

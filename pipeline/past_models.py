@@ -16,7 +16,7 @@ from typing import Any
 
 import polars as pl
 
-from pipeline.checks import (
+from baimo.pipeline.checks import (
     Check,
     few_in_quarantine,
     no_absurd_total,
@@ -24,15 +24,15 @@ from pipeline.checks import (
     size_against_the_last,
     zeros_share,
 )
-from pipeline.errors import IncompleteError
-from pipeline.lake import Lake, read_file
-from pipeline.past_days import NothingError, last_before
-from pipeline.publish import BLOCK_ROWS, write_blocks
-from pipeline.quarantine import quarantined, write_quarantine
-from pipeline.receipts import PUBLISHED, Receipt, published_days
-from pipeline.sorting import Runs
-from pipeline.sources.hub_columns import Block
-from pipeline.sources.hub_history import Available, History
+from baimo.pipeline.errors import IncompleteError
+from baimo.pipeline.lake import Lake, read_file
+from baimo.pipeline.past_days import NothingError, last_before
+from baimo.pipeline.publish import BLOCK_ROWS, write_blocks
+from baimo.pipeline.quarantine import quarantined, write_quarantine
+from baimo.pipeline.receipts import PUBLISHED, Receipt, published_days
+from baimo.pipeline.sorting import Runs
+from baimo.pipeline.sources.hub_columns import Block
+from baimo.pipeline.sources.hub_history import Available, History
 
 NAME = "hub_models"
 LONGEST_LAG = 3  # days by which the newest model of a file may be older than its day

@@ -14,7 +14,7 @@ from typing import Any
 
 import polars as pl
 
-from pipeline.checks import (
+from baimo.pipeline.checks import (
     TRUST,
     Check,
     few_in_quarantine,
@@ -25,14 +25,14 @@ from pipeline.checks import (
     size_against_the_last,
     zeros_share,
 )
-from pipeline.errors import LakeError
-from pipeline.lake import Lake, read_file, write_atomically
-from pipeline.quarantine import by_reason
-from pipeline.receipts import PUBLISHED, Receipt, last_sound, published_days, write_receipt
-from pipeline.sources.http import shown
-from pipeline.sources.hub import Walk
-from pipeline.sources.spool import SavedPage
-from pipeline.tables import TABLES
+from baimo.pipeline.errors import LakeError
+from baimo.pipeline.lake import Lake, read_file, write_atomically
+from baimo.pipeline.quarantine import by_reason
+from baimo.pipeline.receipts import PUBLISHED, Receipt, last_sound, published_days, write_receipt
+from baimo.pipeline.sources.http import shown
+from baimo.pipeline.sources.hub import Walk
+from baimo.pipeline.sources.spool import SavedPage
+from baimo.pipeline.tables import TABLES
 
 BLOCK_ROWS = 100_000
 NAME = "hub_models"

@@ -8,7 +8,7 @@ from typing import Any
 
 import polars as pl
 
-from pipeline.lake import Lake, write_parquet
+from baimo.pipeline.lake import Lake, write_parquet
 
 SCHEMA = {"reason": pl.String, "kept": pl.Boolean, "row": pl.String}
 

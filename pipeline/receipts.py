@@ -16,8 +16,8 @@ from typing import Any
 
 import polars as pl
 
-from pipeline.errors import LakeError
-from pipeline.lake import Lake, day_named, listed, present, read_file, write_text
+from baimo.pipeline.errors import LakeError
+from baimo.pipeline.lake import Lake, day_named, listed, present, read_file, write_text
 
 PUBLISHED = "published"
 FAILED = "failed"

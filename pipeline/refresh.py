@@ -14,7 +14,7 @@ from typing import Any
 
 import polars as pl
 
-from pipeline.checks import (
+from baimo.pipeline.checks import (
     Check,
     RefusedSnapshotError,
     few_in_quarantine,
@@ -24,11 +24,11 @@ from pipeline.checks import (
     size_against_the_last,
     zeros_share,
 )
-from pipeline.errors import PipelineError
-from pipeline.lake import Lake, present, read_file, sweep
-from pipeline.publish import compared_with, publish_models, write_blocks
-from pipeline.quarantine import by_reason, quarantined, write_quarantine
-from pipeline.receipts import (
+from baimo.pipeline.errors import PipelineError
+from baimo.pipeline.lake import Lake, present, read_file, sweep
+from baimo.pipeline.publish import compared_with, publish_models, write_blocks
+from baimo.pipeline.quarantine import by_reason, quarantined, write_quarantine
+from baimo.pipeline.receipts import (
     FAILED,
     PUBLISHED,
     Receipt,
@@ -39,12 +39,12 @@ from pipeline.receipts import (
     receipt_path,
     write_receipt,
 )
-from pipeline.sources.defillama import DefiLlama, Listing
-from pipeline.sources.http import Notice, Patience, shown, silent
-from pipeline.sources.hub import Progress, crawl_models
-from pipeline.sources.spool import Spool, day_of
-from pipeline.tables import TABLES
-from pipeline.views import totals
+from baimo.pipeline.sources.defillama import DefiLlama, Listing
+from baimo.pipeline.sources.http import Notice, Patience, shown, silent
+from baimo.pipeline.sources.hub import Progress, crawl_models
+from baimo.pipeline.sources.spool import Spool, day_of
+from baimo.pipeline.tables import TABLES
+from baimo.pipeline.views import totals
 
 Clock = Callable[[], datetime]
 TABLE_OF = {"hub": "hub_models", "defillama": "defillama_protocols"}

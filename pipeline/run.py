@@ -12,14 +12,14 @@ from typing import Any
 
 import polars as pl
 
-from estimation.errors import EstimationError
-from pipeline.errors import LakeError, PipelineError, SourceError
-from pipeline.lake import Lake, check_writable, write_text
-from pipeline.measures import MEASURES
-from pipeline.settings import FIRST_DAY, dagster_home, lake_dir, out_dir
-from pipeline.sources import LAKE, REFERENCE, load_snapshots
-from pipeline.sources.reference import read_manifest
-from simulation.errors import ParameterError
+from baimo.estimation.errors import EstimationError
+from baimo.pipeline.errors import LakeError, PipelineError, SourceError
+from baimo.pipeline.lake import Lake, check_writable, write_text
+from baimo.pipeline.measures import MEASURES
+from baimo.pipeline.settings import FIRST_DAY, dagster_home, lake_dir, out_dir
+from baimo.pipeline.sources import LAKE, REFERENCE, load_snapshots
+from baimo.pipeline.sources.reference import read_manifest
+from baimo.simulation.errors import ParameterError
 
 Step = Callable[[str, float | None], None]
 """Called with a step's name when it starts (None) and when it is done (seconds)."""
@@ -121,7 +121,7 @@ def run_graph(
     prepare_instance()
     import dagster as dg
 
-    from pipeline.definitions import JOB, build_defs
+    from baimo.pipeline.definitions import JOB, build_defs
 
     simulation = {"config": {"seed": seed, "n_replications": n_replications}}
     config = {
@@ -154,7 +154,7 @@ def run_graph(
             raise RunError(
                 f"unforeseen {type(error).__name__}: {first}; the trace is in `baimo ui`, Runs"
             ) from error
-    from pipeline.defs.lake_io import read_result
+    from baimo.pipeline.defs.lake_io import read_result
 
     return Finished(
         day=day,

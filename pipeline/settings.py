@@ -7,7 +7,7 @@ from datetime import date
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from pipeline.errors import SourceError
+from baimo.pipeline.errors import SourceError
 
 REFERENCE_DAY = date(2024, 7, 11)
 FIRST_DAY = REFERENCE_DAY
@@ -18,14 +18,13 @@ REFRESH_CRON = "0 6 * * *"  # when the daily job starts, in UTC
 DEADLINE_HOUR = 9  # UTC; by then the day is expected
 P_REPLICATIONS = 2500  # bootstrap replicates of each p-value; CSN: p to .01
 
-_PACKAGE = Path(__file__).resolve().parent
-_CHECKOUT = _PACKAGE.parent
+_CHECKOUT = Path(__file__).resolve().parents[1]  # or, in a wheel, the package baimo itself
 
 
 def reference_dir() -> Path:
-    """Return the bundled reference tables: beside the packages, or inside the wheel."""
-    beside = _CHECKOUT / "data" / "reference"
-    return beside if (beside / "manifest.json").exists() else _PACKAGE / "_reference"
+    """Return the bundled reference tables: of the checkout, or beside this package in a wheel."""
+    tracked = _CHECKOUT / "data" / "reference"
+    return tracked if (tracked / "manifest.json").exists() else _CHECKOUT / "_reference"
 
 
 def home_dir() -> Path:

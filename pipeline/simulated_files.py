@@ -13,10 +13,10 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from pipeline.errors import SourceError
-from pipeline.lake import write_atomically
-from pipeline.measures import DAYS_PER_YEAR
-from simulation.attachment import (
+from baimo.pipeline.errors import SourceError
+from baimo.pipeline.lake import write_atomically
+from baimo.pipeline.measures import DAYS_PER_YEAR
+from baimo.simulation.attachment import (
     PrintedAttachmentParams,
     SimonParams,
     YuleParams,
@@ -24,11 +24,11 @@ from simulation.attachment import (
     simulate_simon,
     simulate_yule,
 )
-from simulation.attachment_kernel import KernelParams, simulate_gains
-from simulation.birth import BirthParams, simulate_birth_counts
-from simulation.demand import DemandParams, attraction, draw_log_tastes, simulate_counts
-from simulation.fitness import FitnessParams, simulate_fitness
-from simulation.growth_paths import PathParams, simulate_paths
+from baimo.simulation.attachment_kernel import KernelParams, simulate_gains
+from baimo.simulation.birth import BirthParams, simulate_birth_counts
+from baimo.simulation.demand import DemandParams, attraction, draw_log_tastes, simulate_counts
+from baimo.simulation.fitness import FitnessParams, simulate_fitness
+from baimo.simulation.growth_paths import PathParams, simulate_paths
 
 Values = Mapping[str, float]
 FIRST_DATE = date(2020, 1, 1)

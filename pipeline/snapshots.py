@@ -8,19 +8,19 @@ from typing import Any
 
 import polars as pl
 
-from pipeline.errors import SourceError
-from pipeline.sources import LAKE, REFERENCE, Input, load_snapshots
-from pipeline.sources.reference import load_ready, load_variants
-from pipeline.sources.snapshots import RECORDINGS
-from pipeline.tables import TABLES
-from pipeline.tabulate import (
+from baimo.pipeline.errors import SourceError
+from baimo.pipeline.sources import LAKE, REFERENCE, Input, load_snapshots
+from baimo.pipeline.sources.reference import load_ready, load_variants
+from baimo.pipeline.sources.snapshots import RECORDINGS
+from baimo.pipeline.tables import TABLES
+from baimo.pipeline.tabulate import (
     frequency_of_models,
     join_population,
     list_protocols,
     tabulate_hub,
 )
-from pipeline.validation import Validated, validate
-from pipeline.variants import model_variants, protocol_variants
+from baimo.pipeline.validation import Validated, validate
+from baimo.pipeline.variants import model_variants, protocol_variants
 
 ROWS_OF = {
     "hub_models": "hub_models",

@@ -17,7 +17,7 @@ from typing import Any, Self
 
 import polars as pl
 
-from pipeline.errors import LakeError
+from baimo.pipeline.errors import LakeError
 
 RUN_ROWS = 250_000
 BATCH_ROWS = 5_000

@@ -1,7 +1,7 @@
 """Each table described once: column, type, unit, key, bounds, meaning.
 
-The description drives the Parquet schema, the blocking checks (`pipeline.validation`), the column
-documentation in the Dagster UI and the README's table.
+The description drives the Parquet schema, the blocking checks (`baimo.pipeline.validation`), the
+column documentation in the Dagster UI and the README's table.
 """
 
 from __future__ import annotations

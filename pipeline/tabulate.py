@@ -12,12 +12,12 @@ from datetime import date
 import numpy as np
 import polars as pl
 
-from estimation.clusters import design_effect, tail_design_effect, zipf_design_effect
-from estimation.counts import Counts
-from estimation.tails import fit_tail
-from estimation.zipf import fit_zipf
-from pipeline.errors import SourceError
-from pipeline.measures import (
+from baimo.estimation.clusters import design_effect, tail_design_effect, zipf_design_effect
+from baimo.estimation.counts import Counts
+from baimo.estimation.tails import fit_tail
+from baimo.estimation.zipf import fit_zipf
+from baimo.pipeline.errors import SourceError
+from baimo.pipeline.measures import (
     DOWNLOADS,
     EXCLUDED_CATEGORIES,
     LIKES,
@@ -28,7 +28,7 @@ from pipeline.measures import (
     hub_ages,
     naming,
 )
-from pipeline.tables import TABLES
+from baimo.pipeline.tables import TABLES
 
 N_LABELS = 50
 SMALLEST_GROUP = 20

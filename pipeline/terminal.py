@@ -10,9 +10,9 @@ from typing import Any, ParamSpec
 
 import click
 
-from estimation.errors import EstimationError
-from pipeline.errors import PipelineError
-from simulation.errors import ParameterError
+from baimo.estimation.errors import EstimationError
+from baimo.pipeline.errors import PipelineError
+from baimo.simulation.errors import ParameterError
 
 P = ParamSpec("P")
 WRONG_INPUT = 2
@@ -90,7 +90,7 @@ JSON = (click.option("--json", "as_json", is_flag=True, help="Print JSON."),)
 
 def shown_number(value: float | None, digits: int = 6) -> str:
     """Return a number for a reader, a dash where there is none."""
-    from estimation.results import shown
+    from baimo.estimation.results import shown
 
     return shown(value, digits)
 
@@ -104,7 +104,7 @@ def shown_interval(interval: tuple[float, float] | None, digits: int = 6) -> str
 
 def print_json(answer: Mapping[str, Any]) -> None:
     """Print strict JSON: null where a value is unknown or infinite."""
-    from estimation.results import plain
+    from baimo.estimation.results import plain
 
     click.echo(json.dumps(plain(answer), indent=1, allow_nan=False))
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from pipeline.errors import TableError
-from pipeline.tables import UTC, Column, Dtype, Table
+from baimo.pipeline.errors import TableError
+from baimo.pipeline.tables import UTC, Column, Dtype, Table
 
 
 @dataclass(frozen=True, eq=False)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import polars as pl
 
-from pipeline.measures import EXCLUDED_CATEGORIES
-from pipeline.tables import SIZE_VARIANTS
+from baimo.pipeline.measures import EXCLUDED_CATEGORIES
+from baimo.pipeline.tables import SIZE_VARIANTS
 
 DEEPEST = 32  # generations a model may stand below its root; longer chains are cut there
 

@@ -17,7 +17,7 @@ from typing import TypeVar
 
 import polars as pl
 
-from pipeline.measures import EXCLUDED_CATEGORIES
+from baimo.pipeline.measures import EXCLUDED_CATEGORIES
 
 Frame = TypeVar("Frame", pl.DataFrame, pl.LazyFrame)
 

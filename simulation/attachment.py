@@ -28,8 +28,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from simulation.errors import ParameterError
-from simulation.kernels import split_urn
+from baimo.simulation.errors import ParameterError
+from baimo.simulation.kernels import split_urn
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]

@@ -19,8 +19,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from simulation.errors import ParameterError
-from simulation.kernels import grow_by_kernel
+from baimo.simulation.errors import ParameterError
+from baimo.simulation.kernels import grow_by_kernel
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]

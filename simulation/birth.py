@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from simulation.errors import ParameterError
+from baimo.simulation.errors import ParameterError
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]

@@ -15,7 +15,7 @@ kappa = sigma - 1 = rho/(1 - rho):
 The printed eq 22 belongs to the utility (Int beta c^rho)^(1/rho), its price index has the wrong
 degree, and the printed index (alpha (1 - rho) - 1)/(1 - rho) is no tail of demand. With tastes
 drawn independently for a continuum of consumers they average out and there is no tail at all:
-the taste that makes a tail is the common one (many consumers: `simulation.demand_consumers`).
+the taste that makes a tail is the common one (many consumers: `baimo.simulation.demand_consumers`).
 
 At p = 0 eq 22 is undefined. What is free still costs its user bytes, memory and time: an
 effective cost tau_j takes the place of the price, and demand is proportional to
@@ -31,7 +31,7 @@ from typing import Literal, get_args
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from simulation.errors import ParameterError
+from baimo.simulation.errors import ParameterError
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]

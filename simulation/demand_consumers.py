@@ -23,8 +23,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import ArrayLike
 
-from simulation.demand import DemandParams, Floats
-from simulation.errors import ParameterError
+from baimo.simulation.demand import DemandParams, Floats
+from baimo.simulation.errors import ParameterError
 
 BLOCK = 1 << 21  # tastes held at a time, 16 MB
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from simulation.errors import ParameterError
+from baimo.simulation.errors import ParameterError
 
 Ints = NDArray[np.int64]
 _LARGEST_RATE = 2.0**53

@@ -26,7 +26,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from simulation.errors import ParameterError
+from baimo.simulation.errors import ParameterError
 
 Floats = NDArray[np.float64]
 

@@ -13,8 +13,8 @@ ROOT = Path(__file__).resolve().parents[1]
 PACKAGES = ("pipeline", "estimation", "simulation")
 SOURCES = sorted(path for name in PACKAGES for path in (ROOT / name).rglob("*.py"))
 MAY_IMPORT = {
-    "simulation": {"simulation", "numpy", "scipy", "numba"},
-    "estimation": {"estimation", "simulation", "numpy", "scipy", "statsmodels"},
+    "simulation": {"baimo.simulation", "numpy", "scipy", "numba"},
+    "estimation": {"baimo.estimation", "baimo.simulation", "numpy", "scipy", "statsmodels"},
 }
 TOP = {
     "pyproject.toml", "README.md", "LICENSE", "constraints.txt",
@@ -22,28 +22,52 @@ TOP = {
 }  # fmt: skip
 
 
-def imported(path: Path) -> set[str]:
+def imported(text: str) -> set[str]:
+    """Return what a file imports: the package, of our own `baimo.` and the subpackage."""
     names: set[str] = set()
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    for node in ast.walk(ast.parse(text)):
         if isinstance(node, ast.Import):
-            names |= {alias.name.split(".")[0] for alias in node.names}
-        elif isinstance(node, ast.ImportFrom) and node.module:
-            names.add(node.module.split(".")[0])
+            names |= {_package(alias.name) for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            module = "." * node.level + (node.module or "")
+            found = (f"{module}.{alias.name}" for alias in node.names)
+            names |= {_package(name) for name in (found if module == "baimo" else [module])}
     return names
+
+
+def _package(module: str) -> str:
+    return ".".join(module.split(".")[: 2 if module.startswith("baimo.") else 1])
+
+
+@pytest.mark.parametrize(
+    ("planted", "seen"),
+    [
+        ("from baimo.pipeline.lake import Lake", "baimo.pipeline"),
+        ("def f():\n    import baimo.estimation.tails as t", "baimo.estimation"),
+        ("from baimo import pipeline", "baimo.pipeline"),
+        ("import baimo", "baimo"),
+        ("from pipeline.lake import Lake", "pipeline"),
+        ("import os.path", "os"),
+        ("from . import lake", ""),
+    ],
+)
+def test_a_planted_import_is_seen(planted: str, seen: str) -> None:
+    assert imported(planted) == {seen}
+    assert not imported(planted) <= MAY_IMPORT["simulation"]
 
 
 @pytest.mark.parametrize("package", sorted(MAY_IMPORT))
 def test_imports_run_one_way(package: str) -> None:
     allowed = MAY_IMPORT[package] | set(sys.stdlib_module_names)
     for path in (ROOT / package).rglob("*.py"):
-        assert imported(path) <= allowed, path
+        assert imported(path.read_text(encoding="utf-8")) <= allowed, path
 
 
 @pytest.mark.parametrize("package", sorted(MAY_IMPORT))
 def test_theory_and_measurement_touch_no_file_clock_or_environment(package: str) -> None:
     forbidden = {"os", "pathlib", "time", "datetime", "logging", "socket", "io"}
     for path in (ROOT / package).rglob("*.py"):
-        assert not imported(path) & forbidden, path
+        assert not imported(path.read_text(encoding="utf-8")) & forbidden, path
         calls = {
             node.func.id
             for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
@@ -54,7 +78,7 @@ def test_theory_and_measurement_touch_no_file_clock_or_environment(package: str)
 
 def test_importing_an_estimator_loads_neither_pipeline_nor_dagster() -> None:
     code = (
-        "import sys, estimation.tails, estimation.growth, simulation.demand;"
+        "import sys, baimo.estimation.tails, baimo.estimation.growth, baimo.simulation.demand;"
         "print([m for m in ('pipeline', 'dagster', 'polars', 'matplotlib') if m in sys.modules])"
     )
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -6,7 +6,7 @@ from typing import Any
 import dagster as dg
 import polars as pl
 
-from pipeline.defs.shared import (
+from baimo.pipeline.defs.shared import (
     CALIBRATION,
     PARTITIONS,
     TABULATED,
@@ -27,8 +27,8 @@ BESIDE = ("hub_waves", "other_sizes")
 )
 def companions() -> Iterator[Any]:
     """Publish the bundled tables, empty where one is not bundled."""
-    from pipeline.sources.reference import load_companions, read_manifest
-    from pipeline.tables import TABLES
+    from baimo.pipeline.sources.reference import load_companions, read_manifest
+    from baimo.pipeline.tables import TABLES
 
     bundled, stated = load_companions(), read_manifest()["tables"]
     for name in BESIDE:
@@ -53,7 +53,7 @@ def companion_fits(
     hub_waves: pl.DataFrame, other_sizes: pl.DataFrame, defi_population: pl.DataFrame
 ) -> Iterator[Any]:
     """Fit the samples beside the three sizes."""
-    from pipeline.companion_fits import fit_companions
+    from baimo.pipeline.companion_fits import fit_companions
 
     fits = fit_companions(hub_waves, other_sizes, defi_population)
     told: dict[str, float | None] = {f"{n}_zeta": tail.zeta for n, tail in fits.tails.items()}

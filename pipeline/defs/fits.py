@@ -6,7 +6,7 @@ from typing import Any
 import dagster as dg
 import polars as pl
 
-from pipeline.defs.shared import (
+from baimo.pipeline.defs.shared import (
     CALIBRATION,
     PARTITIONS,
     TAILS,
@@ -51,10 +51,10 @@ def tails(
     hub_frequency: pl.DataFrame, hub_design_effects: pl.DataFrame, defi_listing: pl.DataFrame
 ) -> Iterator[Any]:
     """Fit the tails of downloads, likes and TVL."""
-    from pipeline.cross_check import TOLERANCE, alpha_by_powerlaw
-    from pipeline.fits import fit_sizes
-    from pipeline.measures import MEASURES, naming, observed_sizes
-    from pipeline.report.figures import draw_ccdf, to_png
+    from baimo.pipeline.cross_check import TOLERANCE, alpha_by_powerlaw
+    from baimo.pipeline.fits import fit_sizes
+    from baimo.pipeline.measures import MEASURES, naming, observed_sizes
+    from baimo.pipeline.report.figures import draw_ccdf, to_png
 
     for name, counts in observed_sizes(hub_frequency, defi_listing).items():
         measure = MEASURES[name]
@@ -101,8 +101,8 @@ def attachment_fit(
     hub_design_effects: pl.DataFrame,
 ) -> Iterator[Any]:
     """Calibrate preferential attachment."""
-    from pipeline.measures import DOWNLOADS, LIKES, hub_counts
-    from pipeline.models import calibrate_attachment
+    from baimo.pipeline.measures import DOWNLOADS, LIKES, hub_counts
+    from baimo.pipeline.models import calibrate_attachment
 
     fit = calibrate_attachment(
         hub_frequency,
@@ -144,7 +144,7 @@ def cohorts(
     likes_tail: Any,
 ) -> Iterator[Any]:
     """Fit the tail of every age cohort."""
-    from pipeline.observed import measure_cohorts
+    from baimo.pipeline.observed import measure_cohorts
 
     fits = {"downloads": downloads_tail, "likes": likes_tail}
     found = measure_cohorts(
@@ -170,7 +170,7 @@ def cohorts(
 )
 def birth_fit(context: dg.AssetExecutionContext, hub_frequency: pl.DataFrame) -> Iterator[Any]:
     """Calibrate lognormal rates."""
-    from pipeline.observed import fit_rates
+    from baimo.pipeline.observed import fit_rates
 
     found = fit_rates(hub_frequency, day_of(context))
     told = {f"{name}_{p}": e.value for name, f in found.items() for p, e in f.estimates().items()}
@@ -192,7 +192,7 @@ def kernel_fit(
     context: dg.AssetExecutionContext, hub_increments: pl.DataFrame, hub_frequency: pl.DataFrame
 ) -> Iterator[Any]:
     """Fit the kernel of attachment, where the source has two days."""
-    from pipeline.gains import calibrate_gains
+    from baimo.pipeline.gains import calibrate_gains
 
     fit = calibrate_gains(hub_increments, hub_frequency, day_of(context))
     told: dict[str, Any] = {"kernel": "no likes of two days"}
@@ -214,7 +214,7 @@ def kernel_fit(
 )
 def demand_fit(downloads_tail: Any, likes_tail: Any) -> Iterator[Any]:
     """Calibrate CES demand."""
-    from estimation.demand import fit_demand
+    from baimo.estimation.demand import fit_demand
 
     fits = {
         name: fit_demand(measured.counts, measured.tail)
@@ -239,7 +239,7 @@ def growth_fit(
     defi_population: pl.DataFrame, defi_listing: pl.DataFrame, tvl_weekly: pl.DataFrame
 ) -> Iterator[Any]:
     """Calibrate the GBM."""
-    from pipeline.models import calibrate_growth
+    from baimo.pipeline.models import calibrate_growth
 
     fit = calibrate_growth(defi_population, defi_listing, tvl_weekly)
     metadata = numbers(

@@ -8,7 +8,7 @@ from typing import Any
 import dagster as dg
 import polars as pl
 
-from pipeline.lake import Lake
+from baimo.pipeline.lake import Lake
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class LakeIOManager(dg.ConfigurableIOManager):
 
     def handle_output(self, context: dg.OutputContext, obj: Any) -> None:
         """Write a frame as Parquet, anything else as a result record."""
-        from estimation.results import encode
+        from baimo.estimation.results import encode
 
         name, day = context.asset_key.path[-1], date.fromisoformat(context.partition_key)
         if isinstance(obj, InLake):
@@ -51,7 +51,7 @@ class LakeIOManager(dg.ConfigurableIOManager):
 
 def read_result(lake: Lake, name: str, day: date) -> Any:
     """Restore a fitted result of one day from the lake."""
-    from estimation.results import decode
+    from baimo.estimation.results import decode
 
     _register_results()
     return decode(lake.read_record(name, day))
@@ -59,10 +59,10 @@ def read_result(lake: Lake, name: str, day: date) -> Any:
 
 def _register_results() -> None:
     """Import every module that defines a result, so that records can be restored."""
-    import estimation.cohorts
-    import estimation.fitness  # noqa: F401
-    import pipeline.audit
-    import pipeline.companion_fits
-    import pipeline.fits
-    import pipeline.gains
-    import pipeline.models  # noqa: F401
+    import baimo.estimation.cohorts
+    import baimo.estimation.fitness
+    import baimo.pipeline.audit
+    import baimo.pipeline.companion_fits
+    import baimo.pipeline.fits
+    import baimo.pipeline.gains
+    import baimo.pipeline.models  # noqa: F401

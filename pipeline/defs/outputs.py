@@ -8,7 +8,7 @@ from typing import Any
 import dagster as dg
 import polars as pl
 
-from pipeline.defs.shared import (
+from baimo.pipeline.defs.shared import (
     CONCLUSIONS,
     PARTITIONS,
     day_of,
@@ -19,7 +19,7 @@ from pipeline.defs.shared import (
     rows,
     table_out,
 )
-from pipeline.defs.simulations import SimulationConfig
+from baimo.pipeline.defs.simulations import SimulationConfig
 
 TAILS = "downloads_tail likes_tail tvl_tail"
 FITS = "attachment_fit demand_fit growth_fit"
@@ -62,9 +62,14 @@ def conclusions(
     size_variants: pl.DataFrame,
 ) -> Iterator[Any]:
     """Hold the models against the data and the claims against both."""
-    from pipeline.audit import Evidence, audit_claims
-    from pipeline.comparison import compare_models, predicted_zetas
-    from pipeline.observed import clustered_errors, cohort_data, observed_statistics, seen_later
+    from baimo.pipeline.audit import Evidence, audit_claims
+    from baimo.pipeline.comparison import compare_models, predicted_zetas
+    from baimo.pipeline.observed import (
+        clustered_errors,
+        cohort_data,
+        observed_statistics,
+        seen_later,
+    )
 
     fits = {"downloads": downloads_tail, "likes": likes_tail, "tvl": tvl_tail}
     seen = cohort_data(hub_frequency, attachment_fit, day_of(context))
@@ -161,12 +166,12 @@ def published(
     hub_top: pl.DataFrame,
 ) -> Iterator[Any]:
     """Write the parameters and the report."""
-    from pipeline.audited import cohort_zetas
-    from pipeline.export import collect_parameters, export_parameters
-    from pipeline.lake import staged
-    from pipeline.report.figures import to_png
-    from pipeline.report.page import Findings, overview, render_report
-    from pipeline.settings import out_dir
+    from baimo.pipeline.audited import cohort_zetas
+    from baimo.pipeline.export import collect_parameters, export_parameters
+    from baimo.pipeline.lake import staged
+    from baimo.pipeline.report.figures import to_png
+    from baimo.pipeline.report.page import Findings, overview, render_report
+    from baimo.pipeline.settings import out_dir
 
     day = day_of(context)
     provenance = provenance | {"seed": config.seed, "n_replications": config.n_replications}
@@ -222,10 +227,10 @@ def published(
 
 def _steadiness(parameters: pl.DataFrame, day: date) -> Iterator[dg.AssetCheckResult]:
     """Hold the day's estimates against those of the last thirty days; a drift is a warning."""
-    from pipeline.drift import measure_drift
-    from pipeline.lake import Lake
-    from pipeline.measures import MEASURES
-    from pipeline.settings import lake_dir
+    from baimo.pipeline.drift import measure_drift
+    from baimo.pipeline.lake import Lake
+    from baimo.pipeline.measures import MEASURES
+    from baimo.pipeline.settings import lake_dir
 
     for name in SIZES:
         drifts = measure_drift(Lake(lake_dir()), parameters, day, MEASURES[name])

@@ -8,8 +8,8 @@ from typing import Any
 import dagster as dg
 import polars as pl
 
-from pipeline.settings import FIRST_DAY
-from pipeline.tables import TABLES
+from baimo.pipeline.settings import FIRST_DAY
+from baimo.pipeline.tables import TABLES
 
 SNAPSHOTS = "a_snapshots"
 TABULATED = "b_tables"

@@ -6,7 +6,7 @@ from typing import Any
 import dagster as dg
 import polars as pl
 
-from pipeline.defs.shared import (
+from baimo.pipeline.defs.shared import (
     PARTITIONS,
     REFIT,
     SIMULATION,
@@ -16,7 +16,7 @@ from pipeline.defs.shared import (
     record_out,
     rows,
 )
-from pipeline.settings import N_REPLICATIONS, SEED
+from baimo.pipeline.settings import N_REPLICATIONS, SEED
 
 
 class SimulationConfig(dg.Config):
@@ -93,11 +93,16 @@ def simulations(
     defi_population: pl.DataFrame,
 ) -> Iterator[Any]:
     """Draw every mechanism, parameters anew each time, and refit; run eq 19 as printed."""
-    from pipeline.gains import draw_gains
-    from pipeline.mechanisms import draw_mechanisms, refit_later, refit_models, simulate_models
-    from pipeline.models import simulate_printed_equation
-    from pipeline.movement import draw_movement
-    from pipeline.observed import births, cohort_data, positive_by_cohort
+    from baimo.pipeline.gains import draw_gains
+    from baimo.pipeline.mechanisms import (
+        draw_mechanisms,
+        refit_later,
+        refit_models,
+        simulate_models,
+    )
+    from baimo.pipeline.models import simulate_printed_equation
+    from baimo.pipeline.movement import draw_movement
+    from baimo.pipeline.observed import births, cohort_data, positive_by_cohort
 
     fits = {"downloads": downloads_tail, "likes": likes_tail}
     x_min = {name: fit.tail.x_min for name, fit in (fits | {"tvl": tvl_tail}).items()}

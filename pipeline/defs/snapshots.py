@@ -9,13 +9,13 @@ from typing import Any
 
 import dagster as dg
 
-from pipeline.checks import DEFILLAMA_CHECKS, HUB_CHECKS, RefusedSnapshotError
-from pipeline.defs.lake_io import InLake
-from pipeline.defs.shared import PARTITIONS, SNAPSHOTS, blocking, day_of, numbers, table_out
-from pipeline.errors import PipelineError
-from pipeline.receipts import Receipt
-from pipeline.settings import RETRY_SECONDS
-from pipeline.sources.http import UnreachableError
+from baimo.pipeline.checks import DEFILLAMA_CHECKS, HUB_CHECKS, RefusedSnapshotError
+from baimo.pipeline.defs.lake_io import InLake
+from baimo.pipeline.defs.shared import PARTITIONS, SNAPSHOTS, blocking, day_of, numbers, table_out
+from baimo.pipeline.errors import PipelineError
+from baimo.pipeline.receipts import Receipt
+from baimo.pipeline.settings import RETRY_SECONDS
+from baimo.pipeline.sources.http import UnreachableError
 
 # A source that is down for minutes comes back; what it refuses, it refuses again.
 AGAIN = dg.RetryPolicy(max_retries=3, delay=RETRY_SECONDS, backoff=dg.Backoff.EXPONENTIAL)
@@ -37,7 +37,7 @@ class TrustConfig(dg.Config):
 )
 def hub(context: dg.AssetExecutionContext, config: TrustConfig) -> Iterator[Any]:
     """Publish the listing of the Hub."""
-    from pipeline.daily import publish_hub
+    from baimo.pipeline.daily import publish_hub
 
     yield from _published(
         "hub_models", lambda: publish_hub(day_of(context), context.log.info, trust=config.trust)
@@ -59,9 +59,9 @@ def hub(context: dg.AssetExecutionContext, config: TrustConfig) -> Iterator[Any]
 )
 def defillama(context: dg.AssetExecutionContext, config: TrustConfig) -> Iterator[Any]:
     """Publish the protocols and chains of DeFiLlama."""
-    from pipeline.daily import publish_defillama
-    from pipeline.lake import Lake
-    from pipeline.settings import lake_dir
+    from baimo.pipeline.daily import publish_defillama
+    from baimo.pipeline.lake import Lake
+    from baimo.pipeline.settings import lake_dir
 
     day = day_of(context)
     yield from _published(

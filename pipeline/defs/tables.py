@@ -5,7 +5,7 @@ from typing import Any
 
 import dagster as dg
 
-from pipeline.defs.shared import (
+from baimo.pipeline.defs.shared import (
     PARTITIONS,
     TABULATED,
     blocking,
@@ -86,7 +86,7 @@ def tables(context: dg.AssetExecutionContext, config: SourceConfig) -> Iterator[
     """Load the source, validate every row, count models and protocols."""
     import polars as pl
 
-    from pipeline.snapshots import take_snapshots
+    from baimo.pipeline.snapshots import take_snapshots
 
     taken = take_snapshots(config.source, day_of(context))
     for name, asset in FITTED.items():

@@ -24,13 +24,13 @@ from matplotlib.ticker import (
     NullFormatter,
 )
 
-from estimation.counts import Counts
-from estimation.series import Line, ccdf_series, rank_size_series
-from estimation.tail_index import index_path
-from estimation.tails import TailFit, tail_ccdf, tail_path
-from estimation.zipf import ZipfFit
-from pipeline.fits import SizeFits
-from pipeline.measures import SHARES, Measure
+from baimo.estimation.counts import Counts
+from baimo.estimation.series import Line, ccdf_series, rank_size_series
+from baimo.estimation.tail_index import index_path
+from baimo.estimation.tails import TailFit, tail_ccdf, tail_path
+from baimo.estimation.zipf import ZipfFit
+from baimo.pipeline.fits import SizeFits
+from baimo.pipeline.measures import SHARES, Measure
 
 INK, FIT, GUIDE = "#1f2933", "#c2410c", "#9aa5b1"
 MODEL_COLOURS = {

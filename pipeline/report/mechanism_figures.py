@@ -11,11 +11,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullLocator
 
-from estimation.attachment_increments import KernelFit
-from estimation.cohorts import CohortsFit
-from pipeline.gains import KernelCalibration
-from pipeline.measures import MEASURES
-from pipeline.report.figures import FIT, GUIDE, INK, MODEL_COLOURS, STYLE
+from baimo.estimation.attachment_increments import KernelFit
+from baimo.estimation.cohorts import CohortsFit
+from baimo.pipeline.gains import KernelCalibration
+from baimo.pipeline.measures import MEASURES
+from baimo.pipeline.report.figures import FIT, GUIDE, INK, MODEL_COLOURS, STYLE
 
 _TICKS = (0.4, 0.6, 0.8, 1.0, 1.5, 2.0, 3.0, 5.0, 8.0)
 Oldest = Mapping[tuple[str, str], tuple[float, ...]]

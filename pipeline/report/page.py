@@ -15,18 +15,18 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescap
 from markupsafe import Markup
 from matplotlib.figure import Figure
 
-from estimation.cohorts import CohortsFit
-from estimation.counts import Counts
-from estimation.series import Line
-from pipeline.audit import Claim
-from pipeline.companion_fits import POPULATIONS, CompanionFits
-from pipeline.fits import SizeFits
-from pipeline.gains import KernelCalibration
-from pipeline.lake import write_parquet, write_text
-from pipeline.measures import MEASURES, Measure
-from pipeline.models import AttachmentCalibration, GrowthCalibration
-from pipeline.report import figures, mechanism_figures, words
-from simulation.growth import mixture_ccdf
+from baimo.estimation.cohorts import CohortsFit
+from baimo.estimation.counts import Counts
+from baimo.estimation.series import Line
+from baimo.pipeline.audit import Claim
+from baimo.pipeline.companion_fits import POPULATIONS, CompanionFits
+from baimo.pipeline.fits import SizeFits
+from baimo.pipeline.gains import KernelCalibration
+from baimo.pipeline.lake import write_parquet, write_text
+from baimo.pipeline.measures import MEASURES, Measure
+from baimo.pipeline.models import AttachmentCalibration, GrowthCalibration
+from baimo.pipeline.report import figures, mechanism_figures, words
+from baimo.simulation.growth import mixture_ccdf
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,7 +54,7 @@ def render_report(out: Path, findings: Findings) -> Path:
     picture = figures.to_svg(overview(findings), "overview", {})
     sections = [_section(MEASURES[name], findings) for name in findings.fits]
     environment = Environment(
-        loader=PackageLoader("pipeline.report", "."),
+        loader=PackageLoader("baimo.pipeline.report", "."),
         autoescape=select_autoescape(["html"]),
         undefined=StrictUndefined,
         trim_blocks=True,

@@ -7,17 +7,17 @@ from typing import Any
 
 import polars as pl
 
-from estimation.alternatives import preferred_model
-from estimation.cohorts import CohortsFit
-from estimation.results import Estimate
-from pipeline.audit import Claim
-from pipeline.audit_beside import growth_of_downloads, joined, other_tvl
-from pipeline.companion_fits import POPULATIONS, CompanionFits
-from pipeline.fits import JudgedTail, SizeFits
-from pipeline.gains import KernelCalibration
-from pipeline.measures import MEASURES, Measure
-from pipeline.models import AttachmentCalibration, GrowthCalibration
-from pipeline.report.figures import spoken
+from baimo.estimation.alternatives import preferred_model
+from baimo.estimation.cohorts import CohortsFit
+from baimo.estimation.results import Estimate
+from baimo.pipeline.audit import Claim
+from baimo.pipeline.audit_beside import growth_of_downloads, joined, other_tvl
+from baimo.pipeline.companion_fits import POPULATIONS, CompanionFits
+from baimo.pipeline.fits import JudgedTail, SizeFits
+from baimo.pipeline.gains import KernelCalibration
+from baimo.pipeline.measures import MEASURES, Measure
+from baimo.pipeline.models import AttachmentCalibration, GrowthCalibration
+from baimo.pipeline.report.figures import spoken
 
 TABLE_HEADER = (
     "measure",

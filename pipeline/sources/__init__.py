@@ -1,6 +1,6 @@
 """Where snapshots come from: the bundled reference, recordings on disk, the live sources.
 
-Every source gives the same thing, `Snapshots`: raw rows under the names of `pipeline.tables`,
+Every source gives the same thing, `Snapshots`: raw rows under the names of `baimo.pipeline.tables`,
 not yet validated, with a word on each file taken or ignored.
 """
 
@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from datetime import date
 
-from pipeline.sources.published import load_published
-from pipeline.sources.recordings import load_recordings
-from pipeline.sources.reference import load_reference
-from pipeline.sources.snapshots import LAKE, REFERENCE, Input, Snapshots
+from baimo.pipeline.sources.published import load_published
+from baimo.pipeline.sources.recordings import load_recordings
+from baimo.pipeline.sources.reference import load_reference
+from baimo.pipeline.sources.snapshots import LAKE, REFERENCE, Input, Snapshots
 
 __all__ = ["LAKE", "REFERENCE", "Input", "Snapshots", "load_snapshots"]
 

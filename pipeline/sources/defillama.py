@@ -1,7 +1,7 @@
 """DeFiLlama's free API: today's protocols and chains.
 
-Every row is in its table with the right types or in quarantine with a reason. Nothing is left
-out here: categories that are no DeFi, double counting and parents are views (`pipeline.views`).
+Every row is in its table with the right types or in quarantine with a reason. Nothing is left out
+here: categories that are no DeFi, double counting and parents are views (`baimo.pipeline.views`).
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from typing import Any
 
 import polars as pl
 
-from pipeline.settings import defillama_url
-from pipeline.sources.http import (
+from baimo.pipeline.settings import defillama_url
+from baimo.pipeline.sources.http import (
     Answer,
     Notice,
     Patience,
@@ -25,7 +25,7 @@ from pipeline.sources.http import (
     plain_sender,
     silent,
 )
-from pipeline.tables import TABLES
+from baimo.pipeline.tables import TABLES
 
 PACE_SECONDS = 0.2
 BLOCKED = (403,)  # Cloudflare under load

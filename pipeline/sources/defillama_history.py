@@ -18,10 +18,10 @@ from urllib.parse import quote
 
 import polars as pl
 
-from pipeline.errors import IncompleteError, LakeError, SourceError
-from pipeline.lake import Lake
-from pipeline.sources.defillama import DefiLlama
-from pipeline.sources.defillama_points import (
+from baimo.pipeline.errors import IncompleteError, LakeError, SourceError
+from baimo.pipeline.lake import Lake
+from baimo.pipeline.sources.defillama import DefiLlama
+from baimo.pipeline.sources.defillama_points import (
     OddError,
     Points,
     read_answer,
@@ -29,15 +29,15 @@ from pipeline.sources.defillama_points import (
     read_points,
     read_row,
 )
-from pipeline.sources.history_store import (
+from baimo.pipeline.sources.history_store import (
     State,
     Store,
     digest,
     read_states,
 )
-from pipeline.sources.http import Notice, RefusedError, shown, silent
-from pipeline.sources.spool import Spool
-from pipeline.tables import DEFILLAMA_HISTORIES, TABLES
+from baimo.pipeline.sources.http import Notice, RefusedError, shown, silent
+from baimo.pipeline.sources.spool import Spool
+from baimo.pipeline.tables import DEFILLAMA_HISTORIES, TABLES
 
 MOST_FAILURES, LONGEST_FAILURE = 20, 600.0  # protocols in a row; seconds
 COVERAGE = 0.95

@@ -16,7 +16,7 @@ from typing import Any
 
 import polars as pl
 
-from pipeline.sources.http import Answer, UnreadableError
+from baimo.pipeline.sources.http import Answer, UnreadableError
 
 LARGEST_USD = 1e15
 FIRST_DAY = date(2009, 1, 3)  # the first block of Bitcoin

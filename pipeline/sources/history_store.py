@@ -26,9 +26,9 @@ from typing import Any
 
 import polars as pl
 
-from pipeline.errors import LakeError
-from pipeline.lake import sweep, write_atomically, write_parquet
-from pipeline.tables import DEFILLAMA_HISTORIES, Dtype
+from baimo.pipeline.errors import LakeError
+from baimo.pipeline.lake import sweep, write_atomically, write_parquet
+from baimo.pipeline.tables import DEFILLAMA_HISTORIES, Dtype
 
 QUIET_DAYS = 30  # between requests for a protocol of which nothing is expected
 RECENT_POINTS = 90

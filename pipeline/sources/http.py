@@ -19,8 +19,8 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 from urllib.parse import urljoin, urlsplit
 
-from pipeline.errors import SourceError
-from pipeline.settings import defillama_url
+from baimo.pipeline.errors import SourceError
+from baimo.pipeline.settings import defillama_url
 
 T = TypeVar("T")
 

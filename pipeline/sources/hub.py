@@ -17,9 +17,9 @@ from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import parse_qsl, urlencode, urljoin, urlsplit, urlunsplit
 
-from pipeline.errors import IncompleteError, SourceError
-from pipeline.settings import hub_endpoint, hub_token
-from pipeline.sources.http import (
+from baimo.pipeline.errors import IncompleteError, SourceError
+from baimo.pipeline.settings import hub_endpoint, hub_token
+from baimo.pipeline.sources.http import (
     CONNECT_SECONDS,
     READ_SECONDS,
     Answer,
@@ -37,8 +37,8 @@ from pipeline.sources.http import (
     spoken,
     within,
 )
-from pipeline.sources.hub_rows import EXPAND, Page, read_page
-from pipeline.sources.spool import SavedPage, Spool
+from baimo.pipeline.sources.hub_rows import EXPAND, Page, read_page
+from baimo.pipeline.sources.spool import SavedPage, Spool
 
 PAGE_ROWS = 1000  # the largest page known
 SORT = "createdAt"
@@ -85,7 +85,7 @@ def hub_sender(token: str | None) -> Send:
     import httpx2
     from huggingface_hub.utils import build_hf_headers, get_session
 
-    from pipeline.sources.http import user_agent
+    from baimo.pipeline.sources.http import user_agent
 
     # Wire-level logs hold headers, and what a server echoes in its own.
     logging.getLogger("httpcore2").setLevel(logging.INFO)

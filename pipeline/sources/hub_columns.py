@@ -15,10 +15,10 @@ from datetime import datetime
 
 import polars as pl
 
-from pipeline.errors import SourceError
-from pipeline.sources.hub_readers import READERS, Read, emptied
-from pipeline.sources.hub_rows import FIRST_CREATION
-from pipeline.tables import COUNT_MAX, HUB_MODELS
+from baimo.pipeline.errors import SourceError
+from baimo.pipeline.sources.hub_readers import READERS, Read, emptied
+from baimo.pipeline.sources.hub_rows import FIRST_CREATION
+from baimo.pipeline.tables import COUNT_MAX, HUB_MODELS
 
 _TAGS = {
     "license": r"(?m)^license:(.+)$",

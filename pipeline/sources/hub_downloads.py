@@ -15,12 +15,12 @@ from datetime import UTC, date, datetime
 
 import polars as pl
 
-from pipeline.sources.http import Notice, Patience, silent
-from pipeline.sources.hub_columns import ColumnsError
-from pipeline.sources.hub_files import RepoFile, Repository
-from pipeline.sources.hub_parquet import ParquetOnHub
-from pipeline.sources.hub_readers import parsed_times, whole_numbers
-from pipeline.tables import COUNT_MAX
+from baimo.pipeline.sources.http import Notice, Patience, silent
+from baimo.pipeline.sources.hub_columns import ColumnsError
+from baimo.pipeline.sources.hub_files import RepoFile, Repository
+from baimo.pipeline.sources.hub_parquet import ParquetOnHub
+from baimo.pipeline.sources.hub_readers import parsed_times, whole_numbers
+from baimo.pipeline.tables import COUNT_MAX
 
 BATCH_ROWS = 500_000
 _TOTALS = ("all_time", "alltime", "total", "cum", "30")  # counts of more than a day

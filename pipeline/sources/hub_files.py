@@ -19,10 +19,10 @@ from itertools import pairwise
 from typing import Any
 from urllib.parse import quote, urljoin, urlsplit
 
-from pipeline.errors import SourceError
-from pipeline.settings import hub_endpoint, hub_token
-from pipeline.sources import http
-from pipeline.sources.http import (
+from baimo.pipeline.errors import SourceError
+from baimo.pipeline.settings import hub_endpoint, hub_token
+from baimo.pipeline.sources import http
+from baimo.pipeline.sources.http import (
     Answer,
     AttemptError,
     ForeignHostError,
@@ -36,7 +36,7 @@ from pipeline.sources.http import (
     spoken,
     within,
 )
-from pipeline.sources.hub import hub_sender
+from baimo.pipeline.sources.hub import hub_sender
 
 BLOCK_BYTES = 1 << 22  # the smallest part asked for, and what a column is read by
 PART_BYTES = 1 << 24  # the largest: a broken one is fetched again alone

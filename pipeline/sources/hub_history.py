@@ -18,10 +18,17 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Protocol
 
-from pipeline.sources.http import Notice, Patience, RefusedError, silent
-from pipeline.sources.hub_columns import RAW_COLUMNS, Block, ColumnsError, Plan, plan, read_block
-from pipeline.sources.hub_files import Commit, RepoFile, Repository
-from pipeline.sources.hub_parquet import DamagedError, ParquetOnHub
+from baimo.pipeline.sources.http import Notice, Patience, RefusedError, silent
+from baimo.pipeline.sources.hub_columns import (
+    RAW_COLUMNS,
+    Block,
+    ColumnsError,
+    Plan,
+    plan,
+    read_block,
+)
+from baimo.pipeline.sources.hub_files import Commit, RepoFile, Repository
+from baimo.pipeline.sources.hub_parquet import DamagedError, ParquetOnHub
 
 WEEK = timedelta(days=7)
 GONE = 404

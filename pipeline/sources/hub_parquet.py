@@ -13,10 +13,10 @@ from typing import Any
 
 import polars as pl
 
-from pipeline.errors import PipelineError, SourceError
-from pipeline.sources.hub_columns import ColumnsError
-from pipeline.sources.hub_files import BLOCK_BYTES, RepoFile, Repository
-from pipeline.sources.hub_readers import parsed_times
+from baimo.pipeline.errors import PipelineError, SourceError
+from baimo.pipeline.sources.hub_columns import ColumnsError
+from baimo.pipeline.sources.hub_files import BLOCK_BYTES, RepoFile, Repository
+from baimo.pipeline.sources.hub_readers import parsed_times
 
 BATCH_ROWS = 50_000
 

@@ -11,8 +11,8 @@ from collections.abc import Callable, Mapping
 
 import polars as pl
 
-from pipeline.sources.hub_rows import GATED
-from pipeline.tables import UTC
+from baimo.pipeline.sources.hub_rows import GATED
+from baimo.pipeline.tables import UTC
 
 Read = Callable[[pl.DataFrame], pl.Series]
 Make = Callable[[pl.DataType], Read | None]

@@ -19,8 +19,8 @@ from typing import Any
 
 import polars as pl
 
-from pipeline.sources.http import UnreadableError
-from pipeline.tables import COUNT_MAX, HUB_MODELS, Dtype
+from baimo.pipeline.sources.http import UnreadableError
+from baimo.pipeline.tables import COUNT_MAX, HUB_MODELS, Dtype
 
 EXPAND = (
     "author",

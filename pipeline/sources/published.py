@@ -13,19 +13,19 @@ from datetime import date, timedelta
 
 import polars as pl
 
-from pipeline.companions import tabulate_increments
-from pipeline.errors import LakeError, SourceError
-from pipeline.lake import Lake, read_file
-from pipeline.measures import BIRTH_TRANSIENT_WEEKS
-from pipeline.panels import both_ends
-from pipeline.receipts import published_days, read_receipt
-from pipeline.settings import lake_dir
-from pipeline.sources.defillama import SOURCE as LIVE
-from pipeline.sources.defillama_history import scan_histories
-from pipeline.sources.reference import load_reference
-from pipeline.sources.snapshots import LAKE, Input, Snapshots
-from pipeline.tabulate import weekly_growth
-from pipeline.views import VIEWS
+from baimo.pipeline.companions import tabulate_increments
+from baimo.pipeline.errors import LakeError, SourceError
+from baimo.pipeline.lake import Lake, read_file
+from baimo.pipeline.measures import BIRTH_TRANSIENT_WEEKS
+from baimo.pipeline.panels import both_ends
+from baimo.pipeline.receipts import published_days, read_receipt
+from baimo.pipeline.settings import lake_dir
+from baimo.pipeline.sources.defillama import SOURCE as LIVE
+from baimo.pipeline.sources.defillama_history import scan_histories
+from baimo.pipeline.sources.reference import load_reference
+from baimo.pipeline.sources.snapshots import LAKE, Input, Snapshots
+from baimo.pipeline.tabulate import weekly_growth
+from baimo.pipeline.views import VIEWS
 
 SHORTEST_GROWTH = timedelta(days=30)
 MONTH = timedelta(days=30)

@@ -20,11 +20,11 @@ from typing import Any
 
 import polars as pl
 
-from pipeline.errors import SourceError
-from pipeline.measures import HUB_FLOOR
-from pipeline.sources.reference import earliest, load_reference
-from pipeline.sources.snapshots import RECORDINGS, Input, Snapshots
-from pipeline.tabulate import weekly_growth
+from baimo.pipeline.errors import SourceError
+from baimo.pipeline.measures import HUB_FLOOR
+from baimo.pipeline.sources.reference import earliest, load_reference
+from baimo.pipeline.sources.snapshots import RECORDINGS, Input, Snapshots
+from baimo.pipeline.tabulate import weekly_growth
 
 SUFFIXES = (".parquet", ".csv", ".json", ".jsonl", ".ndjson")
 SOURCE = "recording"

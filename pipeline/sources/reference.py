@@ -13,12 +13,12 @@ from typing import Any
 
 import polars as pl
 
-from pipeline.errors import SourceError
-from pipeline.measures import expand
-from pipeline.settings import reference_dir
-from pipeline.sources.snapshots import REFERENCE, Input, Snapshots
-from pipeline.tables import TABLES
-from pipeline.validation import validate
+from baimo.pipeline.errors import SourceError
+from baimo.pipeline.measures import expand
+from baimo.pipeline.settings import reference_dir
+from baimo.pipeline.sources.snapshots import REFERENCE, Input, Snapshots
+from baimo.pipeline.tables import TABLES
+from baimo.pipeline.validation import validate
 
 READY = ("hub_authors", "hub_design_effects", "hub_derivatives", "hub_totals", "hub_top")
 VARIANTS = "size_variants"

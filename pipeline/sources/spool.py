@@ -19,8 +19,8 @@ from typing import Any
 
 import polars as pl
 
-from pipeline.errors import BusyError, LakeError
-from pipeline.lake import (
+from baimo.pipeline.errors import BusyError, LakeError
+from baimo.pipeline.lake import (
     listed,
     present,
     read_file,
@@ -29,8 +29,8 @@ from pipeline.lake import (
     write_parquet,
     write_text,
 )
-from pipeline.quarantine import quarantined
-from pipeline.sources.hub_rows import Page
+from baimo.pipeline.quarantine import quarantined
+from baimo.pipeline.sources.hub_rows import Page
 
 LONGEST_WALK = timedelta(hours=12)
 _KEY = "baimo"

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from pipeline.errors import SourceError
-from pipeline.sources.http import CONNECT_SECONDS, READ_SECONDS, host, spoken
+from baimo.pipeline.errors import SourceError
+from baimo.pipeline.sources.http import CONNECT_SECONDS, READ_SECONDS, host, spoken
 
 _LONGEST = 500
 

@@ -145,8 +145,8 @@ def peak_kb() -> int:
 
 def client(lake: Path) -> None:
     """Publish the day and print what it took."""
-    from pipeline.backfill import backfill_hub
-    from pipeline.lake import Lake
+    from baimo.pipeline.backfill import backfill_hub
+    from baimo.pipeline.lake import Lake
 
     os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
     before = resource.getrusage(resource.RUSAGE_SELF)

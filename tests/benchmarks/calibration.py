@@ -13,10 +13,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from estimation.bootstrap import bootstrap_tail, goodness_of_fit
-from estimation.results import Estimate
-from estimation.tails import draw_power_law, fit_tail
-from estimation.zipf import fit_zipf
+from baimo.estimation.bootstrap import bootstrap_tail, goodness_of_fit
+from baimo.estimation.results import Estimate
+from baimo.estimation.tails import draw_power_law, fit_tail
+from baimo.estimation.zipf import fit_zipf
 
 Floats = NDArray[np.float64]
 SIZES, ALPHAS = (500, 2000), (2.0, 3.0)

@@ -34,8 +34,8 @@ def run_baimo(scratch: str) -> dict[str, float]:
     """Crawl and publish in this process."""
     import pyarrow.parquet  # noqa: F401
 
-    from pipeline import refresh
-    from pipeline.lake import Lake
+    from baimo.pipeline import refresh
+    from baimo.pipeline.lake import Lake
 
     marks: dict[str, float] = {}
     publish = refresh.publish_models
@@ -60,7 +60,7 @@ def run_peer(limit: int) -> dict[str, float]:
     """Walk with HfApi.list_models, which makes an object a row, and keep what baimo keeps."""
     from huggingface_hub import HfApi
 
-    from pipeline.sources.hub_rows import EXPAND
+    from baimo.pipeline.sources.hub_rows import EXPAND
 
     began, start, rows = cpu(), time.monotonic(), 0
     for model in HfApi().list_models(sort="created_at", limit=limit, expand=list(EXPAND)):

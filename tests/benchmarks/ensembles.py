@@ -19,12 +19,12 @@ from typing import Any
 
 import numpy as np
 
-from estimation.counts import Counts
-from estimation.recovery import measure_sizes, replicate
-from simulation.attachment import YuleParams, simulate_yule
-from simulation.attachment_kernel import KernelParams, simulate_kernel
-from simulation.demand import DemandParams, simulate_demand
-from simulation.growth import GrowthParams, simulate_growth
+from baimo.estimation.counts import Counts
+from baimo.estimation.recovery import measure_sizes, replicate
+from baimo.simulation.attachment import YuleParams, simulate_yule
+from baimo.simulation.attachment_kernel import KernelParams, simulate_kernel
+from baimo.simulation.demand import DemandParams, simulate_demand
+from baimo.simulation.growth import GrowthParams, simulate_growth
 
 N = 760_000
 SIZES = (10_000, 100_000, 760_000, 3_000_000)
@@ -126,7 +126,7 @@ def draw_picture(found: dict[str, list[tuple[int, float, float]]], path: Path) -
     import matplotlib
     from matplotlib.figure import Figure
 
-    from pipeline.report.figures import MODEL_COLOURS, STYLE
+    from baimo.pipeline.report.figures import MODEL_COLOURS, STYLE
 
     colours = MODEL_COLOURS | {"PA-Yule": MODEL_COLOURS["Yule"]}
     with matplotlib.rc_context(STYLE):

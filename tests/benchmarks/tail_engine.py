@@ -20,9 +20,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from estimation.bootstrap import goodness_of_fit
-from estimation.counts import Counts
-from estimation.tails import draw_power_law, fit_tail
+from baimo.estimation.bootstrap import goodness_of_fit
+from baimo.estimation.counts import Counts
+from baimo.estimation.tails import draw_power_law, fit_tail
 
 PEER_REPLICATIONS = 20
 REPLICATIONS = 2500

@@ -12,7 +12,7 @@ import pytest
 from numpy.typing import NDArray
 from scipy import optimize, special, stats
 
-from estimation.alternatives import (
+from baimo.estimation.alternatives import (
     ALTERNATIVES,
     Comparison,
     chi_square_mixture_sf,
@@ -20,10 +20,10 @@ from estimation.alternatives import (
     judge_support,
     preferred_model,
 )
-from estimation.bootstrap import GoodnessOfFit
-from estimation.counts import Counts
-from estimation.errors import DataError
-from estimation.tails import TailFit, draw_tail, fit_tail
+from baimo.estimation.bootstrap import GoodnessOfFit
+from baimo.estimation.counts import Counts
+from baimo.estimation.errors import DataError
+from baimo.estimation.tails import TailFit, draw_tail, fit_tail
 
 Floats = NDArray[np.float64]
 

@@ -7,10 +7,10 @@ import pytest
 from numpy.typing import NDArray
 from scipy import integrate, optimize, special, stats
 
-from estimation.attachment import fit_entry, fit_simon, fit_yule
-from estimation.counts import Counts
-from estimation.errors import DataError
-from simulation.attachment import SimonParams, YuleParams, simulate_simon, simulate_yule
+from baimo.estimation.attachment import fit_entry, fit_simon, fit_yule
+from baimo.estimation.counts import Counts
+from baimo.estimation.errors import DataError
+from baimo.simulation.attachment import SimonParams, YuleParams, simulate_simon, simulate_yule
 
 Floats = NDArray[np.float64]
 

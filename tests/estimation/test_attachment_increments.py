@@ -9,9 +9,9 @@ import statsmodels.api as sm
 from numpy.typing import NDArray
 from scipy import optimize
 
-from estimation.attachment_increments import fit_inflow, fit_kernel, stock_before
-from estimation.errors import ConvergenceWarning, DataError
-from simulation.attachment_kernel import KernelParams, simulate_gains
+from baimo.estimation.attachment_increments import fit_inflow, fit_kernel, stock_before
+from baimo.estimation.errors import ConvergenceWarning, DataError
+from baimo.simulation.attachment_kernel import KernelParams, simulate_gains
 
 Floats = NDArray[np.float64]
 NAN = math.nan

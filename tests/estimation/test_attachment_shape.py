@@ -8,9 +8,9 @@ import statsmodels.api as sm
 from numpy.typing import NDArray
 from scipy import optimize
 
-from estimation.attachment_shape import fit_kernel_shape, fit_noise, stock_bins
-from estimation.errors import DataError
-from simulation.attachment_kernel import KernelParams, simulate_gains
+from baimo.estimation.attachment_shape import fit_kernel_shape, fit_noise, stock_bins
+from baimo.estimation.errors import DataError
+from baimo.simulation.attachment_kernel import KernelParams, simulate_gains
 
 Floats = NDArray[np.float64]
 NAN = math.nan

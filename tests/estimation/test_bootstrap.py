@@ -8,11 +8,11 @@ import pytest
 from numpy.typing import NDArray
 from scipy import special, stats
 
-from estimation import draw_kernels
-from estimation.bootstrap import GoodnessOfFit, bootstrap_tail, goodness_of_fit
-from estimation.counts import Counts
-from estimation.errors import DataError
-from estimation.tails import draw_power_law, fit_tail
+from baimo.estimation import draw_kernels
+from baimo.estimation.bootstrap import GoodnessOfFit, bootstrap_tail, goodness_of_fit
+from baimo.estimation.counts import Counts
+from baimo.estimation.errors import DataError
+from baimo.estimation.tails import draw_power_law, fit_tail
 
 
 def state(seed: int) -> NDArray[np.uint64]:

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from estimation.bootstrap import bootstrap_tail
-from estimation.clusters import (
+from baimo.estimation.bootstrap import bootstrap_tail
+from baimo.estimation.clusters import (
     cluster_notes,
     design_effect,
     index_design_effect,
@@ -16,10 +16,10 @@ from estimation.clusters import (
     tail_design_effect,
     zipf_design_effect,
 )
-from estimation.errors import DataError
-from estimation.tail_index import fit_hill, fit_kernel, fit_moment, fit_pickands
-from estimation.tails import fit_tail
-from estimation.zipf import fit_zipf
+from baimo.estimation.errors import DataError
+from baimo.estimation.tail_index import fit_hill, fit_kernel, fit_moment, fit_pickands
+from baimo.estimation.tails import fit_tail
+from baimo.estimation.zipf import fit_zipf
 
 
 def pareto(n: int, seed: int) -> np.ndarray:

@@ -9,11 +9,11 @@ import statsmodels.api as sm
 from numpy.typing import NDArray
 from scipy import stats
 
-from estimation.cohorts import fit_cohorts
-from estimation.errors import DataError
-from estimation.tails import fit_tail
-from simulation.attachment import YuleParams, simulate_yule
-from simulation.growth import GrowthParams, simulate_growth
+from baimo.estimation.cohorts import fit_cohorts
+from baimo.estimation.errors import DataError
+from baimo.estimation.tails import fit_tail
+from baimo.simulation.attachment import YuleParams, simulate_yule
+from baimo.simulation.growth import GrowthParams, simulate_growth
 
 Floats = NDArray[np.float64]
 

@@ -5,9 +5,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from estimation.concentration import measure_concentration
-from estimation.counts import Counts
-from estimation.errors import DataError
+from baimo.estimation.concentration import measure_concentration
+from baimo.estimation.counts import Counts
+from baimo.estimation.errors import DataError
 
 samples = st.lists(st.integers(0, 1000), min_size=1, max_size=60).filter(lambda x: sum(x) > 0)
 

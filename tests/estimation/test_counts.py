@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from estimation.counts import Counts, as_counts, merge
-from estimation.errors import DataError, EstimationError
+from baimo.estimation.counts import Counts, as_counts, merge
+from baimo.estimation.errors import DataError, EstimationError
 
 small_counts = st.lists(st.integers(0, 30), min_size=1, max_size=80)
 wide_counts = st.lists(st.integers(0, 2**53), min_size=1, max_size=40)

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import statsmodels.api as sm
 
-from estimation.counts import Counts
-from estimation.demand import (
+from baimo.estimation.counts import Counts
+from baimo.estimation.demand import (
     RHO_BAND,
     CommonShare,
     DemandFit,
@@ -16,11 +16,11 @@ from estimation.demand import (
     fit_demand,
     two_measures,
 )
-from estimation.demand_costs import CostElasticityFit, fit_cost_elasticity
-from estimation.errors import DataError
-from estimation.results import Estimate, from_dict
-from estimation.tails import fit_tail
-from simulation.demand import DemandParams, simulate_demand
+from baimo.estimation.demand_costs import CostElasticityFit, fit_cost_elasticity
+from baimo.estimation.errors import DataError
+from baimo.estimation.results import Estimate, from_dict
+from baimo.estimation.tails import fit_tail
+from baimo.simulation.demand import DemandParams, simulate_demand
 
 SAMPLE = Counts.from_pairs([0, 1, 2, 3, 5, 9, 40], [9, 40, 14, 8, 5, 2, 1])
 

@@ -8,10 +8,10 @@ import statsmodels.api as sm
 from numpy.typing import NDArray
 from statsmodels.discrete.conditional_models import ConditionalPoisson
 
-from estimation.demand_costs import CostElasticityFit, fit_cost_elasticity
-from estimation.errors import DataError
-from estimation.results import from_dict
-from simulation.demand import DemandParams, draw_log_tastes
+from baimo.estimation.demand_costs import CostElasticityFit, fit_cost_elasticity
+from baimo.estimation.errors import DataError
+from baimo.estimation.results import from_dict
+from baimo.simulation.demand import DemandParams, draw_log_tastes
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]

@@ -7,11 +7,11 @@ import pytest
 from numpy.typing import NDArray
 from scipy import integrate, optimize, special, stats
 
-from estimation.counts import Counts
-from estimation.demand_counts import fit_demand_tail, log_ccdf
-from estimation.errors import DataError
-from estimation.tails import fit_tail
-from simulation.demand import DemandParams, attraction, draw_log_tastes
+from baimo.estimation.counts import Counts
+from baimo.estimation.demand_counts import fit_demand_tail, log_ccdf
+from baimo.estimation.errors import DataError
+from baimo.estimation.tails import fit_tail
+from baimo.simulation.demand import DemandParams, attraction, draw_log_tastes
 
 Floats = NDArray[np.float64]
 CELLS = ((0.8, 5_000), (1.2, 50_000), (2.0, 20_000), (1.5, 1_000))

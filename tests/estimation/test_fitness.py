@@ -7,9 +7,9 @@ import pytest
 from numpy.typing import NDArray
 from scipy import integrate
 
-from estimation.errors import DataError
-from estimation.fitness import fit_fitness
-from simulation.fitness import FitnessParams, simulate_fitness
+from baimo.estimation.errors import DataError
+from baimo.estimation.fitness import fit_fitness
+from baimo.simulation.fitness import FitnessParams, simulate_fitness
 
 Floats = NDArray[np.float64]
 
@@ -83,7 +83,7 @@ def test_recovery(params: FitnessParams) -> None:
 def test_covariance_is_the_inverse_of_the_information() -> None:
     ages, sizes = sample(FitnessParams(mu=0.5, sigma=1.0), 250, 3)
     fit = fit_fitness(ages, sizes)
-    from estimation.count_densities import poisson_lognormal_log_pmf
+    from baimo.estimation.count_densities import poisson_lognormal_log_pmf
 
     def cost(p: Floats) -> float:
         return -sum(

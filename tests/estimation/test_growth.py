@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from estimation.errors import DataError
-from estimation.growth import (
+from baimo.estimation.errors import DataError
+from baimo.estimation.growth import (
     WEEKS_PER_YEAR,
     fit_entry_growth,
     fit_panel_growth,
     fit_population_growth,
 )
-from simulation.growth import GrowthParams, simulate_growth
+from baimo.simulation.growth import GrowthParams, simulate_growth
 
 Floats = NDArray[np.float64]
 

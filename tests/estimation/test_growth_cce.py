@@ -8,9 +8,9 @@ import statsmodels.api as sm
 from numpy.typing import NDArray
 from scipy import optimize
 
-from estimation.errors import DataError
-from estimation.growth_cce import SizeSlopeFit, fit_size_slope_cce
-from estimation.growth_regressions import fit_size_dependence
+from baimo.estimation.errors import DataError
+from baimo.estimation.growth_cce import SizeSlopeFit, fit_size_slope_cce
+from baimo.estimation.growth_regressions import fit_size_dependence
 from tests.estimation.recovery import recovery
 
 Floats = NDArray[np.float64]

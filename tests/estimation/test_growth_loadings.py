@@ -8,10 +8,10 @@ import statsmodels.api as sm
 from numpy.typing import NDArray
 from scipy import stats
 
-from estimation.errors import DataError
-from estimation.growth_loadings import LoadingsFit, fit_loadings
-from estimation.growth_paths import fit_growth_paths
-from simulation.growth_paths import PathParams, simulate_paths
+from baimo.estimation.errors import DataError
+from baimo.estimation.growth_loadings import LoadingsFit, fit_loadings
+from baimo.estimation.growth_paths import fit_growth_paths
+from baimo.simulation.growth_paths import PathParams, simulate_paths
 from tests.estimation.recovery import recovery
 
 Floats = NDArray[np.float64]

@@ -8,8 +8,8 @@ import statsmodels.api as sm
 from numpy.typing import NDArray
 from statsmodels.sandbox.regression.gmm import IV2SLS
 
-from estimation.errors import DataError
-from estimation.growth_regressions import SizeDependenceFit, fit_gibrat, fit_size_dependence
+from baimo.estimation.errors import DataError
+from baimo.estimation.growth_regressions import SizeDependenceFit, fit_gibrat, fit_size_dependence
 from tests.estimation.recovery import recovery
 
 Floats = NDArray[np.float64]

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from estimation import kernels
+from baimo.estimation import kernels
 
 DIGITS = 60
 

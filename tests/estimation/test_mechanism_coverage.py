@@ -14,14 +14,14 @@ import pytest
 from numpy.typing import NDArray
 from scipy import stats
 
-from estimation.attachment import fit_entry, fit_yule
-from estimation.attachment_increments import fit_inflow, fit_kernel
-from estimation.attachment_shape import fit_kernel_shape, fit_noise
-from estimation.cohorts import fit_cohorts
-from estimation.fitness import fit_fitness
-from simulation.attachment import YuleParams, simulate_yule
-from simulation.attachment_kernel import KernelParams, simulate_gains
-from simulation.fitness import FitnessParams, simulate_fitness
+from baimo.estimation.attachment import fit_entry, fit_yule
+from baimo.estimation.attachment_increments import fit_inflow, fit_kernel
+from baimo.estimation.attachment_shape import fit_kernel_shape, fit_noise
+from baimo.estimation.cohorts import fit_cohorts
+from baimo.estimation.fitness import fit_fitness
+from baimo.simulation.attachment import YuleParams, simulate_yule
+from baimo.simulation.attachment_kernel import KernelParams, simulate_gains
+from baimo.simulation.fitness import FitnessParams, simulate_fitness
 
 Floats = NDArray[np.float64]
 Found = dict[str, tuple[float | None, ...]]  # estimate, error, truth; interval where not normal

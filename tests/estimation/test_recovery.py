@@ -5,18 +5,18 @@ import math
 import numpy as np
 import pytest
 
-from estimation.concentration import measure_concentration
-from estimation.counts import Counts
-from estimation.errors import DataError
-from estimation.recovery import (
+from baimo.estimation.concentration import measure_concentration
+from baimo.estimation.counts import Counts
+from baimo.estimation.errors import DataError
+from baimo.estimation.recovery import (
     compare_replicates,
     measure_sizes,
     replicate,
 )
-from estimation.tail_index import fit_hill
-from estimation.tails import draw_tail, fit_tail
-from simulation.attachment import SimonParams, simulate_simon
-from simulation.demand import DemandParams, simulate_demand
+from baimo.estimation.tail_index import fit_hill
+from baimo.estimation.tails import draw_tail, fit_tail
+from baimo.simulation.attachment import SimonParams, simulate_simon
+from baimo.simulation.demand import DemandParams, simulate_demand
 
 
 def draw_simon(rng: np.random.Generator) -> Counts:
@@ -225,7 +225,7 @@ def test_replicates_of_a_tail_recover_its_exponent() -> None:
 @pytest.mark.parametrize("discrete", [True, False])
 @pytest.mark.parametrize("n", [60, 300, 20_000])
 def test_the_tail_index_needs_only_the_largest(discrete: bool, n: int) -> None:
-    from estimation.tail_index import fit_hill
+    from baimo.estimation.tail_index import fit_hill
 
     sample = np.random.default_rng(n).pareto(1.1, n) * 3
     counts = Counts.from_sample(np.floor(sample) if discrete else sample)

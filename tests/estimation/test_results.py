@@ -14,22 +14,22 @@ import numpy as np
 import pytest
 from scipy import stats
 
-import estimation
-from estimation import results
-from estimation.alternatives import Comparison, Support, compare_tail
-from estimation.attachment import EntryFit, SimonFit, YuleFit, fit_entry, fit_simon, fit_yule
-from estimation.attachment_increments import InflowFit, KernelFit, fit_inflow, fit_kernel
-from estimation.attachment_shape import (
+import baimo.estimation as estimation
+from baimo.estimation import results
+from baimo.estimation.alternatives import Comparison, Support, compare_tail
+from baimo.estimation.attachment import EntryFit, SimonFit, YuleFit, fit_entry, fit_simon, fit_yule
+from baimo.estimation.attachment_increments import InflowFit, KernelFit, fit_inflow, fit_kernel
+from baimo.estimation.attachment_shape import (
     KernelShapeFit,
     NoiseFit,
     fit_kernel_shape,
     fit_noise,
 )
-from estimation.bootstrap import GoodnessOfFit, TailBootstrap, bootstrap_tail, goodness_of_fit
-from estimation.cohorts import CohortsFit, fit_cohorts
-from estimation.concentration import Concentration, measure_concentration
-from estimation.counts import Counts
-from estimation.demand import (
+from baimo.estimation.bootstrap import GoodnessOfFit, TailBootstrap, bootstrap_tail, goodness_of_fit
+from baimo.estimation.cohorts import CohortsFit, fit_cohorts
+from baimo.estimation.concentration import Concentration, measure_concentration
+from baimo.estimation.counts import Counts
+from baimo.estimation.demand import (
     CommonShare,
     DemandFit,
     TwoMeasures,
@@ -37,11 +37,11 @@ from estimation.demand import (
     fit_demand,
     two_measures,
 )
-from estimation.demand_costs import CostElasticityFit, fit_cost_elasticity
-from estimation.demand_counts import DemandTail, fit_demand_tail
-from estimation.errors import DataError
-from estimation.fitness import FitnessFit, fit_fitness
-from estimation.growth import (
+from baimo.estimation.demand_costs import CostElasticityFit, fit_cost_elasticity
+from baimo.estimation.demand_counts import DemandTail, fit_demand_tail
+from baimo.estimation.errors import DataError
+from baimo.estimation.fitness import FitnessFit, fit_fitness
+from baimo.estimation.growth import (
     EntryTrendFit,
     PanelGrowthFit,
     PopulationGrowthFit,
@@ -49,21 +49,21 @@ from estimation.growth import (
     fit_panel_growth,
     fit_population_growth,
 )
-from estimation.growth_bootstrap import GrowthBootstrap, bootstrap_growth
-from estimation.growth_cce import SizeSlopeFit, fit_size_slope_cce
-from estimation.growth_loadings import LoadingsFit, fit_loadings
-from estimation.growth_paths import GrowthPathsFit, fit_growth_paths
-from estimation.growth_regressions import SizeDependenceFit, fit_size_dependence
-from estimation.k_choice import KChoice, choose_k
-from estimation.recovery import Replicated
-from estimation.results import Estimate, FitResult, decode, encode, from_dict, to_dict
-from estimation.shapes import (
+from baimo.estimation.growth_bootstrap import GrowthBootstrap, bootstrap_growth
+from baimo.estimation.growth_cce import SizeSlopeFit, fit_size_slope_cce
+from baimo.estimation.growth_loadings import LoadingsFit, fit_loadings
+from baimo.estimation.growth_paths import GrowthPathsFit, fit_growth_paths
+from baimo.estimation.growth_regressions import SizeDependenceFit, fit_size_dependence
+from baimo.estimation.k_choice import KChoice, choose_k
+from baimo.estimation.recovery import Replicated
+from baimo.estimation.results import Estimate, FitResult, decode, encode, from_dict, to_dict
+from baimo.estimation.shapes import (
     ShapeComparison,
     ShapeComparisons,
     compare_many,
     compare_shapes,
 )
-from estimation.tail_index import (
+from baimo.estimation.tail_index import (
     IndexFit,
     IndexPath,
     IndexTest,
@@ -73,16 +73,16 @@ from estimation.tail_index import (
     pareto_lognormal_path,
     zipf_lm_test,
 )
-from estimation.tails import TailFit, TailPath, fit_tail, tail_path
-from estimation.verdicts import Agreement, JointVerdict, judge_jointly
-from estimation.whole_sample import (
+from baimo.estimation.tails import TailFit, TailPath, fit_tail, tail_path
+from baimo.estimation.verdicts import Agreement, JointVerdict, judge_jointly
+from baimo.estimation.whole_sample import (
     WholeSampleComparison,
     WholeSampleFit,
     WholeSampleVuong,
     compare_whole_sample,
 )
-from estimation.zipf import ZipfFit, fit_zipf
-from simulation.attachment import YuleParams, simulate_yule
+from baimo.estimation.zipf import ZipfFit, fit_zipf
+from baimo.simulation.attachment import YuleParams, simulate_yule
 
 SAMPLE = [0, 1, 1, 1, 1, 2, 2, 3, 3, 5, 8, 13, 40]
 
@@ -231,8 +231,8 @@ def through_json(value: Any) -> Any:
 
 def test_every_registered_result_is_tried() -> None:
     for module in pkgutil.iter_modules(estimation.__path__):
-        import_module(f"estimation.{module.name}")
-    ours = {c for c in results._REGISTRY.values() if c.__module__.startswith("estimation")}
+        import_module(f"baimo.estimation.{module.name}")
+    ours = {c for c in results._REGISTRY.values() if c.__module__.startswith("baimo.estimation")}
     assert ours == set(MAKERS)
 
 

@@ -5,10 +5,10 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from estimation.concentration import measure_concentration
-from estimation.counts import Counts
-from estimation.errors import DataError
-from estimation.series import Line, ccdf_series, lorenz_series, rank_size_series
+from baimo.estimation.concentration import measure_concentration
+from baimo.estimation.counts import Counts
+from baimo.estimation.errors import DataError
+from baimo.estimation.series import Line, ccdf_series, lorenz_series, rank_size_series
 
 SERIES = pytest.mark.parametrize("series", [ccdf_series, rank_size_series, lorenz_series])
 

@@ -11,12 +11,12 @@ import pytest
 from numpy.typing import NDArray
 from scipy import optimize, stats
 
-from estimation.counts import Counts
-from estimation.errors import DataError
-from estimation.results import from_dict
-from estimation.shape_curves import Curve, match_curves, shape_sample
-from estimation.shape_pairs import tail_ranks
-from estimation.shapes import (
+from baimo.estimation.counts import Counts
+from baimo.estimation.errors import DataError
+from baimo.estimation.results import from_dict
+from baimo.estimation.shape_curves import Curve, match_curves, shape_sample
+from baimo.estimation.shape_pairs import tail_ranks
+from baimo.estimation.shapes import (
     DIFFERENT,
     EQUAL,
     OPEN,
@@ -25,7 +25,7 @@ from estimation.shapes import (
     compare_many,
     compare_shapes,
 )
-from estimation.verdicts import holm
+from baimo.estimation.verdicts import holm
 
 Floats = NDArray[np.float64]
 Quantile = Callable[[Floats], Floats]  # log size at an upper share

@@ -12,13 +12,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from estimation import index_statistics
-from estimation.counts import Counts, merge
-from estimation.errors import ConvergenceError, DataError
-from estimation.index_statistics import SecondOrder, TieEnds, corrected_error, second_order
-from estimation.k_choice import KChoice, choose_k, scan_k
-from estimation.results import from_dict, to_dict
-from estimation.tail_index import (
+from baimo.estimation import index_statistics
+from baimo.estimation.counts import Counts, merge
+from baimo.estimation.errors import ConvergenceError, DataError
+from baimo.estimation.index_statistics import SecondOrder, TieEnds, corrected_error, second_order
+from baimo.estimation.k_choice import KChoice, choose_k, scan_k
+from baimo.estimation.results import from_dict, to_dict
+from baimo.estimation.tail_index import (
     IndexFit,
     fit_hill,
     fit_kernel,
@@ -29,7 +29,7 @@ from estimation.tail_index import (
     pareto_lognormal_test,
     zipf_lm_test,
 )
-from estimation.tails import draw_power_law, fit_tail
+from baimo.estimation.tails import draw_power_law, fit_tail
 
 FITS: dict[str, Callable[..., IndexFit]] = {
     "hill": fit_hill,

@@ -9,10 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from estimation.clusters import tail_design_effect
-from estimation.counts import Counts
-from estimation.errors import DataError
-from estimation.tails import (
+from baimo.estimation.clusters import tail_design_effect
+from baimo.estimation.counts import Counts
+from baimo.estimation.errors import DataError
+from baimo.estimation.tails import (
     KS_KINDS,
     draw_power_law,
     fit_tail,

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy import optimize, special, stats
 
-from estimation.counts import Counts
-from estimation.errors import DataError
-from estimation.tails import TailFit, draw_power_law, fit_tail, tail_ccdf
+from baimo.estimation.counts import Counts
+from baimo.estimation.errors import DataError
+from baimo.estimation.tails import TailFit, draw_power_law, fit_tail, tail_ccdf
 
 Floats = NDArray[np.float64]
 

@@ -7,9 +7,9 @@ import pytest
 from scipy import stats
 from statsmodels.stats.multitest import multipletests
 
-from estimation.errors import DataError
-from estimation.recovery import Replicated, compare_replicates
-from estimation.verdicts import holm, judge_jointly, margin_tests
+from baimo.estimation.errors import DataError
+from baimo.estimation.recovery import Replicated, compare_replicates
+from baimo.estimation.verdicts import holm, judge_jointly, margin_tests
 
 
 def replicated(observed: float, mean: float, sd: float | None, n: int = 10_000) -> Replicated:

@@ -16,13 +16,13 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy import stats
 
-from estimation import count_densities as law
-from estimation import whole_sample
-from estimation.counts import Counts
-from estimation.errors import ConvergenceError, ConvergenceWarning, DataError
-from estimation.results import from_dict, to_dict
-from estimation.whole_models import COUNT_MODELS, MODELS, SIZE_MODELS, model_of
-from estimation.whole_sample import (
+from baimo.estimation import count_densities as law
+from baimo.estimation import whole_sample
+from baimo.estimation.counts import Counts
+from baimo.estimation.errors import ConvergenceError, ConvergenceWarning, DataError
+from baimo.estimation.results import from_dict, to_dict
+from baimo.estimation.whole_models import COUNT_MODELS, MODELS, SIZE_MODELS, model_of
+from baimo.estimation.whole_sample import (
     WholeSampleComparison,
     WholeSampleFit,
     compare_whole_sample,

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from estimation.counts import Counts
-from estimation.errors import DataError
-from estimation.zipf import fit_zipf, share_to_k
+from baimo.estimation.counts import Counts
+from baimo.estimation.errors import DataError
+from baimo.estimation.zipf import fit_zipf, share_to_k
 
 
 @given(

@@ -12,8 +12,8 @@ def main() -> None:
     import pyarrow.parquet  # noqa: F401
     from huggingface_hub.utils import build_hf_headers, get_session  # noqa: F401
 
-    from pipeline.backfill import backfill_hub
-    from pipeline.lake import Lake
+    from baimo.pipeline.backfill import backfill_hub
+    from baimo.pipeline.lake import Lake
 
     lake, days = Lake(Path(sys.argv[1])), [date.fromisoformat(text) for text in sys.argv[2:4]]
     print("ready", flush=True)

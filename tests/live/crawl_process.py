@@ -12,8 +12,8 @@ def main() -> None:
     import pyarrow.parquet  # noqa: F401
     from huggingface_hub.utils import build_hf_headers, get_session  # noqa: F401
 
-    from pipeline.lake import Lake
-    from pipeline.refresh import refresh_defillama, refresh_hub
+    from baimo.pipeline.lake import Lake
+    from baimo.pipeline.refresh import refresh_defillama, refresh_hub
 
     lake, source = Lake(Path(sys.argv[1])), sys.argv[2]
     refresh = {"hub": refresh_hub, "defillama": refresh_defillama}[source]

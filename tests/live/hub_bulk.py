@@ -11,9 +11,9 @@ from typing import Any
 import polars as pl
 import pytest
 
-from pipeline.sources.http import Patience
-from pipeline.sources.hub_history import History, HubStats
-from pipeline.sources.hub_rows import read_page
+from baimo.pipeline.sources.http import Patience
+from baimo.pipeline.sources.hub_history import History, HubStats
+from baimo.pipeline.sources.hub_rows import read_page
 from tests.live.hub import HubDataset, HubServer
 from tests.live.hub_dataset import Commit
 from tests.live.hub_models import synthetic_models
@@ -169,6 +169,6 @@ def read(
 
 def make_parts_small(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let a small file be read in many parts."""
-    monkeypatch.setattr("pipeline.sources.hub_files.BLOCK_BYTES", 1 << 14)
-    monkeypatch.setattr("pipeline.sources.hub_files.PART_BYTES", 1 << 15)
-    monkeypatch.setattr("pipeline.sources.hub_parquet.BLOCK_BYTES", 1 << 14)
+    monkeypatch.setattr("baimo.pipeline.sources.hub_files.BLOCK_BYTES", 1 << 14)
+    monkeypatch.setattr("baimo.pipeline.sources.hub_files.PART_BYTES", 1 << 15)
+    monkeypatch.setattr("baimo.pipeline.sources.hub_parquet.BLOCK_BYTES", 1 << 14)

@@ -14,22 +14,22 @@ from typing import Any
 
 import pytest
 
-from pipeline.backfill import backfill_defillama, backfill_downloads, backfill_hub
-from pipeline.errors import BusyError, LakeError, PipelineError, SourceError
-from pipeline.inspection import verify
-from pipeline.lake import Lake
-from pipeline.past_days import BackfillProgress, PastError
-from pipeline.publish import file_sha256
-from pipeline.receipts import (
+from baimo.pipeline.backfill import backfill_defillama, backfill_downloads, backfill_hub
+from baimo.pipeline.errors import BusyError, LakeError, PipelineError, SourceError
+from baimo.pipeline.inspection import verify
+from baimo.pipeline.lake import Lake
+from baimo.pipeline.past_days import BackfillProgress, PastError
+from baimo.pipeline.publish import file_sha256
+from baimo.pipeline.receipts import (
     Receipt,
     is_published,
     published_days,
     read_receipt,
     receipt_path,
 )
-from pipeline.refresh import refresh_hub
-from pipeline.sources.http import Patience, RefusedError, UnreachableError
-from pipeline.sources.spool import Spool
+from baimo.pipeline.refresh import refresh_hub
+from baimo.pipeline.sources.http import Patience, RefusedError, UnreachableError
+from baimo.pipeline.sources.spool import Spool
 from tests.live.faults import CutConsistent, Do, Garbage, Hang, Reset, Status
 from tests.live.hub import HubDataset, HubServer
 from tests.live.hub_bulk import (
@@ -312,7 +312,7 @@ def test_a_network_that_is_down_stops_and_what_was_done_stays(
     fault: str, hub: HubServer, lake: Lake, patience: Patience, undisturbed: list[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
-    monkeypatch.setattr("pipeline.sources.http.READ_SECONDS", 0.2)
+    monkeypatch.setattr("baimo.pipeline.sources.http.READ_SECONDS", 0.2)
     repo = daily(FILES)
     hub.mount(repo)
     damage, error = STOPPING[fault]

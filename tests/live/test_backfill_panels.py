@@ -8,19 +8,19 @@ from datetime import UTC, date, datetime
 import polars as pl
 import pytest
 
-from pipeline.backfill import backfill_defillama, backfill_downloads
-from pipeline.errors import BusyError, LakeError
-from pipeline.inspection import verify
-from pipeline.lake import Lake
-from pipeline.receipts import (
+from baimo.pipeline.backfill import backfill_defillama, backfill_downloads
+from baimo.pipeline.errors import BusyError, LakeError
+from baimo.pipeline.inspection import verify
+from baimo.pipeline.lake import Lake
+from baimo.pipeline.receipts import (
     Receipt,
     read_receipt,
 )
-from pipeline.refresh import refresh_defillama
-from pipeline.sources.defillama_history import LACKS, StoppedError, protocols_of_day
-from pipeline.sources.history_store import digest
-from pipeline.sources.http import Patience, UnreachableError
-from pipeline.sources.spool import Spool
+from baimo.pipeline.refresh import refresh_defillama
+from baimo.pipeline.sources.defillama_history import LACKS, StoppedError, protocols_of_day
+from baimo.pipeline.sources.history_store import digest
+from baimo.pipeline.sources.http import Patience, UnreachableError
+from baimo.pipeline.sources.spool import Spool
 from tests.live.defi import DefiServer, synthetic_protocols
 from tests.live.faults import Status
 from tests.live.hub import HubDataset, HubServer

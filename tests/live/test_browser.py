@@ -24,8 +24,8 @@ from typing import Any
 import polars as pl
 import pytest
 
-from pipeline.lake import Lake
-from pipeline.receipts import published_days, read_receipt
+from baimo.pipeline.lake import Lake
+from baimo.pipeline.receipts import published_days, read_receipt
 from tests.live.defi import DefiServer, synthetic_protocols
 from tests.live.faults import EditRows
 from tests.live.hub import HubServer
@@ -79,7 +79,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]]:
         }
         with (home / "ui.log").open("w") as log:
             ui = subprocess.Popen(
-                [sys.executable, "-m", "pipeline.cli", "ui", "--port", str(port)],
+                [sys.executable, "-m", "baimo.pipeline.cli", "ui", "--port", str(port)],
                 cwd=ROOT, env=environment, stdout=log, stderr=subprocess.STDOUT,
                 start_new_session=True,
                 preexec_fn=lambda: signal.signal(signal.SIGTERM, signal.SIG_DFL),
@@ -148,7 +148,7 @@ def shoot(page: Any, world: dict[str, Any], name: str) -> None:
 def test_the_schedule_is_switched_on(world: dict[str, Any], page: Any) -> None:
     def status() -> str:
         found = ask(world["url"], '{ scheduleOrError(scheduleSelector: {repositoryName: '
-                    '"__repository__", repositoryLocationName: "pipeline.definitions", '
+                    '"__repository__", repositoryLocationName: "baimo.pipeline.definitions", '
                     'scheduleName: "every_day"}) { ... on Schedule { scheduleState { status } '
                     "} } }")  # fmt: skip
         state: str = found["scheduleOrError"]["scheduleState"]["status"]

@@ -11,12 +11,12 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from pipeline.checks import RefusedSnapshotError
-from pipeline.cli import main
-from pipeline.errors import LakeError
-from pipeline.inspection import holding, verify
-from pipeline.lake import Lake
-from pipeline.receipts import (
+from baimo.pipeline.checks import RefusedSnapshotError
+from baimo.pipeline.cli import main
+from baimo.pipeline.errors import LakeError
+from baimo.pipeline.inspection import holding, verify
+from baimo.pipeline.lake import Lake
+from baimo.pipeline.receipts import (
     MISSING,
     Receipt,
     is_published,
@@ -24,8 +24,8 @@ from pipeline.receipts import (
     receipt_path,
     write_receipt,
 )
-from pipeline.refresh import Refreshed, refresh_defillama, refresh_hub
-from pipeline.sources.http import Patience
+from baimo.pipeline.refresh import Refreshed, refresh_defillama, refresh_hub
+from baimo.pipeline.sources.http import Patience
 from tests.live.defi import DefiServer, synthetic_protocols
 from tests.live.faults import Status
 from tests.live.hub import HubServer
@@ -209,7 +209,7 @@ def test_a_day_that_the_source_lacks_is_not_one_to_fill(
 
 
 def test_a_file_is_no_lake(tmp_path: Path) -> None:
-    from pipeline.cli_live import existing_lake
+    from baimo.pipeline.cli_live import existing_lake
 
     (tmp_path / "afile").write_text("x")
     with pytest.raises(LakeError, match="is a file"):

@@ -8,14 +8,14 @@ from datetime import UTC, datetime, timedelta
 import polars as pl
 import pytest
 
-from pipeline.checks import RefusedSnapshotError
-from pipeline.errors import BusyError, PipelineError
-from pipeline.lake import Lake
-from pipeline.publish import file_sha256
-from pipeline.receipts import read_receipt
-from pipeline.refresh import Refreshed, refresh_defillama
-from pipeline.sources.http import Patience, RefusedError, UnreachableError
-from pipeline.sources.spool import Spool
+from baimo.pipeline.checks import RefusedSnapshotError
+from baimo.pipeline.errors import BusyError, PipelineError
+from baimo.pipeline.lake import Lake
+from baimo.pipeline.publish import file_sha256
+from baimo.pipeline.receipts import read_receipt
+from baimo.pipeline.refresh import Refreshed, refresh_defillama
+from baimo.pipeline.sources.http import Patience, RefusedError, UnreachableError
+from baimo.pipeline.sources.spool import Spool
 from tests.live.defi import DefiServer, synthetic_protocols
 from tests.live.faults import (
     Chunked,

@@ -9,9 +9,9 @@ from typing import Any
 import polars as pl
 import pytest
 
-from pipeline.sources.http import Patience
-from pipeline.sources.hub_columns import ColumnsError
-from pipeline.tables import HUB_MODELS
+from baimo.pipeline.sources.http import Patience
+from baimo.pipeline.sources.hub_columns import ColumnsError
+from baimo.pipeline.tables import HUB_MODELS
 from tests.live.hub import HubServer
 from tests.live.hub_bulk import (
     MODELS,

@@ -13,14 +13,14 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from pipeline.checks import RefusedSnapshotError
-from pipeline.errors import BusyError, IncompleteError, PipelineError
-from pipeline.lake import Lake
-from pipeline.publish import file_sha256
-from pipeline.receipts import read_receipt
-from pipeline.refresh import Refreshed, refresh_hub
-from pipeline.sources.http import Patience, RefusedError, UnreachableError
-from pipeline.sources.spool import Spool
+from baimo.pipeline.checks import RefusedSnapshotError
+from baimo.pipeline.errors import BusyError, IncompleteError, PipelineError
+from baimo.pipeline.lake import Lake
+from baimo.pipeline.publish import file_sha256
+from baimo.pipeline.receipts import read_receipt
+from baimo.pipeline.refresh import Refreshed, refresh_hub
+from baimo.pipeline.sources.http import Patience, RefusedError, UnreachableError
+from baimo.pipeline.sources.spool import Spool
 from tests.live.faults import (
     Chunked,
     CutConsistent,
@@ -598,7 +598,7 @@ def test_an_empty_page_in_the_middle_is_refused_on_later_days_too(
 def test_resuming_does_not_make_an_end_proven(
     lake: Lake, patience: Patience, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from pipeline.errors import LakeError
+    from baimo.pipeline.errors import LakeError
 
     def broken(*_: object, **__: object) -> None:
         raise LakeError("the disk is full")
@@ -606,7 +606,7 @@ def test_resuming_does_not_make_an_end_proven(
     with Paged(100) as server:
         monkeypatch.setenv("HF_ENDPOINT", server.url)
         with monkeypatch.context() as patch:
-            patch.setattr("pipeline.refresh.publish_models", broken)
+            patch.setattr("baimo.pipeline.refresh.publish_models", broken)
             with pytest.raises(LakeError):
                 crawl(lake, patience)
         assert crawl(lake, patience).receipt.details["end_confirmed"] is False

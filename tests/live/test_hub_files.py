@@ -10,11 +10,11 @@ from typing import Any
 import polars as pl
 import pytest
 
-from pipeline.errors import PipelineError, SourceError
-from pipeline.sources.http import Patience, RefusedError, UnreachableError
-from pipeline.sources.hub_files import RepoFile, Repository
-from pipeline.sources.hub_history import HubStats
-from pipeline.sources.hub_parquet import DamagedError
+from baimo.pipeline.errors import PipelineError, SourceError
+from baimo.pipeline.sources.http import Patience, RefusedError, UnreachableError
+from baimo.pipeline.sources.hub_files import RepoFile, Repository
+from baimo.pipeline.sources.hub_history import HubStats
+from baimo.pipeline.sources.hub_parquet import DamagedError
 from tests.live.faults import (
     Chunked,
     CutConsistent,

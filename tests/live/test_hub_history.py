@@ -9,11 +9,11 @@ from typing import Any
 import polars as pl
 import pytest
 
-from pipeline.sources.http import Patience
-from pipeline.sources.hub_columns import ColumnsError
-from pipeline.sources.hub_downloads import Characterization, panel_columns
-from pipeline.sources.hub_files import RepoFile
-from pipeline.sources.hub_history import Available, HubStats, Weekly
+from baimo.pipeline.sources.http import Patience
+from baimo.pipeline.sources.hub_columns import ColumnsError
+from baimo.pipeline.sources.hub_downloads import Characterization, panel_columns
+from baimo.pipeline.sources.hub_files import RepoFile
+from baimo.pipeline.sources.hub_history import Available, HubStats, Weekly
 from tests.live.faults import (
     Status,
 )

@@ -13,9 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.inspection import verify
-from pipeline.lake import Lake
-from pipeline.receipts import is_published
+from baimo.pipeline.inspection import verify
+from baimo.pipeline.lake import Lake
+from baimo.pipeline.receipts import is_published
 from tests.live.defi import DefiServer, synthetic_protocols
 from tests.live.hub import HubServer
 from tests.live.hub_models import synthetic_models

@@ -45,7 +45,7 @@ def baimo(servers: tuple[HubServer, DefiServer], tmp_path: Path) -> Baimo:
 
     def run(*arguments: str, **more: object) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            [sys.executable, "-m", "pipeline.cli", *arguments],
+            [sys.executable, "-m", "baimo.pipeline.cli", *arguments],
             cwd=ROOT, env=environment, capture_output=True, text=True, timeout=120, check=False,
             **more,  # type: ignore[call-overload]
         )  # fmt: skip
@@ -163,7 +163,7 @@ def test_an_interrupt_is_said_in_a_line(
     hub.inject(1, Hang(), None)
     environment = os.environ | {"HF_ENDPOINT": hub.url, "BAIMO_LAKE": str(tmp_path / "lake")}
     process = subprocess.Popen(
-        [sys.executable, "-m", "pipeline.cli", "refresh", "--source", "hub"],
+        [sys.executable, "-m", "baimo.pipeline.cli", "refresh", "--source", "hub"],
         cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
     pages = tmp_path / "lake" / "crawling" / "hub_models"

@@ -13,10 +13,10 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.errors import PipelineError
-from pipeline.lake import Lake
-from pipeline.refresh import refresh_hub
-from pipeline.sources.http import Patience
+from baimo.pipeline.errors import PipelineError
+from baimo.pipeline.lake import Lake
+from baimo.pipeline.refresh import refresh_hub
+from baimo.pipeline.sources.http import Patience
 from tests.live.faults import ForeignLink, NotJson, Redirect, Status
 from tests.live.hub import HubServer
 from tests.live.hub_models import synthetic_models
@@ -124,8 +124,9 @@ def test_every_usual_place_of_a_token(way: str, hub: HubServer, tmp_path: Path) 
         environment = kept | {"HF_ENDPOINT": hub.url, "HF_HOME": str(tmp_path / "hf"),
                               "HF_DEBUG": "1"} | WAYS[way](tmp_path)  # fmt: skip
         done = subprocess.run(
-            [sys.executable, "-m", "pipeline.cli", "refresh", "--source", "hub", "--lake", lake],
-            cwd=ROOT, env=environment, capture_output=True, text=True, timeout=60, check=False,
+            [sys.executable, "-m", "baimo.pipeline.cli", "refresh", "--source", "hub", "--lake",
+            lake], cwd=ROOT, env=environment, capture_output=True, text=True, timeout=60,
+            check=False,
         )  # fmt: skip
         assert done.returncode == (0 if damage is None else 1), done.stderr
         assert {r.headers.get("authorization") for r in hub.requests} == {f"Bearer {TOKEN}"}
@@ -137,8 +138,8 @@ def test_every_usual_place_of_a_token(way: str, hub: HubServer, tmp_path: Path) 
 def test_the_key_of_the_paid_api_in_its_address_is_never_shown(
     answers: bool, monkeypatch: pytest.MonkeyPatch, lake: Lake, patience: Patience
 ) -> None:
-    from pipeline.errors import SourceError
-    from pipeline.refresh import refresh_defillama
+    from baimo.pipeline.errors import SourceError
+    from baimo.pipeline.refresh import refresh_defillama
     from tests.live.defi import DefiServer, synthetic_protocols
 
     with DefiServer(synthetic_protocols(50, seed=2)) as llama:
@@ -159,7 +160,7 @@ def test_a_wrong_address_of_one_source_does_not_touch_the_other(
 
 
 def test_defillama_never_sees_it(monkeypatch: pytest.MonkeyPatch, lake: Lake) -> None:
-    from pipeline.refresh import refresh_defillama
+    from baimo.pipeline.refresh import refresh_defillama
     from tests.live.defi import DefiServer, synthetic_protocols
 
     monkeypatch.setenv("HF_TOKEN", TOKEN)

@@ -6,10 +6,10 @@ from datetime import date, timedelta
 import numpy as np
 import polars as pl
 
-from estimation.counts import Counts
-from pipeline.fits import SizeFits, fit_sizes
-from pipeline.measures import HUB_FLOOR, LIKES, Measure
-from pipeline.tables import TABLES
+from baimo.estimation.counts import Counts
+from baimo.pipeline.fits import SizeFits, fit_sizes
+from baimo.pipeline.measures import HUB_FLOOR, LIKES, Measure
+from baimo.pipeline.tables import TABLES
 
 DAY = date(2024, 7, 11)
 BEFORE, AFTER = date(2023, 6, 27), date(2025, 12, 17)

@@ -7,21 +7,21 @@ import numpy as np
 import polars as pl
 import pytest
 
-from estimation.cohorts import CohortsFit, fit_cohorts
-from estimation.counts import Counts
-from estimation.results import from_dict, to_dict
-from estimation.verdicts import margin_tests
-from pipeline import audit_tests
-from pipeline.audit import CLAIMS, FAILS, HOLDS, PART, UNTOLD, Evidence, audit_claims
-from pipeline.audit_mirror import decide, mirror_tests
-from pipeline.fits import SizeFits
-from pipeline.measures import DOWNLOADS, LIKES, TVL
-from pipeline.models import (
+from baimo.estimation.cohorts import CohortsFit, fit_cohorts
+from baimo.estimation.counts import Counts
+from baimo.estimation.results import from_dict, to_dict
+from baimo.estimation.verdicts import margin_tests
+from baimo.pipeline import audit_tests
+from baimo.pipeline.audit import CLAIMS, FAILS, HOLDS, PART, UNTOLD, Evidence, audit_claims
+from baimo.pipeline.audit_mirror import decide, mirror_tests
+from baimo.pipeline.fits import SizeFits
+from baimo.pipeline.measures import DOWNLOADS, LIKES, TVL
+from baimo.pipeline.models import (
     calibrate_attachment,
     calibrate_growth,
     simulate_printed_equation,
 )
-from pipeline.report.words import undated
+from baimo.pipeline.report.words import undated
 from tests.pipeline.made_up import (
     DAY,
     NO_EFFECTS,

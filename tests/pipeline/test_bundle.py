@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.bundle import bundle
-from pipeline.errors import SourceError
-from pipeline.settings import reference_dir
-from pipeline.sources.reference import BUNDLED
+from baimo.pipeline.bundle import bundle
+from baimo.pipeline.errors import SourceError
+from baimo.pipeline.settings import reference_dir
+from baimo.pipeline.sources.reference import BUNDLED
 
 FILES = (
     "hub/models_2024-07-11.parquet",

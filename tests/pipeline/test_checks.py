@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 import polars as pl
 import pytest
 
-from pipeline.checks import (
+from baimo.pipeline.checks import (
     RefusedSnapshotError,
     few_in_quarantine,
     fits_the_table,
@@ -16,9 +16,9 @@ from pipeline.checks import (
     tolerance,
     zeros_share,
 )
-from pipeline.drift import _drift
-from pipeline.sources.http import same_origin, shown, spoken
-from pipeline.tables import TABLES
+from baimo.pipeline.drift import _drift
+from baimo.pipeline.sources.http import same_origin, shown, spoken
+from baimo.pipeline.tables import TABLES
 
 
 @pytest.mark.parametrize(
@@ -130,7 +130,7 @@ def test_failures_are_spoken_without_objects() -> None:
 def test_dates_of_retry_after() -> None:
     from email.utils import format_datetime
 
-    from pipeline.sources.http import _asked_pause
+    from baimo.pipeline.sources.http import _asked_pause
 
     soon = datetime.fromtimestamp(datetime.now(UTC).timestamp() + 30, UTC)
     pause = _asked_pause({"retry-after": format_datetime(soon, usegmt=True)})

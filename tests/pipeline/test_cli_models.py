@@ -12,7 +12,7 @@ import polars as pl
 import pytest
 from click.testing import Result
 
-from pipeline.simulated_files import MODELS
+from baimo.pipeline.simulated_files import MODELS
 from tests.pipeline.command import baimo, refused
 
 
@@ -290,7 +290,7 @@ class TestLimits:
 
     @pytest.mark.parametrize("blank", ["", "NA", "null", " "])
     def test_a_blank_label_is_a_label_of_its_own(self, blank: str, tmp_path: Path) -> None:
-        from pipeline.columns import read_table
+        from baimo.pipeline.columns import read_table
 
         pl.DataFrame({"f": ["a", blank, "b", blank, "a"], "x": range(5)}).write_csv(
             tmp_path / "f.csv", quote_style="always"

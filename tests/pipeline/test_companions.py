@@ -14,30 +14,30 @@ import pytest
 import statsmodels.api as sm
 from scipy import stats
 
-from estimation.counts import Counts
-from estimation.errors import DataError
-from estimation.results import decode, encode
-from estimation.tails import fit_tail
-from pipeline import companions
-from pipeline.companion_fits import (
+from baimo.estimation.counts import Counts
+from baimo.estimation.errors import DataError
+from baimo.estimation.results import decode, encode
+from baimo.estimation.tails import fit_tail
+from baimo.pipeline import companions
+from baimo.pipeline.companion_fits import (
     companion_counts,
     fit_companions,
     fit_equal_cutoffs,
     fit_waves,
 )
-from pipeline.companions import (
+from baimo.pipeline.companions import (
     read_companion,
     tabulate_companions,
     tabulate_increments,
     tabulate_sizes,
     tabulate_waves,
 )
-from pipeline.errors import SourceError
-from pipeline.settings import reference_dir
-from pipeline.sources import reference
-from pipeline.sources.reference import COMPANIONS, load_companions, load_reference
-from pipeline.tables import TABLES
-from pipeline.validation import validate
+from baimo.pipeline.errors import SourceError
+from baimo.pipeline.settings import reference_dir
+from baimo.pipeline.sources import reference
+from baimo.pipeline.sources.reference import COMPANIONS, load_companions, load_reference
+from baimo.pipeline.tables import TABLES
+from baimo.pipeline.validation import validate
 
 BEFORE, AFTER = date(2026, 8, 19), date(2026, 8, 22)
 YEAR = 365.25
@@ -432,7 +432,7 @@ class TestFits:
 
     @pytest.mark.filterwarnings("ignore::estimation.errors.ConvergenceWarning")
     def test_the_record_comes_back_from_the_lake(self, tmp_path: Path) -> None:
-        from pipeline.lake import Lake
+        from baimo.pipeline.lake import Lake
 
         rng = np.random.default_rng(5)
         tvl = (1e5 * (1 - rng.random(200)) ** (-1 / 0.8)).tolist()

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.sources.defillama import read_protocols
-from pipeline.tables import TABLES
+from baimo.pipeline.sources.defillama import read_protocols
+from baimo.pipeline.tables import TABLES
 
 DAY = date(2026, 9, 1)
 GOOD = {

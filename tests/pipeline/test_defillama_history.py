@@ -19,11 +19,11 @@ from urllib.parse import unquote
 import polars as pl
 import pytest
 
-from pipeline.errors import BusyError, IncompleteError, LakeError
-from pipeline.lake import Lake
-from pipeline.sources import defillama, defillama_history, history_store
-from pipeline.sources.defillama import DefiLlama
-from pipeline.sources.defillama_history import (
+from baimo.pipeline.errors import BusyError, IncompleteError, LakeError
+from baimo.pipeline.lake import Lake
+from baimo.pipeline.sources import defillama, defillama_history, history_store
+from baimo.pipeline.sources.defillama import DefiLlama
+from baimo.pipeline.sources.defillama_history import (
     DEFILLAMA_HISTORIES,
     LACKS,
     HistoriesProgress,
@@ -33,11 +33,11 @@ from pipeline.sources.defillama_history import (
     protocols_of_day,
     scan_histories,
 )
-from pipeline.sources.defillama_points import OddError, read_grid, read_points, read_row
-from pipeline.sources.http import Patience
-from pipeline.sources.spool import Spool
-from pipeline.tables import TABLES
-from pipeline.validation import validate
+from baimo.pipeline.sources.defillama_points import OddError, read_grid, read_points, read_row
+from baimo.pipeline.sources.http import Patience
+from baimo.pipeline.sources.spool import Spool
+from baimo.pipeline.tables import TABLES
+from baimo.pipeline.validation import validate
 
 TODAY = datetime(2026, 3, 10, 12, 30, tzinfo=UTC)
 DAY_OF_LISTING = date(2026, 3, 10)
@@ -504,9 +504,9 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 import polars as pl
 import requests
-from pipeline.lake import Lake
-from pipeline.sources import defillama
-from pipeline.sources.defillama_history import fetch_histories
+from baimo.pipeline.lake import Lake
+from baimo.pipeline.sources import defillama
+from baimo.pipeline.sources.defillama_history import fetch_histories
 
 defillama.PACE_SECONDS = 0.0
 for _ in sys.stdin:  # a new process for each line: imports take longer than the run

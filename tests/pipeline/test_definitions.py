@@ -7,11 +7,11 @@ import dagster as dg
 import polars as pl
 import pytest
 
-from pipeline.definitions import DAILY, JOB, build_defs
-from pipeline.defs.lake_io import LakeIOManager
-from pipeline.defs.shared import checked
-from pipeline.defs.tables import tables
-from pipeline.tables import TABLES
+from baimo.pipeline.definitions import DAILY, JOB, build_defs
+from baimo.pipeline.defs.lake_io import LakeIOManager
+from baimo.pipeline.defs.shared import checked
+from baimo.pipeline.defs.tables import tables
+from baimo.pipeline.tables import TABLES
 
 DAY = "2024-07-11"
 
@@ -115,7 +115,7 @@ def test_what_is_beside_the_sizes_depends_on_no_source(
         *names, "defi_population"
     }  # fmt: skip
     if not bundled:
-        monkeypatch.setattr("pipeline.sources.reference.load_companions", dict)
+        monkeypatch.setattr("baimo.pipeline.sources.reference.load_companions", dict)
     defs = build_defs(resource_overrides={"io_manager": LakeIOManager(root=str(tmp_path))})
     defs.resolve_implicit_global_asset_job_def().execute_in_process(
         partition_key=DAY, asset_selection=[dg.AssetKey(n) for n in names], run_config=QUIET

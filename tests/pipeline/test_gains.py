@@ -9,17 +9,17 @@ import polars as pl
 import pytest
 from scipy import integrate, stats
 
-from estimation.attachment_increments import kernel_point
-from estimation.demand import DemandFit, fit_demand
-from estimation.fitness import FitnessFit
-from estimation.results import decode, encode
-from estimation.tails import fit_tail
-from pipeline.audit_tests import FAILS, HOLDS, UNTOLD, Evidence, attachment_kernel
-from pipeline.gains import KernelCalibration, calibrate_gains, draw_gains
-from pipeline.measures import DOWNLOADS, LIKES, hub_counts
-from pipeline.models import AttachmentCalibration, calibrate_attachment
-from pipeline.tables import HUB_INCREMENTS
-from simulation.attachment_kernel import KernelParams, simulate_gains
+from baimo.estimation.attachment_increments import kernel_point
+from baimo.estimation.demand import DemandFit, fit_demand
+from baimo.estimation.fitness import FitnessFit
+from baimo.estimation.results import decode, encode
+from baimo.estimation.tails import fit_tail
+from baimo.pipeline.audit_tests import FAILS, HOLDS, UNTOLD, Evidence, attachment_kernel
+from baimo.pipeline.gains import KernelCalibration, calibrate_gains, draw_gains
+from baimo.pipeline.measures import DOWNLOADS, LIKES, hub_counts
+from baimo.pipeline.models import AttachmentCalibration, calibrate_attachment
+from baimo.pipeline.tables import HUB_INCREMENTS
+from baimo.simulation.attachment_kernel import KernelParams, simulate_gains
 from tests.pipeline.made_up import DAY, NO_EFFECTS, hub_frequency
 
 BEFORE = DAY - timedelta(days=30)
@@ -227,7 +227,7 @@ def rate_given_likes(stock: float, age: float) -> float:
 
 @pytest.mark.parametrize(("stock", "age"), [(0.0, 0.2), (3.0, 2.0), (9.0, 0.05)])
 def test_rates_are_drawn_from_what_likes_and_age_leave_of_them(stock: float, age: float) -> None:
-    from pipeline.gains import _rates
+    from baimo.pipeline.gains import _rates
 
     c = cell(stock, age, 2_000, 1e6)
     onward = [
@@ -244,7 +244,7 @@ def test_rates_are_drawn_from_what_likes_and_age_leave_of_them(stock: float, age
 def test_pareto_rates_are_drawn_from_what_likes_leave_of_them(
     stock: float, attachment: AttachmentCalibration, demand: dict[str, DemandFit]
 ) -> None:
-    from pipeline.gains import _demand
+    from baimo.pipeline.gains import _demand
 
     c = cell(stock, 1.0, 2_000, 1e6)
     zeta = 1.3

@@ -13,9 +13,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.sources.http import UnreadableError
-from pipeline.sources.hub_rows import _read_carefully, _read_quickly, read_page
-from pipeline.tables import COUNT_MAX, HUB_MODELS
+from baimo.pipeline.sources.http import UnreadableError
+from baimo.pipeline.sources.hub_rows import _read_carefully, _read_quickly, read_page
+from baimo.pipeline.tables import COUNT_MAX, HUB_MODELS
 
 NOW = datetime(2026, 9, 1, 6, 0, tzinfo=UTC)
 LATEST = NOW + timedelta(days=1)

@@ -6,8 +6,8 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from pipeline.errors import LakeError
-from pipeline.lake import Lake, write_atomically, write_text
+from baimo.pipeline.errors import LakeError
+from baimo.pipeline.lake import Lake, write_atomically, write_text
 
 DAY = date(2024, 7, 11)
 FRAME = pl.DataFrame({"a": [1, 2, 3], "b": ["x", None, "z"]})

@@ -10,9 +10,9 @@ import numpy as np
 import polars as pl
 import pytest
 
-from pipeline.lake import Lake
-from pipeline.tables import HUB_MODELS
-from simulation.attachment_kernel import KernelParams, simulate_gains
+from baimo.pipeline.lake import Lake
+from baimo.pipeline.tables import HUB_MODELS
+from baimo.simulation.attachment_kernel import KernelParams, simulate_gains
 from tests.pipeline.command import baimo
 
 FIRST, LAST = date(2026, 9, 1), date(2026, 9, 8)

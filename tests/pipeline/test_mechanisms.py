@@ -9,16 +9,16 @@ import polars as pl
 import pytest
 from scipy import stats
 
-from estimation.counts import Counts
-from estimation.demand import DemandFit, fit_demand
-from estimation.fitness import FitnessFit
-from estimation.recovery import compare_replicates, measure_sizes
-from estimation.tails import fit_tail
-from estimation.whole_sample import WholeSampleFit, fit_whole_sample
-from pipeline.comparison import judge
-from pipeline.drawn import UNDATED, Drawn, measure_drawn, pooled
-from pipeline.measures import DOWNLOADS, HUB_FLOOR, LIKES, N_COHORTS, cohort_label, hub_counts
-from pipeline.mechanisms import (
+from baimo.estimation.counts import Counts
+from baimo.estimation.demand import DemandFit, fit_demand
+from baimo.estimation.fitness import FitnessFit
+from baimo.estimation.recovery import compare_replicates, measure_sizes
+from baimo.estimation.tails import fit_tail
+from baimo.estimation.whole_sample import WholeSampleFit, fit_whole_sample
+from baimo.pipeline.comparison import judge
+from baimo.pipeline.drawn import UNDATED, Drawn, measure_drawn, pooled
+from baimo.pipeline.measures import DOWNLOADS, HUB_FLOOR, LIKES, N_COHORTS, cohort_label, hub_counts
+from baimo.pipeline.mechanisms import (
     birth_params,
     cohorts_of,
     draw_mechanisms,
@@ -27,13 +27,13 @@ from pipeline.mechanisms import (
     simulate_models,
     tuned_yule,
 )
-from pipeline.models import (
+from baimo.pipeline.models import (
     AttachmentCalibration,
     GrowthCalibration,
     calibrate_attachment,
     calibrate_growth,
 )
-from pipeline.observed import (
+from baimo.pipeline.observed import (
     births,
     cohort_data,
     fit_rates,
@@ -41,8 +41,8 @@ from pipeline.observed import (
     observed_statistics,
     positive_by_cohort,
 )
-from simulation.attachment import YuleParams
-from simulation.birth import BirthParams, simulate_birth_counts
+from baimo.simulation.attachment import YuleParams
+from baimo.simulation.birth import BirthParams, simulate_birth_counts
 from tests.pipeline.made_up import (
     DAY,
     NO_EFFECTS,

@@ -7,12 +7,12 @@ import numpy as np
 import polars as pl
 import pytest
 
-from estimation.counts import Counts
-from estimation.recovery import Replicated
-from estimation.verdicts import JointVerdict
-from pipeline.comparison import JUDGED, MARGINS, compare_models, judge
-from pipeline.fits import SizeFits
-from pipeline.measures import (
+from baimo.estimation.counts import Counts
+from baimo.estimation.recovery import Replicated
+from baimo.estimation.verdicts import JointVerdict
+from baimo.pipeline.comparison import JUDGED, MARGINS, compare_models, judge
+from baimo.pipeline.fits import SizeFits
+from baimo.pipeline.measures import (
     DEFI_START,
     DOWNLOADS,
     HUB_FLOOR,
@@ -24,13 +24,13 @@ from pipeline.measures import (
     hub_counts,
     tvl_counts,
 )
-from pipeline.models import (
+from baimo.pipeline.models import (
     PRINTED_STEPS,
     calibrate_attachment,
     calibrate_growth,
     simulate_printed_equation,
 )
-from pipeline.tables import COMPARISON
+from baimo.pipeline.tables import COMPARISON
 from tests.pipeline.made_up import (
     BEFORE,
     DAY,

@@ -7,10 +7,10 @@ import polars as pl
 import pytest
 import statsmodels.api as sm
 
-from estimation.counts import Floats
-from pipeline.measures import expand
-from pipeline.models import EXIT_THRESHOLD, calibrate_growth, category_rows
-from pipeline.movement import (
+from baimo.estimation.counts import Floats
+from baimo.pipeline.measures import expand
+from baimo.pipeline.models import EXIT_THRESHOLD, calibrate_growth, category_rows
+from baimo.pipeline.movement import (
     draw_movement,
     measure_movement,
     movement_errors,

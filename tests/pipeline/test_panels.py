@@ -13,10 +13,10 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
-from pipeline import panels
-from pipeline.errors import LakeError, TableError
-from pipeline.lake import Lake
-from pipeline.tables import DEFILLAMA_PROTOCOLS, HUB_MODELS
+from baimo.pipeline import panels
+from baimo.pipeline.errors import LakeError, TableError
+from baimo.pipeline.lake import Lake
+from baimo.pipeline.tables import DEFILLAMA_PROTOCOLS, HUB_MODELS
 
 D0 = date(2026, 9, 1)  # after the last change of the counting rules
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)

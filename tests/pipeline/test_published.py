@@ -8,12 +8,12 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from pipeline.errors import SourceError
-from pipeline.lake import Lake
-from pipeline.receipts import FAILED, PUBLISHED, Receipt, write_receipt
-from pipeline.sources.published import load_published
-from pipeline.tables import TABLES
-from pipeline.validation import validate
+from baimo.pipeline.errors import SourceError
+from baimo.pipeline.lake import Lake
+from baimo.pipeline.receipts import FAILED, PUBLISHED, Receipt, write_receipt
+from baimo.pipeline.sources.published import load_published
+from baimo.pipeline.tables import TABLES
+from baimo.pipeline.validation import validate
 
 DAY = date(2026, 9, 1)
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from pipeline.errors import LakeError
-from pipeline.sorting import Runs
+from baimo.pipeline.errors import LakeError
+from baimo.pipeline.sorting import Runs
 
 
 @pytest.mark.parametrize("seed", range(6))

@@ -8,14 +8,14 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from pipeline.errors import SourceError, TableError
-from pipeline.snapshots import hub_frequency_tables, take_snapshots
-from pipeline.sources import load_snapshots
-from pipeline.sources.recordings import load_recordings
-from pipeline.sources.reference import BUNDLED, COMPANIONS, load_reference, read_manifest
-from pipeline.tables import TABLES
-from pipeline.tabulate import join_population, tabulate_hub, weekly_growth
-from pipeline.validation import validate
+from baimo.pipeline.errors import SourceError, TableError
+from baimo.pipeline.snapshots import hub_frequency_tables, take_snapshots
+from baimo.pipeline.sources import load_snapshots
+from baimo.pipeline.sources.recordings import load_recordings
+from baimo.pipeline.sources.reference import BUNDLED, COMPANIONS, load_reference, read_manifest
+from baimo.pipeline.tables import TABLES
+from baimo.pipeline.tabulate import join_population, tabulate_hub, weekly_growth
+from baimo.pipeline.validation import validate
 
 DAY = date(2024, 7, 11)
 
@@ -89,7 +89,7 @@ class TestReference:
         path = recording("hub/models_2024-07-11.parquet")
         models = validate(load_recordings(str(path)).frames["hub_models"], TABLES["hub_models"])
         bundled = pl.read_parquet(Path(_reference_dir(), f"{name}.parquet"))
-        from pipeline import tabulate
+        from baimo.pipeline import tabulate
 
         measured = {
             "hub_authors": tabulate.frequency_of_authors,
@@ -101,7 +101,7 @@ class TestReference:
 
 
 def _reference_dir() -> str:
-    from pipeline.settings import reference_dir
+    from baimo.pipeline.settings import reference_dir
 
     return str(reference_dir())
 

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.errors import TableError
-from pipeline.tables import DEFILLAMA_PROTOCOLS, HUB_MODELS, TABLES
-from pipeline.validation import validate
+from baimo.pipeline.errors import TableError
+from baimo.pipeline.tables import DEFILLAMA_PROTOCOLS, HUB_MODELS, TABLES
+from baimo.pipeline.validation import validate
 
 NOON = datetime(2024, 7, 1, 12, tzinfo=UTC)
 

@@ -3,9 +3,9 @@
 import polars as pl
 import pytest
 
-from pipeline.tables import SIZE_VARIANTS
-from pipeline.validation import validate
-from pipeline.variants import model_families, model_variants, protocol_variants
+from baimo.pipeline.tables import SIZE_VARIANTS
+from baimo.pipeline.validation import validate
+from baimo.pipeline.variants import model_families, model_variants, protocol_variants
 
 
 def models(rows: list[tuple[str, int, int, str | None]]) -> pl.DataFrame:

@@ -11,9 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
-from pipeline.measures import EXCLUDED_CATEGORIES
-from pipeline.tables import DEFILLAMA_PROTOCOLS
-from pipeline.views import COUNTED_TWICE, VIEWS, merge_parents, totals
+from baimo.pipeline.measures import EXCLUDED_CATEGORIES
+from baimo.pipeline.tables import DEFILLAMA_PROTOCOLS
+from baimo.pipeline.views import COUNTED_TWICE, VIEWS, merge_parents, totals
 
 DAY = date(2026, 9, 1)
 Row = dict[str, Any]

@@ -8,9 +8,9 @@ import pytest
 from numpy.typing import NDArray
 from scipy import integrate, special, stats
 
-from estimation import kernels
-from estimation.tails import fit_tail
-from simulation.attachment import (
+from baimo.estimation import kernels
+from baimo.estimation.tails import fit_tail
+from baimo.simulation.attachment import (
     PrintedAttachmentParams,
     SimonParams,
     YuleParams,
@@ -18,7 +18,7 @@ from simulation.attachment import (
     simulate_simon,
     simulate_yule,
 )
-from simulation.errors import ParameterError
+from baimo.simulation.errors import ParameterError
 
 
 def simon_law(p: float, n_events: int) -> dict[tuple[int, ...], float]:

@@ -9,10 +9,10 @@ import pytest
 from numpy.typing import NDArray
 from scipy import optimize, special, stats
 
-from simulation.attachment import SimonParams, simulate_simon
-from simulation.attachment_kernel import KernelParams, simulate_gains, simulate_kernel
-from simulation.errors import ParameterError
-from simulation.kernels import fenwick_add, fenwick_find
+from baimo.simulation.attachment import SimonParams, simulate_simon
+from baimo.simulation.attachment_kernel import KernelParams, simulate_gains, simulate_kernel
+from baimo.simulation.errors import ParameterError
+from baimo.simulation.kernels import fenwick_add, fenwick_find
 
 Floats = NDArray[np.float64]
 

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from estimation.whole_sample import fit_whole_sample
-from simulation.birth import BirthParams, simulate_birth, simulate_birth_counts
-from simulation.errors import ParameterError
+from baimo.estimation.whole_sample import fit_whole_sample
+from baimo.simulation.birth import BirthParams, simulate_birth, simulate_birth_counts
+from baimo.simulation.errors import ParameterError
 
 N = 40_000
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy import optimize, stats
 
-from simulation.demand import (
+from baimo.simulation.demand import (
     CountLaw,
     DemandParams,
     attraction,
@@ -24,7 +24,7 @@ from simulation.demand import (
     simulate_counts,
     simulate_demand,
 )
-from simulation.errors import ParameterError
+from baimo.simulation.errors import ParameterError
 
 Floats = NDArray[np.float64]
 

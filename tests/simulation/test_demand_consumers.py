@@ -7,8 +7,8 @@ import pytest
 from numpy.typing import NDArray
 from scipy import optimize
 
-from simulation.demand import DemandParams, ces_demand, draw_log_tastes
-from simulation.demand_consumers import (
+from baimo.simulation.demand import DemandParams, ces_demand, draw_log_tastes
+from baimo.simulation.demand_consumers import (
     TasteNoise,
     aggregate_demand,
     breiman_factor,
@@ -20,7 +20,7 @@ from simulation.demand_consumers import (
     variation_of_demand,
     variation_rate,
 )
-from simulation.errors import ParameterError
+from baimo.simulation.errors import ParameterError
 
 Floats = NDArray[np.float64]
 

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from scipy import integrate, stats
 
-from simulation.errors import ParameterError
-from simulation.fitness import FitnessParams, simulate_fitness
+from baimo.simulation.errors import ParameterError
+from baimo.simulation.fitness import FitnessParams, simulate_fitness
 
 
 def pmf(k: int, mu: float, sigma: float) -> float:

@@ -8,8 +8,8 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from simulation.errors import ParameterError
-from simulation.growth import GrowthParams, mixture_ccdf, simulate_growth
+from baimo.simulation.errors import ParameterError
+from baimo.simulation.growth import GrowthParams, mixture_ccdf, simulate_growth
 
 parameters = st.tuples(
     st.floats(-2, 2), st.floats(0.2, 4), st.floats(0, 1), st.floats(-0.5, 2), st.floats(-1, 1)

@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 from scipy import stats
 from scipy.special import ndtr
 
-from simulation.errors import ParameterError
-from simulation.growth_paths import PathParams, barrier_zeta, simulate_paths
+from baimo.simulation.errors import ParameterError
+from baimo.simulation.growth_paths import PathParams, barrier_zeta, simulate_paths
 
 Floats = NDArray[np.float64]
 TIMES = [1.0, 1.1, 1.7, 3.0]  # irregular on purpose

@@ -13,9 +13,9 @@ import pytest
 from numpy.typing import NDArray
 from scipy import stats
 
-from estimation.alternatives import Comparison, compare_tail, judge_support
-from estimation.bootstrap import goodness_of_fit
-from estimation.tails import TailFit, fit_tail
+from baimo.estimation.alternatives import Comparison, compare_tail, judge_support
+from baimo.estimation.bootstrap import goodness_of_fit
+from baimo.estimation.tails import TailFit, fit_tail
 
 Recording = Callable[[str], Path]
 
