@@ -1,9 +1,9 @@
 """Preferential attachment, measured: entry, Simon's urn, the Yule age-size profile (eq 18-19).
 
-The equations stand in `baimo.simulation.attachment`. From one cross-section one gets Simon's p
-without a free parameter, the growth of entry plus exit from the ages, and the growth rate of
-items from the profile of sizes over ages. `downloads` is a 30-day flow, not a stock: Simon's
-urn can be held against it as a distribution, the Yule profile cannot.
+The equations stand in `baimo.simulation.attachment.simon_yule`. From one cross-section one gets
+Simon's p without a free parameter, the growth of entry plus exit from the ages, and the growth rate
+of items from the profile of sizes over ages. `downloads` is a 30-day flow, not a stock: Simon's urn
+can be held against it as a distribution, the Yule profile cannot.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from scipy import optimize, special
 from baimo.estimation.counts import Counts, Floats, as_counts
 from baimo.estimation.errors import ConvergenceError, ConvergenceWarning, DataError
 from baimo.estimation.results import Estimate, FitResult, registered
-from baimo.simulation.attachment import SimonParams, YuleParams
+from baimo.simulation.attachment.simon_yule import SimonParams, YuleParams
 
 GAMMA_BOUND = 10.0  # 1/yr; the range THEORY gives for growth rates of items
 
@@ -49,7 +49,7 @@ class SimonFit(FitResult):
 
     @property
     def params(self) -> SimonParams:
-        """Return the parameters for `baimo.simulation.attachment.simulate_simon`."""
+        """Return the parameters for `baimo.simulation.attachment.simon_yule.simulate_simon`."""
         return SimonParams(p=self.p)
 
     def estimates(self) -> dict[str, Estimate]:

@@ -29,7 +29,7 @@ from baimo.estimation.counts import Floats
 from baimo.estimation.errors import ConvergenceError, ConvergenceWarning, DataError
 from baimo.estimation.kernel_likelihood import KernelLikelihood
 from baimo.estimation.results import Estimate, FitResult, registered, student
-from baimo.simulation.attachment_kernel import KernelParams
+from baimo.simulation.attachment.kernel import KernelParams
 
 LARGE_SHARE = 0.1  # of the information on theta, in one cluster
 
@@ -169,7 +169,7 @@ class KernelFit(FitResult):
 
     @property
     def params(self) -> KernelParams:
-        """Return the kernel for `baimo.simulation.attachment_kernel.simulate_kernel`."""
+        """Return the kernel for `baimo.simulation.attachment.kernel.simulate_kernel`."""
         return KernelParams(theta=self.theta, offset=self.offset, phi=self.phi or 0.0)
 
     def estimates(self) -> dict[str, Estimate]:

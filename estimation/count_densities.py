@@ -34,7 +34,7 @@ import numpy as np
 from scipy import special
 
 from baimo.estimation.counts import Floats
-from baimo.simulation.kernels import jit
+from baimo.simulation.numba_kernels import jit
 
 _HALF_LOG_2PI = 0.5 * math.log(2.0 * math.pi)
 _HALF_ROOT = math.sqrt(0.5)

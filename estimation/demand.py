@@ -1,4 +1,4 @@
-"""CES demand with Pareto tastes, measured (eq 20-24; equations in `baimo.simulation.demand`).
+"""CES demand with Pareto tastes, measured (eq 20-24; equations in `baimo.simulation.demand.ces`).
 
 One cross-section of demand identifies only zeta = alpha/kappa, kappa = sigma - 1. With an
 elasticity to cost (`baimo.estimation.demand_costs`) alpha = zeta (sigma - 1) and, both errors
@@ -29,7 +29,7 @@ from baimo.estimation.demand_counts import DemandTail
 from baimo.estimation.errors import DataError
 from baimo.estimation.results import Estimate, FitResult, registered
 from baimo.estimation.tails import TailFit
-from baimo.simulation.demand import DemandParams
+from baimo.simulation.demand.ces import DemandParams
 
 if TYPE_CHECKING:
     from baimo.estimation.demand_costs import CostElasticityFit

@@ -1,4 +1,4 @@
-"""Cost elasticity of demand within families (eq 22-23; equations in `baimo.simulation.demand`).
+"""Cost elasticity of demand within families (eq 22-23; equations in `baimo.simulation.demand.ces`).
 
 At p = 0 only an effective cost tau (storage, memory, time) tells sigma. Among variants j of one
 family f demand is proportional to q_f^kappa tau_j^-sigma, so with the family's effect

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from baimo.estimation import kernels
 from baimo.estimation.kernels import Floats, Ints
-from baimo.simulation.kernels import jit
+from baimo.simulation.numba_kernels import jit
 
 State = NDArray[np.uint64]
 _MOST_STEPS = 1 << 20  # whole numbers walked through before the single draws

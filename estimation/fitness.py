@@ -18,7 +18,7 @@ from baimo.estimation.count_densities import poisson_lognormal_log_pmf
 from baimo.estimation.counts import Floats
 from baimo.estimation.errors import ConvergenceError, DataError
 from baimo.estimation.results import Estimate, FitResult, registered
-from baimo.simulation.fitness import FitnessParams
+from baimo.simulation.heterogeneity.poisson_rates import PoissonRateParams
 
 
 @registered
@@ -47,9 +47,9 @@ class FitnessFit(FitResult):
     title: ClassVar[str] = "Fitness at birth (Poisson counts at lognormal rates)"
 
     @property
-    def params(self) -> FitnessParams:
-        """Return the parameters for `baimo.simulation.fitness.simulate_fitness`."""
-        return FitnessParams(mu=self.mu, sigma=self.sigma, phi=self.phi)
+    def params(self) -> PoissonRateParams:
+        """Return the parameters for `simulate_poisson_rates`."""
+        return PoissonRateParams(mu=self.mu, sigma=self.sigma, phi=self.phi)
 
     def estimates(self) -> dict[str, Estimate]:
         """Return mu, sigma and phi."""

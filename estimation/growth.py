@@ -1,4 +1,4 @@
-"""Growth of protocols, measured (eq 36-39; equations in `baimo.simulation.growth`).
+"""Growth of protocols, measured (eq 36-39; equations in `baimo.simulation.growth.gbm`).
 
 Two views that must not be mixed. The population view matches all protocols of one date with a
 later one: drift, dispersion, exit and size dependence, deaths included. The panel view follows
@@ -19,7 +19,7 @@ from scipy import stats
 from baimo.estimation.counts import Floats
 from baimo.estimation.errors import DataError
 from baimo.estimation.results import Estimate, FitResult, registered
-from baimo.simulation.growth import GrowthParams
+from baimo.simulation.growth.gbm import GrowthParams
 
 WEEKS_PER_YEAR = 365.25 / 7.0
 
@@ -72,7 +72,7 @@ class PopulationGrowthFit(FitResult):
     title: ClassVar[str] = "Growth of the population (two matched dates)"
 
     def params(self, *, entry_growth: float = 0.0) -> GrowthParams:
-        """Return the parameters for `baimo.simulation.growth`."""
+        """Return the parameters for `baimo.simulation.growth.gbm`."""
         return GrowthParams(
             mu=self.mu, sigma=self.sigma, exit_rate=self.exit_rate, entry_growth=entry_growth
         )

@@ -36,7 +36,7 @@ from baimo.estimation.errors import DataError
 from baimo.estimation.growth_panel import SizedSteps, sized_steps
 from baimo.estimation.growth_regressions import recoded, two_way_effects
 from baimo.estimation.results import Estimate, FitResult, Progress, registered
-from baimo.simulation.growth import GrowthParams
+from baimo.simulation.growth.gbm import GrowthParams
 
 FEWEST_ITEMS, FEWEST_BLOCKS, FEWEST_REPLICATIONS = 10, 10, 100
 CHUNK = 100  # replicates at a time

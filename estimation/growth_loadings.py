@@ -1,6 +1,6 @@
 """Unequal loadings on the common shock of a long panel (eq 36-37).
 
-Equations in `baimo.simulation.growth_paths`: d log V_i = m_i dt + s_i dW_i + beta_i c dF. The
+Equations in `baimo.simulation.growth.paths`: d log V_i = m_i dt + s_i dW_i + beta_i c dF. The
 market of an item is the mean growth of all others over the same step, so the item's own noise is
 not in it; the noise of the others is, s^2/(N - 1) of it, and is taken off:
 
@@ -26,7 +26,7 @@ from baimo.estimation.errors import DataError
 from baimo.estimation.growth_panel import SizedSteps, sized_steps
 from baimo.estimation.growth_paths import FEW_PERIODS, GrowthPathsFit, Labels
 from baimo.estimation.results import Estimate, FitResult, registered, student
-from baimo.simulation.growth_paths import PathParams
+from baimo.simulation.growth.paths import PathParams
 
 ROUNDS = 5  # of the noise in the market, each N times better than the one before
 STILL = 1e-9  # of the variance, below which it is rounding

@@ -1,6 +1,6 @@
 """Growth measured on a stranger's long panel: item, time, value (eq 36-37).
 
-Equations and simulator in `baimo.simulation.growth_paths`. A step k of an item is two consecutive
+Equations and simulator in `baimo.simulation.growth.paths`. A step k of an item is two consecutive
 values: log growth r_k over Delta_k years, any sampling. Exact maximum likelihood for each item:
 
     m_i = sum r / sum Delta,   sigma_i^2 = sum (r - m_i Delta)^2/Delta / (n_i - 1),
@@ -24,7 +24,7 @@ from baimo.estimation.counts import Floats
 from baimo.estimation.errors import DataError
 from baimo.estimation.growth_regressions import Codes, Steps, recoded, two_way_effects
 from baimo.estimation.results import Estimate, FitResult, registered
-from baimo.simulation.growth_paths import PathParams
+from baimo.simulation.growth.paths import PathParams
 
 Labels = NDArray[Any]
 Maybe = float | None

@@ -16,7 +16,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from baimo.simulation.kernels import jit
+from baimo.simulation.numba_kernels import jit
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]

@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 
 from baimo.estimation.kernels import Floats
-from baimo.simulation.kernels import jit
+from baimo.simulation.numba_kernels import jit
 
 _SLIVER = 1e-13  # of rank: what lies between closer ones is rounding
 _SAME = 1e-9  # of log size: less is no difference

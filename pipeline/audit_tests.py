@@ -35,7 +35,8 @@ from baimo.pipeline.measures import DAYS_PER_YEAR
 from baimo.pipeline.models import AttachmentCalibration, GrowthCalibration, PrintedEquation
 from baimo.pipeline.settings import SEED
 from baimo.pipeline.tables import SIZE_VARIANTS
-from baimo.simulation.demand import DemandParams, ces_demand, printed_tail_index
+from baimo.simulation.demand.ces import DemandParams, ces_demand
+from baimo.simulation.demand.printed import printed_tail_index
 
 HOLDS, PART, FAILS, UNTOLD = "holds", "holds in part", "fails", "cannot be told"
 SLOPE_MARGIN = 0.1

@@ -21,7 +21,7 @@ from baimo.estimation.tails import TailFit, fit_tail
 from baimo.pipeline.fits import SizeFits, fit_sizes
 from baimo.pipeline.measures import DAYS_PER_YEAR, Measure, expand
 from baimo.pipeline.settings import P_REPLICATIONS, SEED
-from baimo.simulation.demand import DemandParams, attraction, draw_log_tastes, simulate_counts
+from baimo.simulation.demand.ces import DemandParams, attraction, sample_log_tastes, simulate_counts
 
 POPULATIONS = {
     m.name: m
@@ -307,7 +307,7 @@ def _under_fixed_tastes(before: Ints, after: Ints) -> float | None:
     params, found = DemandParams(alpha=zeta, rho=0.5), []
     for i in range(TASTE_DRAWS):
         rng = np.random.default_rng([SEED, 23, i])
-        weights = attraction(params, draw_log_tastes(params, before.size, rng))
+        weights = attraction(params, sample_log_tastes(params, before.size, rng))
         first, second = (simulate_counts(weights, int(v.sum()), rng) for v in (before, after))
         found.append(_log_correlation(first, second))
     return float(np.mean(found))

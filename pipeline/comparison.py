@@ -16,7 +16,7 @@ from baimo.pipeline.measures import MEASURES
 from baimo.pipeline.models import AttachmentCalibration, GrowthCalibration
 from baimo.pipeline.movement import MOVED
 from baimo.pipeline.tables import COMPARISON
-from baimo.simulation.growth import GrowthParams
+from baimo.simulation.growth.gbm import GrowthParams
 
 # Set before looking: differences that count as none, with the statistic's name in words.
 MARGINS = {

@@ -23,11 +23,16 @@ from baimo.estimation.whole_sample import WholeSampleFit
 from baimo.pipeline.drawn import UNDATED, Drawn, Refits, Statistics, measure_drawn
 from baimo.pipeline.measures import MEASURES, cohort_edges
 from baimo.pipeline.models import AttachmentCalibration, GrowthCalibration
-from baimo.simulation.attachment import SimonParams, YuleParams, simulate_simon, simulate_yule
-from baimo.simulation.birth import BirthParams, simulate_birth_counts
-from baimo.simulation.demand import DemandParams, simulate_demand
-from baimo.simulation.fitness import simulate_fitness
-from baimo.simulation.growth import GrowthParams, simulate_growth
+from baimo.simulation.attachment.simon_yule import (
+    SimonParams,
+    YuleParams,
+    simulate_simon,
+    simulate_yule,
+)
+from baimo.simulation.demand.ces import DemandParams, simulate_demand
+from baimo.simulation.growth.gbm import GrowthParams, simulate_growth
+from baimo.simulation.heterogeneity.poisson_rates import simulate_poisson_rates
+from baimo.simulation.heterogeneity.static_sizes import StaticSizeParams, simulate_static_counts
 
 Draw = Callable[[np.random.Generator], Drawn]
 MOST_LATER = 50  # samples whose following interval is drawn too
@@ -179,10 +184,10 @@ def _demand(fit: DemandFit, cohorts: Cohorts) -> Draw:
     return draw
 
 
-def birth_params(law: WholeSampleFit) -> BirthParams:
-    """Return the law of the size at birth for `simulate_birth_counts`."""
+def birth_params(law: WholeSampleFit) -> StaticSizeParams:
+    """Return the law of the size at birth for `simulate_static_counts`."""
     p = law.parameters
-    return BirthParams(
+    return StaticSizeParams(
         mu=p["mu"],
         sigma=p["sigma"],
         alpha=p.get("alpha", math.inf),
@@ -192,12 +197,12 @@ def birth_params(law: WholeSampleFit) -> BirthParams:
 
 def _birth(law: WholeSampleFit, cohorts: Cohorts) -> Draw:
     params = birth_params(law)
-    return lambda rng: _split(simulate_birth_counts(params, cohorts.n_items, rng), cohorts)
+    return lambda rng: _split(simulate_static_counts(params, cohorts.n_items, rng), cohorts)
 
 
 def _fitness(fit: FitnessFit, attachment: AttachmentCalibration, cohorts: Cohorts) -> Draw:
     ages = np.concatenate([np.full(cohorts.n_undated, attachment.entry.horizon), cohorts.ages])
-    return lambda rng: _split(simulate_fitness(fit.params, ages, rng), cohorts)
+    return lambda rng: _split(simulate_poisson_rates(fit.params, ages, rng), cohorts)
 
 
 def drawn_growth(calibration: GrowthCalibration, rng: np.random.Generator) -> GrowthParams:

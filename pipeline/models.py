@@ -34,8 +34,8 @@ from baimo.pipeline.measures import (
     hub_ages,
 )
 from baimo.pipeline.settings import SEED
-from baimo.simulation.attachment import PrintedAttachmentParams, simulate_printed_steps
-from baimo.simulation.growth import GrowthParams, mixture_ccdf
+from baimo.simulation.attachment.printed import PrintedAttachmentParams, simulate_printed_steps
+from baimo.simulation.growth.gbm import GrowthParams, mixture_ccdf
 
 QUARTER_MIDDLE_DAYS = 45
 N_BOOTSTRAP, FEWEST_WITH_TAIL, FEWEST_CATEGORIES = 400, 100, 10

@@ -16,19 +16,18 @@ import polars as pl
 from baimo.pipeline.errors import SourceError
 from baimo.pipeline.lake import write_atomically
 from baimo.pipeline.measures import DAYS_PER_YEAR
-from baimo.simulation.attachment import (
-    PrintedAttachmentParams,
+from baimo.simulation.attachment.kernel import KernelParams, simulate_increments
+from baimo.simulation.attachment.printed import PrintedAttachmentParams, simulate_printed
+from baimo.simulation.attachment.simon_yule import (
     SimonParams,
     YuleParams,
-    simulate_printed,
     simulate_simon,
     simulate_yule,
 )
-from baimo.simulation.attachment_kernel import KernelParams, simulate_gains
-from baimo.simulation.birth import BirthParams, simulate_birth_counts
-from baimo.simulation.demand import DemandParams, attraction, draw_log_tastes, simulate_counts
-from baimo.simulation.fitness import FitnessParams, simulate_fitness
-from baimo.simulation.growth_paths import PathParams, simulate_paths
+from baimo.simulation.demand.ces import DemandParams, attraction, sample_log_tastes, simulate_counts
+from baimo.simulation.growth.paths import PathParams, simulate_paths
+from baimo.simulation.heterogeneity.poisson_rates import PoissonRateParams, simulate_poisson_rates
+from baimo.simulation.heterogeneity.static_sizes import StaticSizeParams, simulate_static_counts
 
 Values = Mapping[str, float]
 FIRST_DATE = date(2020, 1, 1)
@@ -90,7 +89,7 @@ def _kernel(v: Values, n: int, rng: np.random.Generator) -> pl.DataFrame:
     born = _yule(v, n, rng)
     params = KernelParams(theta=v["theta"], offset=v["offset"], phi=v["phi"])
     authors = rng.integers(0, max(1, n // 4), n)
-    gains = simulate_gains(
+    gains = simulate_increments(
         params,
         born["likes"].to_numpy(),
         v["gain"] * n,
@@ -123,7 +122,7 @@ def _demand(v: Values, n: int, rng: np.random.Generator) -> pl.DataFrame:
     if size < 1:
         raise SourceError("family_size must be at least 1")
     family = np.arange(n) // size
-    tastes = draw_log_tastes(params, int(family[-1]) + 1, rng)[family]
+    tastes = sample_log_tastes(params, int(family[-1]) + 1, rng)[family]
     costs = np.exp(v["cost_sd"] * rng.standard_normal(n))
     demand = simulate_counts(attraction(params, tastes, costs), round(v["mean_demand"] * n), rng)
     return pl.DataFrame({"demand": demand, "cost": costs, "family": family})
@@ -151,14 +150,14 @@ def _growth(v: Values, n: int, rng: np.random.Generator) -> pl.DataFrame:
 
 
 def _birth(v: Values, n: int, rng: np.random.Generator) -> pl.DataFrame:
-    params = BirthParams(mu=v["mu"], sigma=v["sigma"], alpha=v["alpha"], beta=v["beta"])
-    return pl.DataFrame({"size": simulate_birth_counts(params, n, rng)})
+    params = StaticSizeParams(mu=v["mu"], sigma=v["sigma"], alpha=v["alpha"], beta=v["beta"])
+    return pl.DataFrame({"size": simulate_static_counts(params, n, rng)})
 
 
 def _fitness(v: Values, n: int, rng: np.random.Generator) -> pl.DataFrame:
     ages = draw_ages(v["entry_growth_plus_exit"], v["horizon"], n, rng)
-    params = FitnessParams(mu=v["mu"], sigma=v["sigma"], phi=v["phi"])
-    return pl.DataFrame({"likes": simulate_fitness(params, ages, rng), "age": ages})
+    params = PoissonRateParams(mu=v["mu"], sigma=v["sigma"], phi=v["phi"])
+    return pl.DataFrame({"likes": simulate_poisson_rates(params, ages, rng), "age": ages})
 
 
 MODELS = {

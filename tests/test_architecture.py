@@ -78,7 +78,7 @@ def test_theory_and_measurement_touch_no_file_clock_or_environment(package: str)
 
 def test_importing_an_estimator_loads_neither_pipeline_nor_dagster() -> None:
     code = (
-        "import sys, baimo.estimation.tails, baimo.estimation.growth, baimo.simulation.demand;"
+        "import sys, baimo.estimation.tails, baimo.estimation.growth, baimo.simulation.demand.ces;"
         "print([m for m in ('pipeline', 'dagster', 'polars', 'matplotlib') if m in sys.modules])"
     )
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

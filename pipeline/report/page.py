@@ -26,7 +26,7 @@ from baimo.pipeline.lake import write_parquet, write_text
 from baimo.pipeline.measures import MEASURES, Measure
 from baimo.pipeline.models import AttachmentCalibration, GrowthCalibration
 from baimo.pipeline.report import figures, mechanism_figures, words
-from baimo.simulation.growth import mixture_ccdf
+from baimo.simulation.growth.gbm import mixture_ccdf
 
 
 @dataclass(frozen=True, eq=False)

@@ -21,10 +21,10 @@ import numpy as np
 
 from baimo.estimation.counts import Counts
 from baimo.estimation.recovery import measure_sizes, replicate
-from baimo.simulation.attachment import YuleParams, simulate_yule
-from baimo.simulation.attachment_kernel import KernelParams, simulate_kernel
-from baimo.simulation.demand import DemandParams, simulate_demand
-from baimo.simulation.growth import GrowthParams, simulate_growth
+from baimo.simulation.attachment.kernel import KernelParams, simulate_kernel
+from baimo.simulation.attachment.simon_yule import YuleParams, simulate_yule
+from baimo.simulation.demand.ces import DemandParams, simulate_demand
+from baimo.simulation.growth.gbm import GrowthParams, simulate_growth
 
 N = 760_000
 SIZES = (10_000, 100_000, 760_000, 3_000_000)

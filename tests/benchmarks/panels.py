@@ -128,7 +128,7 @@ def begin(n: int, rng: Any) -> Hub:
     import numpy as np
 
     from baimo.pipeline.measures import HUB_FLOOR
-    from baimo.simulation.attachment import YuleParams, simulate_yule
+    from baimo.simulation.attachment.simon_yule import YuleParams, simulate_yule
 
     oldest = (FIRST - HUB_FLOOR).days / 365.25
     growth = 0.9  # of entry over the Hub's first years

@@ -10,7 +10,12 @@ from scipy import integrate, optimize, special, stats
 from baimo.estimation.attachment import fit_entry, fit_simon, fit_yule
 from baimo.estimation.counts import Counts
 from baimo.estimation.errors import DataError
-from baimo.simulation.attachment import SimonParams, YuleParams, simulate_simon, simulate_yule
+from baimo.simulation.attachment.simon_yule import (
+    SimonParams,
+    YuleParams,
+    simulate_simon,
+    simulate_yule,
+)
 
 Floats = NDArray[np.float64]
 

@@ -11,7 +11,7 @@ from scipy import optimize
 
 from baimo.estimation.attachment_increments import fit_inflow, fit_kernel, stock_before
 from baimo.estimation.errors import ConvergenceWarning, DataError
-from baimo.simulation.attachment_kernel import KernelParams, simulate_gains
+from baimo.simulation.attachment.kernel import KernelParams, simulate_increments
 
 Floats = NDArray[np.float64]
 NAN = math.nan
@@ -91,7 +91,9 @@ def sample(
     stock = rng.poisson(rng.gamma(0.7, 10.0, n)).astype(float)
     ages, authors = 0.1 + rng.exponential(1.0, n), rng.integers(0, n // 4, n)
     params = KernelParams(theta=theta, offset=offset, phi=phi)
-    gains = simulate_gains(params, stock, 4.0 * n, rng, ages=ages, fitness_sd=sd, clusters=authors)
+    gains = simulate_increments(
+        params, stock, 4.0 * n, rng, ages=ages, fitness_sd=sd, clusters=authors
+    )
     return stock, stock + gains, ages, authors
 
 
@@ -163,7 +165,9 @@ def test_small_samples_with_a_free_offset_settle_or_say_so() -> None:
     for seed in range(80):
         rng = np.random.default_rng(seed)
         stock = rng.geometric(0.02, 60).astype(float)
-        gains = simulate_gains(KernelParams(theta=0.8, offset=3), stock, 600, rng, fitness_sd=1.0)
+        gains = simulate_increments(
+            KernelParams(theta=0.8, offset=3), stock, 600, rng, fitness_sd=1.0
+        )
         with warnings.catch_warnings(record=True) as said:
             warnings.simplefilter("always")
             fit = fit_kernel(stock, stock + gains)
@@ -198,7 +202,7 @@ def test_theta_does_not_depend_on_the_unit(unit: float) -> None:
 def test_an_offset_in_the_thousands_is_found(offset: float) -> None:
     rng = np.random.default_rng(4)
     stock = np.round(np.exp(rng.normal(9.6, 1.0, 20_000)))
-    gains = simulate_gains(KernelParams(theta=0.9, offset=offset), stock, 400_000, rng)
+    gains = simulate_increments(KernelParams(theta=0.9, offset=offset), stock, 400_000, rng)
     fit = fit_kernel(stock, stock + gains)
     for name, truth in (("theta", 0.9), ("offset", offset)):
         e = fit.estimates()[name]
@@ -391,7 +395,7 @@ def test_one_crawl_gives_the_kernel_and_the_sum_on_both_sides_does_not() -> None
     rng = np.random.default_rng(46)
     n = 20_000
     stock = rng.poisson(rng.gamma(0.7, 10.0, n)).astype(float)
-    flow = simulate_gains(KernelParams(theta=0.8), stock, 6.0 * n, rng, fitness_sd=1.0)
+    flow = simulate_increments(KernelParams(theta=0.8), stock, 6.0 * n, rng, fitness_sd=1.0)
     before, now, left_out = stock_before(stock + flow, flow)
     assert left_out == 0
     assert np.array_equal(before, stock)

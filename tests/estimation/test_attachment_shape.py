@@ -10,7 +10,7 @@ from scipy import optimize
 
 from baimo.estimation.attachment_shape import fit_kernel_shape, fit_noise, stock_bins
 from baimo.estimation.errors import DataError
-from baimo.simulation.attachment_kernel import KernelParams, simulate_gains
+from baimo.simulation.attachment.kernel import KernelParams, simulate_increments
 
 Floats = NDArray[np.float64]
 NAN = math.nan
@@ -59,7 +59,7 @@ def grown(n: int, totals: tuple[float, ...], theta: float, seed: int) -> list[tu
     stock = np.floor(2.0 * ((1.0 - rng.random(n)) ** (-1.0 / 1.5) - 1.0)).clip(0, 1e5)
     intervals = []
     for total in totals:
-        gains = simulate_gains(KernelParams(theta=theta), stock, total, rng)
+        gains = simulate_increments(KernelParams(theta=theta), stock, total, rng)
         intervals.append((stock, stock + gains))
         stock = stock + gains
     return intervals
@@ -142,7 +142,7 @@ def test_errors_cover() -> None:
     stock = rng.poisson(rng.gamma(0.7, 5.0, 3_000)).astype(float)
     authors = rng.integers(0, 1_000, 3_000)
     for _ in range(runs):
-        gains = simulate_gains(
+        gains = simulate_increments(
             KernelParams(theta=0.7), stock, 6_000.0, rng, fitness_sd=0.7, clusters=authors
         )
         fit = fit_kernel_shape([(stock, stock + gains)], clusters=authors)

@@ -12,8 +12,8 @@ from scipy import stats
 from baimo.estimation.cohorts import fit_cohorts
 from baimo.estimation.errors import DataError
 from baimo.estimation.tails import fit_tail
-from baimo.simulation.attachment import YuleParams, simulate_yule
-from baimo.simulation.growth import GrowthParams, simulate_growth
+from baimo.simulation.attachment.simon_yule import YuleParams, simulate_yule
+from baimo.simulation.growth.gbm import GrowthParams, simulate_growth
 
 Floats = NDArray[np.float64]
 

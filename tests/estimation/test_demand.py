@@ -20,7 +20,7 @@ from baimo.estimation.demand_costs import CostElasticityFit, fit_cost_elasticity
 from baimo.estimation.errors import DataError
 from baimo.estimation.results import Estimate, from_dict
 from baimo.estimation.tails import fit_tail
-from baimo.simulation.demand import DemandParams, simulate_demand
+from baimo.simulation.demand.ces import DemandParams, simulate_demand
 
 SAMPLE = Counts.from_pairs([0, 1, 2, 3, 5, 9, 40], [9, 40, 14, 8, 5, 2, 1])
 

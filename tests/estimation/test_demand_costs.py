@@ -11,7 +11,7 @@ from statsmodels.discrete.conditional_models import ConditionalPoisson
 from baimo.estimation.demand_costs import CostElasticityFit, fit_cost_elasticity
 from baimo.estimation.errors import DataError
 from baimo.estimation.results import from_dict
-from baimo.simulation.demand import DemandParams, draw_log_tastes
+from baimo.simulation.demand.ces import DemandParams, sample_log_tastes
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -355,7 +355,7 @@ def test_separation_by_a_combination_is_refused() -> None:
 
 def test_extreme_totals_stay_finite() -> None:
     rng = np.random.default_rng(49)
-    log_q = draw_log_tastes(DemandParams(alpha=0.3, rho=0.5), 50, rng)
+    log_q = sample_log_tastes(DemandParams(alpha=0.3, rho=0.5), 50, rng)
     cost = np.tile([1e-6, 1.0, 1e6], 50)
     family = np.repeat(np.arange(50), 3)
     mu = np.exp(log_q - log_q.max())[family] * 1e12 * cost**-0.4

@@ -11,7 +11,7 @@ from baimo.estimation.counts import Counts
 from baimo.estimation.demand_counts import fit_demand_tail, log_ccdf
 from baimo.estimation.errors import DataError
 from baimo.estimation.tails import fit_tail
-from baimo.simulation.demand import DemandParams, attraction, draw_log_tastes
+from baimo.simulation.demand.ces import DemandParams, attraction, sample_log_tastes
 
 Floats = NDArray[np.float64]
 CELLS = ((0.8, 5_000), (1.2, 50_000), (2.0, 20_000), (1.5, 1_000))
@@ -21,7 +21,7 @@ def drawn(zeta: float, n: int, seed: list[int]) -> NDArray[np.int64]:
     """Return CES demand of a median of six purchases an item, Poisson around it."""
     rng = np.random.default_rng(seed)
     params = DemandParams(alpha=zeta, rho=0.5)
-    weights = attraction(params, draw_log_tastes(params, n, rng))
+    weights = attraction(params, sample_log_tastes(params, n, rng))
     return rng.poisson(np.minimum(weights * (6.0 / np.median(weights)), 1e15))
 
 

@@ -9,7 +9,7 @@ from scipy import integrate
 
 from baimo.estimation.errors import DataError
 from baimo.estimation.fitness import fit_fitness
-from baimo.simulation.fitness import FitnessParams, simulate_fitness
+from baimo.simulation.heterogeneity.poisson_rates import PoissonRateParams, simulate_poisson_rates
 
 Floats = NDArray[np.float64]
 
@@ -53,22 +53,22 @@ def test_the_likelihood_is_that_of_quadrature() -> None:
             assert other <= expected + 1e-7
 
 
-def sample(params: FitnessParams, n: int, seed: int) -> tuple[Floats, Floats]:
+def sample(params: PoissonRateParams, n: int, seed: int) -> tuple[Floats, Floats]:
     rng = np.random.default_rng(seed)
     ages = rng.integers(1, 31, n) / 8.0
-    return ages, simulate_fitness(params, ages, rng).astype(float)
+    return ages, simulate_poisson_rates(params, ages, rng).astype(float)
 
 
 @pytest.mark.parametrize(
     "params",
     [
-        FitnessParams(mu=0.5, sigma=1.5, phi=1.0),
-        FitnessParams(mu=-1.0, sigma=2.5, phi=0.3),
-        FitnessParams(mu=2.0, sigma=0.4, phi=1.6),
+        PoissonRateParams(mu=0.5, sigma=1.5, phi=1.0),
+        PoissonRateParams(mu=-1.0, sigma=2.5, phi=0.3),
+        PoissonRateParams(mu=2.0, sigma=0.4, phi=1.6),
     ],
     ids=["constant", "early", "late"],
 )
-def test_recovery(params: FitnessParams) -> None:
+def test_recovery(params: PoissonRateParams) -> None:
     fit = fit_fitness(*sample(params, 6_000, 2))
     assert fit.converged
     for name in ("mu", "sigma", "phi"):
@@ -76,12 +76,12 @@ def test_recovery(params: FitnessParams) -> None:
         assert found.std_error is not None
         assert abs(getattr(fit, name) - getattr(params, name)) < 4 * found.std_error, name
         assert found.std_error < 0.15
-    assert fit.params == FitnessParams(mu=fit.mu, sigma=fit.sigma, phi=fit.phi)
+    assert fit.params == PoissonRateParams(mu=fit.mu, sigma=fit.sigma, phi=fit.phi)
     assert fit.n_obs == fit.n_used == 6_000
 
 
 def test_covariance_is_the_inverse_of_the_information() -> None:
-    ages, sizes = sample(FitnessParams(mu=0.5, sigma=1.0), 250, 3)
+    ages, sizes = sample(PoissonRateParams(mu=0.5, sigma=1.0), 250, 3)
     fit = fit_fitness(ages, sizes)
     from baimo.estimation.count_densities import poisson_lognormal_log_pmf
 
@@ -111,7 +111,7 @@ def test_covariance_is_the_inverse_of_the_information() -> None:
 
 
 def test_the_unit_of_age_moves_mu_only() -> None:
-    ages, sizes = sample(FitnessParams(mu=0.5, sigma=1.2, phi=0.7), 800, 4)
+    ages, sizes = sample(PoissonRateParams(mu=0.5, sigma=1.2, phi=0.7), 800, 4)
     years, days = fit_fitness(ages, sizes), fit_fitness(ages * 365.25, sizes)
     assert days.phi == pytest.approx(years.phi, abs=1e-3)
     assert days.sigma == pytest.approx(years.sigma, abs=1e-3)
@@ -120,7 +120,7 @@ def test_the_unit_of_age_moves_mu_only() -> None:
 
 
 def test_weights_are_repetitions_and_order_is_nothing() -> None:
-    ages, sizes = sample(FitnessParams(mu=0.5, sigma=1.2), 300, 5)
+    ages, sizes = sample(PoissonRateParams(mu=0.5, sigma=1.2), 300, 5)
     weights = np.random.default_rng(6).integers(1, 4, 300)
     a = fit_fitness(ages, sizes, weights)
     order = np.random.default_rng(7).permutation(int(weights.sum()))

@@ -13,7 +13,7 @@ from baimo.estimation.growth import (
     fit_panel_growth,
     fit_population_growth,
 )
-from baimo.simulation.growth import GrowthParams, simulate_growth
+from baimo.simulation.growth.gbm import GrowthParams, simulate_growth
 
 Floats = NDArray[np.float64]
 

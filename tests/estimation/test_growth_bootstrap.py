@@ -10,8 +10,8 @@ from baimo.estimation.errors import DataError
 from baimo.estimation.growth_bootstrap import GrowthBootstrap, bootstrap_growth
 from baimo.estimation.growth_paths import fit_growth_paths
 from baimo.estimation.growth_regressions import fit_size_dependence
-from baimo.simulation.growth import GrowthParams
-from baimo.simulation.growth_paths import PathParams, simulate_paths
+from baimo.simulation.growth.gbm import GrowthParams
+from baimo.simulation.growth.paths import PathParams, simulate_paths
 
 Floats = NDArray[np.float64]
 Panel = tuple[NDArray[np.int64], Floats, Floats]

@@ -11,7 +11,7 @@ from scipy import stats
 from baimo.estimation.errors import DataError
 from baimo.estimation.growth_loadings import LoadingsFit, fit_loadings
 from baimo.estimation.growth_paths import fit_growth_paths
-from baimo.simulation.growth_paths import PathParams, simulate_paths
+from baimo.simulation.growth.paths import PathParams, simulate_paths
 from tests.estimation.recovery import recovery
 
 Floats = NDArray[np.float64]

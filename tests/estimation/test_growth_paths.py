@@ -13,7 +13,7 @@ from statsmodels.stats.sandwich_covariance import cov_cluster_2groups
 from baimo.estimation.errors import DataError
 from baimo.estimation.growth_paths import GrowthPathsFit, fit_growth_paths
 from baimo.estimation.growth_regressions import two_way_effects
-from baimo.simulation.growth_paths import PathParams, simulate_paths
+from baimo.simulation.growth.paths import PathParams, simulate_paths
 from tests.estimation.recovery import recovery
 
 Floats = NDArray[np.float64]

@@ -19,9 +19,9 @@ from baimo.estimation.attachment_increments import fit_inflow, fit_kernel
 from baimo.estimation.attachment_shape import fit_kernel_shape, fit_noise
 from baimo.estimation.cohorts import fit_cohorts
 from baimo.estimation.fitness import fit_fitness
-from baimo.simulation.attachment import YuleParams, simulate_yule
-from baimo.simulation.attachment_kernel import KernelParams, simulate_gains
-from baimo.simulation.fitness import FitnessParams, simulate_fitness
+from baimo.simulation.attachment.kernel import KernelParams, simulate_increments
+from baimo.simulation.attachment.simon_yule import YuleParams, simulate_yule
+from baimo.simulation.heterogeneity.poisson_rates import PoissonRateParams, simulate_poisson_rates
 
 Floats = NDArray[np.float64]
 Found = dict[str, tuple[float | None, ...]]  # estimate, error, truth; interval where not normal
@@ -50,7 +50,7 @@ def kernel_cell(
         n = 6_000
         stock, age = draw(n, rng), 0.1 + rng.exponential(1.0, n)
         authors = rng.integers(0, n // 3, n)
-        gains = simulate_gains(
+        gains = simulate_increments(
             KernelParams(theta=theta, offset=offset, phi=phi), stock, 5.0 * n, rng, ages=age,
             fitness_sd=0.5, clusters=authors,
         )  # fmt: skip
@@ -104,7 +104,7 @@ def shape_cell(rng: np.random.Generator) -> Found:
     stock = heavy_stocks(8_000, rng)
     intervals = []
     for total in (8_000.0, 20_000.0, 5_000.0):
-        gains = simulate_gains(KernelParams(theta=0.8), stock, total, rng)
+        gains = simulate_increments(KernelParams(theta=0.8), stock, total, rng)
         intervals.append((stock, stock + gains))
         stock = stock + gains
     fit = fit_kernel_shape(intervals, offset=1.0)
@@ -144,7 +144,7 @@ def fitness_cell(mu: float, sigma: float, phi: float) -> Cell:
 
     def cell(rng: np.random.Generator) -> Found:
         ages = rng.integers(1, 41, 1_500) / 10.0
-        sizes = simulate_fitness(FitnessParams(mu=mu, sigma=sigma, phi=phi), ages, rng)
+        sizes = simulate_poisson_rates(PoissonRateParams(mu=mu, sigma=sigma, phi=phi), ages, rng)
         found = fit_fitness(ages, sizes).estimates()
         truth = {"mu": mu, "sigma": sigma, "phi": phi}
         return {k: (float(found[k].value or 0), found[k].std_error, v) for k, v in truth.items()}

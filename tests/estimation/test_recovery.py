@@ -15,8 +15,8 @@ from baimo.estimation.recovery import (
 )
 from baimo.estimation.tail_index import fit_hill
 from baimo.estimation.tails import draw_tail, fit_tail
-from baimo.simulation.attachment import SimonParams, simulate_simon
-from baimo.simulation.demand import DemandParams, simulate_demand
+from baimo.simulation.attachment.simon_yule import SimonParams, simulate_simon
+from baimo.simulation.demand.ces import DemandParams, simulate_demand
 
 
 def draw_simon(rng: np.random.Generator) -> Counts:

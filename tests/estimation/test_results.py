@@ -82,7 +82,7 @@ from baimo.estimation.whole_sample import (
     compare_whole_sample,
 )
 from baimo.estimation.zipf import ZipfFit, fit_zipf
-from baimo.simulation.attachment import YuleParams, simulate_yule
+from baimo.simulation.attachment.simon_yule import YuleParams, simulate_yule
 
 SAMPLE = [0, 1, 1, 1, 1, 2, 2, 3, 3, 5, 8, 13, 40]
 

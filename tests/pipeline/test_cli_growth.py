@@ -10,7 +10,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from baimo.simulation.growth_paths import PathParams, simulate_paths
+from baimo.simulation.growth.paths import PathParams, simulate_paths
 from tests.pipeline.command import baimo, refused
 
 COLUMNS = ("--item", "item", "--date", "date", "--value", "value")

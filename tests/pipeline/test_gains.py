@@ -19,7 +19,7 @@ from baimo.pipeline.gains import KernelCalibration, calibrate_gains, draw_gains
 from baimo.pipeline.measures import DOWNLOADS, LIKES, hub_counts
 from baimo.pipeline.models import AttachmentCalibration, calibrate_attachment
 from baimo.pipeline.tables import HUB_INCREMENTS
-from baimo.simulation.attachment_kernel import KernelParams, simulate_gains
+from baimo.simulation.attachment.kernel import KernelParams, simulate_increments
 from tests.pipeline.made_up import DAY, NO_EFFECTS, hub_frequency
 
 BEFORE = DAY - timedelta(days=30)
@@ -31,7 +31,7 @@ def increments(theta: float, phi: float, after_on: date = DAY, n: int = N) -> pl
     rng = np.random.default_rng(5)
     stock = rng.poisson(rng.gamma(0.5, 30.0, n))
     age = np.ceil(rng.random(n) * 700) / 365.0
-    gains = simulate_gains(KernelParams(theta=theta, phi=phi), stock, 3.0 * n, rng, ages=age)
+    gains = simulate_increments(KernelParams(theta=theta, phi=phi), stock, 3.0 * n, rng, ages=age)
     return pl.DataFrame(
         {
             "author": rng.integers(0, 2_000, n),

@@ -12,7 +12,7 @@ import pytest
 
 from baimo.pipeline.lake import Lake
 from baimo.pipeline.tables import HUB_MODELS
-from baimo.simulation.attachment_kernel import KernelParams, simulate_gains
+from baimo.simulation.attachment.kernel import KernelParams, simulate_increments
 from tests.pipeline.command import baimo
 
 FIRST, LAST = date(2026, 9, 1), date(2026, 9, 8)
@@ -80,7 +80,7 @@ def test_the_kernel_is_found_again_from_two_days_of_the_lake(lake: Lake, tmp_pat
     n = 30_000
     stock = rng.poisson(np.exp(rng.normal(1.0, 1.5, n)))
     days = rng.integers(10, 1500, n)
-    gains = simulate_gains(KernelParams(theta=0.7, offset=1.0, phi=-0.4), stock, 2.0 * n, rng,
+    gains = simulate_increments(KernelParams(theta=0.7, offset=1.0, phi=-0.4), stock, 2.0 * n, rng,
                            ages=days / 365.25)  # fmt: skip
     names = [np.base_repr(k, 36).lower().rjust(6, "0") for k in range(n)]
     end = moment(FIRST + timedelta(days=1), 0)

@@ -41,8 +41,8 @@ from baimo.pipeline.observed import (
     observed_statistics,
     positive_by_cohort,
 )
-from baimo.simulation.attachment import YuleParams
-from baimo.simulation.birth import BirthParams, simulate_birth_counts
+from baimo.simulation.attachment.simon_yule import YuleParams
+from baimo.simulation.heterogeneity.static_sizes import StaticSizeParams, simulate_static_counts
 from tests.pipeline.made_up import (
     DAY,
     NO_EFFECTS,
@@ -489,9 +489,9 @@ class TestToldApart:
         rng = np.random.default_rng(11)
         table = hub_frequency(12_000, 10)
         rows = table[np.repeat(np.arange(table.height), table["n_models"].to_numpy())]
-        born = BirthParams(mu=0.5, sigma=0.8, alpha=1.3, beta=1.5)
+        born = StaticSizeParams(mu=0.5, sigma=0.8, alpha=1.3, beta=1.5)
         frequency = (
-            rows.with_columns(likes=pl.Series(simulate_birth_counts(born, rows.height, rng)))
+            rows.with_columns(likes=pl.Series(simulate_static_counts(born, rows.height, rng)))
             .group_by("created_on", "downloads", "likes")
             .agg(n_models=pl.len().cast(pl.Int64))
             .sort("created_on", "downloads", "likes")

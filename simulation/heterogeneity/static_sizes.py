@@ -12,17 +12,15 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
+from baimo.simulation.arrays import Floats, Ints
 from baimo.simulation.errors import ParameterError
 
-Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
 _LARGEST = 2.0**53  # counts beyond are not exact
 
 
 @dataclass(frozen=True, kw_only=True)
-class BirthParams:
+class StaticSizeParams:
     """Double Pareto-lognormal size at birth.
 
     Parameters
@@ -53,7 +51,9 @@ class BirthParams:
         return self.alpha
 
 
-def simulate_birth(params: BirthParams, n_items: int, rng: np.random.Generator) -> Floats:
+def simulate_static_sizes(
+    params: StaticSizeParams, n_items: int, rng: np.random.Generator
+) -> Floats:
     """Draw sizes.
 
     Returns
@@ -70,7 +70,9 @@ def simulate_birth(params: BirthParams, n_items: int, rng: np.random.Generator) 
     return np.asarray(np.exp(logs))
 
 
-def simulate_birth_counts(params: BirthParams, n_items: int, rng: np.random.Generator) -> Ints:
+def simulate_static_counts(
+    params: StaticSizeParams, n_items: int, rng: np.random.Generator
+) -> Ints:
     """Draw counts: sizes rounded to whole numbers, at most 2^53."""
-    sizes = np.minimum(np.rint(simulate_birth(params, n_items, rng)), _LARGEST)
+    sizes = np.minimum(np.rint(simulate_static_sizes(params, n_items, rng)), _LARGEST)
     return sizes.astype(np.int64)

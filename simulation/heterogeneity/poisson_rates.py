@@ -9,16 +9,16 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from baimo.simulation.arrays import Ints
 from baimo.simulation.errors import ParameterError
 
-Ints = NDArray[np.int64]
 _LARGEST_RATE = 2.0**53
 
 
 @dataclass(frozen=True, kw_only=True)
-class FitnessParams:
+class PoissonRateParams:
     """Lognormal rates.
 
     Parameters
@@ -40,7 +40,9 @@ class FitnessParams:
             raise ParameterError(f"sigma = {self.sigma:g} must be finite and not negative")
 
 
-def simulate_fitness(params: FitnessParams, ages: ArrayLike, rng: np.random.Generator) -> Ints:
+def simulate_poisson_rates(
+    params: PoissonRateParams, ages: ArrayLike, rng: np.random.Generator
+) -> Ints:
     """Draw the count of each item given its age in years, exactly.
 
     Parameters

@@ -10,11 +10,10 @@ from scipy import integrate, special, stats
 
 from baimo.estimation import kernels
 from baimo.estimation.tails import fit_tail
-from baimo.simulation.attachment import (
-    PrintedAttachmentParams,
+from baimo.simulation.attachment.printed import PrintedAttachmentParams, simulate_printed
+from baimo.simulation.attachment.simon_yule import (
     SimonParams,
     YuleParams,
-    simulate_printed,
     simulate_simon,
     simulate_yule,
 )

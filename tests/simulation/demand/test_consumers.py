@@ -7,8 +7,8 @@ import pytest
 from numpy.typing import NDArray
 from scipy import optimize
 
-from baimo.simulation.demand import DemandParams, ces_demand, draw_log_tastes
-from baimo.simulation.demand_consumers import (
+from baimo.simulation.demand.ces import DemandParams, ces_demand, sample_log_tastes
+from baimo.simulation.demand.consumers import (
     TasteNoise,
     aggregate_demand,
     breiman_factor,
@@ -170,13 +170,13 @@ def test_breiman_level_and_exponent() -> None:
     params, noise = DemandParams(alpha=1.5, rho=0.5), TasteNoise(kind="lognormal", spread=0.4)
     n, x = 400_000, 60.0
     rng = np.random.default_rng(18)
-    beta = np.exp(draw_log_tastes(params, n, rng) + noise.draw_logs((n,), rng))
+    beta = np.exp(sample_log_tastes(params, n, rng) + noise.draw_logs((n,), rng))
     expected = n * x**-params.alpha * breiman_factor(params, noise)
     assert breiman_factor(params, noise) == pytest.approx(math.exp(0.5 * 0.36), rel=1e-12)
     assert abs(int((beta > x).sum()) - expected) < 4 * math.sqrt(expected)
     # ten consumers: the exponent of demand is unmoved
     k = 2000
-    demand = simulate_market(draw_log_tastes(params, n, rng), noise, 10, params.rho, rng)
+    demand = simulate_market(sample_log_tastes(params, n, rng), noise, 10, params.rho, rng)
     top = np.sort(demand)[::-1][: k + 1]
     hill = 1 / np.mean(np.log(top[:k] / top[k]))
     assert abs(hill - tail_index(params, noise, 10)) < 3 * params.zeta / math.sqrt(k)
@@ -189,7 +189,7 @@ def test_the_heavier_tail_decides_in_a_finite_market() -> None:
     assert breiman_factor(params, noise) == math.inf
     n, k = 200_000, 1000
     rng = np.random.default_rng(19)
-    demand = simulate_market(draw_log_tastes(params, n, rng), noise, 5, 0.5, rng)
+    demand = simulate_market(sample_log_tastes(params, n, rng), noise, 5, 0.5, rng)
     top = np.sort(demand)[::-1][: k + 1]
     hill = 1 / np.mean(np.log(top[:k] / top[k]))
     assert abs(hill - 1.2) < 4 * 1.2 / math.sqrt(k)

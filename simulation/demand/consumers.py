@@ -23,7 +23,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import ArrayLike
 
-from baimo.simulation.demand import DemandParams, Floats
+from baimo.simulation.arrays import Floats
+from baimo.simulation.demand.ces import DemandParams
 from baimo.simulation.errors import ParameterError
 
 BLOCK = 1 << 21  # tastes held at a time, 16 MB

@@ -9,20 +9,22 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy import optimize, stats
 
-from baimo.simulation.demand import (
+from baimo.simulation.demand.ces import (
     CountLaw,
     DemandParams,
     attraction,
     ces_demand,
     demand_share_above,
-    draw_log_tastes,
     expected_hhi,
+    sample_log_tastes,
+    simulate_counts,
+    simulate_demand,
+)
+from baimo.simulation.demand.printed import (
     printed_condition,
     printed_demand,
     printed_price_index,
     printed_tail_index,
-    simulate_counts,
-    simulate_demand,
 )
 from baimo.simulation.errors import ParameterError
 
@@ -326,7 +328,7 @@ def test_printed_index_is_the_exponent_of_a_share_of_demand() -> None:
     # THEORY A: share of Sum beta^sigma with beta > x falls as x^-(alpha - sigma).
     alpha, rho = 4.0, 0.5
     q = np.exp(
-        draw_log_tastes(DemandParams(alpha=alpha, rho=rho), 400_000, np.random.default_rng(7))
+        sample_log_tastes(DemandParams(alpha=alpha, rho=rho), 400_000, np.random.default_rng(7))
     )
     weight = q**2.0
     for x in (1.5, 3.0):

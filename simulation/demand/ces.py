@@ -15,7 +15,7 @@ kappa = sigma - 1 = rho/(1 - rho):
 The printed eq 22 belongs to the utility (Int beta c^rho)^(1/rho), its price index has the wrong
 degree, and the printed index (alpha (1 - rho) - 1)/(1 - rho) is no tail of demand. With tastes
 drawn independently for a continuum of consumers they average out and there is no tail at all:
-the taste that makes a tail is the common one (many consumers: `baimo.simulation.demand_consumers`).
+the taste that makes a tail is the common one (many consumers: `baimo.simulation.demand.consumers`).
 
 At p = 0 eq 22 is undefined. What is free still costs its user bytes, memory and time: an
 effective cost tau_j takes the place of the price, and demand is proportional to
@@ -29,13 +29,14 @@ from dataclasses import dataclass
 from typing import Literal, get_args
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from baimo.simulation.arrays import Floats, Ints
 from baimo.simulation.errors import ParameterError
 
-Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
 CountLaw = Literal["multinomial", "poisson", "negative_binomial"]
+
+
 MOST_PURCHASES = 2**62  # beyond, counts would leave int64
 
 
@@ -104,51 +105,14 @@ def ces_demand(
     return demand, utility
 
 
-def printed_price_index(tastes: ArrayLike, prices: ArrayLike, rho: float) -> float:
-    """Return the price index below eq 22 as printed, kept for the audit.
+def checked_goods(tastes: ArrayLike, prices: ArrayLike, rho: float) -> tuple[Floats, Floats]:
+    """Return tastes and prices of goods as arrays.
 
-    P = (Sum beta p^-rho)^(1/(1 - rho)) is of degree -kappa in prices; a price index has degree 1.
-
-    Parameters
-    ----------
-    tastes, prices : (n,)
-        All positive.
+    Raises
+    ------
+    ParameterError
+        rho is not between 0 and 1, or a taste or price is not positive.
     """
-    beta, p = _checked_goods(tastes, prices, rho)
-    return math.pow(float(np.sum(beta * p**-rho)), 1.0 / (1.0 - rho))
-
-
-def printed_demand(tastes: ArrayLike, prices: ArrayLike, income: float, rho: float) -> Floats:
-    """Return eq 22 as printed, (beta/p)^sigma y/P, kept for the audit.
-
-    With a = beta p^-rho it spends the share (Sum a^sigma)/(Sum a)^sigma of income, below 1 for
-    two goods or more and n^-kappa for n alike: one half of income for two goods at rho = 1/2,
-    one tenth for ten. What is left over buys more of everything: no optimum.
-
-    Parameters
-    ----------
-    tastes, prices : (n,)
-        All positive.
-    income
-        Positive.
-    """
-    beta, p = _checked_goods(tastes, prices, rho)
-    if not income > 0:
-        raise ParameterError(f"income = {income:g} must be positive")
-    demand: Floats = (beta / p) ** (1.0 / (1.0 - rho)) * income / printed_price_index(beta, p, rho)
-    return demand
-
-
-def printed_condition(alpha: float, rho: float) -> bool:
-    """Return whether alpha > sigma, the condition that section 8.3 prints for its tail.
-
-    It says E[beta^sigma] < inf, which is when independent tastes average out: it removes the
-    tail that it is meant to secure.
-    """
-    return alpha > 1.0 / (1.0 - rho)
-
-
-def _checked_goods(tastes: ArrayLike, prices: ArrayLike, rho: float) -> tuple[Floats, Floats]:
     if not 0 < rho < 1:
         raise ParameterError(f"rho = {rho:g} must lie in (0, 1)")
     beta, p = np.asarray(tastes, dtype=np.float64), np.asarray(prices, dtype=np.float64)
@@ -191,11 +155,6 @@ def expected_hhi(zeta: float) -> float:
     return max(1.0 - zeta, 0.0)
 
 
-def printed_tail_index(alpha: float, rho: float) -> float:
-    """Return the exponent that section 8.3 prints, alpha - sigma, kept for the audit."""
-    return (alpha * (1.0 - rho) - 1.0) / (1.0 - rho)
-
-
 def attraction(params: DemandParams, log_tastes: Floats, costs: ArrayLike | None = None) -> Floats:
     """Return demand up to a common factor, q^kappa tau^-sigma (eq 23, corrected), at most 1.
 
@@ -225,7 +184,7 @@ def attraction(params: DemandParams, log_tastes: Floats, costs: ArrayLike | None
     return with_costs
 
 
-def draw_log_tastes(params: DemandParams, n_items: int, rng: np.random.Generator) -> Floats:
+def sample_log_tastes(params: DemandParams, n_items: int, rng: np.random.Generator) -> Floats:
     """Draw log q of Pareto(alpha) common tastes from q = 1 on (eq 24): (n_items,), at least 0."""
     if n_items < 1:
         raise ParameterError(f"n_items = {n_items} must be at least 1")
@@ -313,5 +272,5 @@ def simulate_demand(
         raise ParameterError(
             f"n_items = {n_items} must be at least 1 and n_purchases = {n_purchases} at least 0"
         )
-    weights = attraction(params, draw_log_tastes(params, n_items, rng), costs)
+    weights = attraction(params, sample_log_tastes(params, n_items, rng), costs)
     return simulate_counts(weights, n_purchases, rng, law=law, overdispersion=overdispersion)

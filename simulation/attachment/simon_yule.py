@@ -26,13 +26,11 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from baimo.simulation.arrays import Ints
 from baimo.simulation.errors import ParameterError
-from baimo.simulation.kernels import split_urn
-
-Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
+from baimo.simulation.numba_kernels import split_urn
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,28 +85,6 @@ class YuleParams:
         return self.entry_plus_exit / self.gamma
 
 
-@dataclass(frozen=True, kw_only=True)
-class PrintedAttachmentParams:
-    """Eq 19 as printed.
-
-    Parameters
-    ----------
-    eta
-        Total inflow, items' unit per day, > 0.
-    sigma
-        Volatility of one item, items' unit per square root of a day, >= 0.
-    """
-
-    eta: float
-    sigma: float
-
-    def __post_init__(self) -> None:
-        if not (math.isfinite(self.eta) and self.eta > 0):
-            raise ParameterError(f"eta = {self.eta:g} must be positive and finite")
-        if not (math.isfinite(self.sigma) and self.sigma >= 0):
-            raise ParameterError(f"sigma = {self.sigma:g} must not be negative")
-
-
 def simulate_simon(params: SimonParams, n_events: int, rng: np.random.Generator) -> Ints:
     """Draw the sizes of all items of Simon's urn after `n_events` events, exactly.
 
@@ -153,56 +129,4 @@ def simulate_yule(params: YuleParams, ages: ArrayLike, rng: np.random.Generator)
     # NB(a, e^{-gamma tau}) as a Poisson with gamma-distributed mean; odds (1 - pi)/pi.
     mean = rng.gamma(params.a, np.expm1(params.gamma * tau))
     sizes: Ints = rng.poisson(mean)
-    return sizes
-
-
-def simulate_printed(
-    params: PrintedAttachmentParams, start: ArrayLike, days: float, rng: np.random.Generator
-) -> Floats:
-    """Draw eq 19 as printed after `days`, from its exact Gaussian solution for many items.
-
-    Parameters
-    ----------
-    start : (n,)
-        Sizes at time 0, all positive.
-
-    Returns
-    -------
-    (n,) float64
-        May be negative: the printed equation does not keep sizes positive.
-    """
-    d0 = np.asarray(start, dtype=np.float64)
-    if np.any(d0 <= 0):
-        raise ParameterError("start sizes must be positive")
-    growth = 1.0 + params.eta * days / float(d0.sum())
-    noise = params.sigma * math.sqrt(days * growth)
-    drawn: Floats = d0 * growth + noise * rng.standard_normal(d0.size)
-    return drawn
-
-
-def simulate_printed_steps(
-    params: PrintedAttachmentParams,
-    start: ArrayLike,
-    days: float,
-    n_steps: int,
-    rng: np.random.Generator,
-) -> Floats:
-    """Draw eq 19 as printed by Euler steps, the total D taken as it comes.
-
-    Parameters
-    ----------
-    start : (n,)
-        Sizes at time 0, all positive.
-    n_steps
-        Number of equal steps; the noise is additive, so that few are enough.
-    """
-    sizes = np.array(start, dtype=np.float64)
-    if np.any(sizes <= 0):
-        raise ParameterError("start sizes must be positive")
-    if n_steps < 1:
-        raise ParameterError(f"n_steps = {n_steps} must be at least 1")
-    dt = days / n_steps
-    for _ in range(n_steps):
-        sizes *= 1.0 + params.eta * dt / float(sizes.sum())
-        sizes += params.sigma * math.sqrt(dt) * rng.standard_normal(sizes.size)
     return sizes

@@ -17,13 +17,11 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from baimo.simulation.arrays import Ints
 from baimo.simulation.errors import ParameterError
-from baimo.simulation.kernels import grow_by_kernel
-
-Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
+from baimo.simulation.numba_kernels import grow_by_kernel
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -130,7 +128,7 @@ def simulate_kernel(
     return Urn(sizes=sizes, births=births)
 
 
-def simulate_gains(
+def simulate_increments(
     params: KernelParams,
     stock: ArrayLike,
     total: float,

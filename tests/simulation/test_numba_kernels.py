@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from baimo.simulation.kernels import split_urn
+from baimo.simulation.numba_kernels import split_urn
 
 
 @numba.njit

@@ -9,7 +9,7 @@ from scipy import stats
 from scipy.special import ndtr
 
 from baimo.simulation.errors import ParameterError
-from baimo.simulation.growth_paths import PathParams, barrier_zeta, simulate_paths
+from baimo.simulation.growth.paths import PathParams, barrier_zeta, simulate_paths
 
 Floats = NDArray[np.float64]
 TIMES = [1.0, 1.1, 1.7, 3.0]  # irregular on purpose

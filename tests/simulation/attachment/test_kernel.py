@@ -9,10 +9,10 @@ import pytest
 from numpy.typing import NDArray
 from scipy import optimize, special, stats
 
-from baimo.simulation.attachment import SimonParams, simulate_simon
-from baimo.simulation.attachment_kernel import KernelParams, simulate_gains, simulate_kernel
+from baimo.simulation.attachment.kernel import KernelParams, simulate_increments, simulate_kernel
+from baimo.simulation.attachment.simon_yule import SimonParams, simulate_simon
 from baimo.simulation.errors import ParameterError
-from baimo.simulation.kernels import fenwick_add, fenwick_find
+from baimo.simulation.numba_kernels import fenwick_add, fenwick_find
 
 Floats = NDArray[np.float64]
 
@@ -310,7 +310,9 @@ def test_gains_are_poisson_at_rates_in_proportion_to_the_kernel() -> None:
     rate *= 50.0 / rate.sum()
     rng = np.random.default_rng(71)
     runs = 20_000
-    drawn = np.array([simulate_gains(params, stock, 50.0, rng, ages=ages) for _ in range(runs)])
+    drawn = np.array(
+        [simulate_increments(params, stock, 50.0, rng, ages=ages) for _ in range(runs)]
+    )
     for i, mean in enumerate(rate):
         k = np.arange(int(stats.poisson(mean).ppf(1e-4)), int(stats.poisson(mean).ppf(1 - 1e-4)))
         observed = np.array([np.sum(drawn[:, i] == v) for v in k], dtype=float)
@@ -325,7 +327,7 @@ def test_fitness_has_mean_one_and_is_shared_within_clusters() -> None:
     n, sd = 100_000, 0.8
     stock, clusters = np.full(2 * n, 3.0), np.repeat(np.arange(n), 2)
     rng = np.random.default_rng(72)
-    pair = simulate_gains(
+    pair = simulate_increments(
         KernelParams(), stock, 40.0 * n, rng, fitness_sd=sd, clusters=clusters
     ).reshape(n, 2)
     spread = 20.0**2 * math.expm1(sd**2)  # Var of the rate of 20 times a lognormal of mean one
@@ -333,7 +335,7 @@ def test_fitness_has_mean_one_and_is_shared_within_clusters() -> None:
     assert abs(pair.mean() - 20.0) < 4 * error
     product = (pair[:, 0] - 20.0) * (pair[:, 1] - 20.0)  # of mean Cov = Var of the rate
     assert abs(product.mean() - spread) < 4 * product.std() / math.sqrt(n)
-    alone = simulate_gains(KernelParams(), stock, 40.0 * n, rng, fitness_sd=sd).reshape(n, 2)
+    alone = simulate_increments(KernelParams(), stock, 40.0 * n, rng, fitness_sd=sd).reshape(n, 2)
     product = (alone[:, 0] - 20.0) * (alone[:, 1] - 20.0)
     assert abs(product.mean()) < 4 * product.std() / math.sqrt(n)
 
@@ -398,4 +400,6 @@ def test_gain_refusals(
     params: dict[str, float], stock: list[float], total: float, ages: list[float] | None, says: str
 ) -> None:
     with pytest.raises(ParameterError, match=says):
-        simulate_gains(KernelParams(**params), stock, total, np.random.default_rng(0), ages=ages)
+        simulate_increments(
+            KernelParams(**params), stock, total, np.random.default_rng(0), ages=ages
+        )

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from baimo.simulation.errors import ParameterError
-from baimo.simulation.growth import GrowthParams, mixture_ccdf, simulate_growth
+from baimo.simulation.growth.gbm import GrowthParams, mixture_ccdf, simulate_growth
 
 parameters = st.tuples(
     st.floats(-2, 2), st.floats(0.2, 4), st.floats(0, 1), st.floats(-0.5, 2), st.floats(-1, 1)

@@ -7,8 +7,12 @@ import pytest
 from scipy import stats
 
 from baimo.estimation.whole_sample import fit_whole_sample
-from baimo.simulation.birth import BirthParams, simulate_birth, simulate_birth_counts
 from baimo.simulation.errors import ParameterError
+from baimo.simulation.heterogeneity.static_sizes import (
+    StaticSizeParams,
+    simulate_static_counts,
+    simulate_static_sizes,
+)
 
 N = 40_000
 
@@ -20,8 +24,8 @@ N = 40_000
 )
 def test_double_pareto_lognormal(mu: float, sigma: float, alpha: float, beta: float) -> None:
     # scipy: x = exp(u + s Z + E/a - E'/b), Hajargasht & Griffiths (2013).
-    params = BirthParams(mu=mu, sigma=sigma, alpha=alpha, beta=beta)
-    drawn = simulate_birth(params, N, np.random.default_rng(81))
+    params = StaticSizeParams(mu=mu, sigma=sigma, alpha=alpha, beta=beta)
+    drawn = simulate_static_sizes(params, N, np.random.default_rng(81))
     law = stats.dpareto_lognorm(u=mu, s=sigma, a=alpha, b=beta)
     assert stats.kstest(drawn, law.cdf).pvalue > 1e-3
     mean = mu + 1.0 / alpha - 1.0 / beta
@@ -31,30 +35,38 @@ def test_double_pareto_lognormal(mu: float, sigma: float, alpha: float, beta: fl
 
 
 def test_without_exponentials_it_is_lognormal() -> None:
-    drawn = simulate_birth(BirthParams(mu=0.5, sigma=1.2), N, np.random.default_rng(82))
+    drawn = simulate_static_sizes(StaticSizeParams(mu=0.5, sigma=1.2), N, np.random.default_rng(82))
     assert stats.kstest(np.log(drawn), stats.norm(0.5, 1.2).cdf).pvalue > 1e-3
-    assert BirthParams(mu=0.5, sigma=1.2).zeta == math.inf
+    assert StaticSizeParams(mu=0.5, sigma=1.2).zeta == math.inf
     # one exponent alone: P(X > x) = x^-2 above one, and P(X < x) = x^3 below
-    up = simulate_birth(BirthParams(mu=0, sigma=0, alpha=2.0), N, np.random.default_rng(83))
+    up = simulate_static_sizes(
+        StaticSizeParams(mu=0, sigma=0, alpha=2.0), N, np.random.default_rng(83)
+    )
     assert stats.kstest(up, stats.pareto(2.0).cdf).pvalue > 1e-3
-    down = simulate_birth(BirthParams(mu=0, sigma=0, beta=3.0), N, np.random.default_rng(84))
+    down = simulate_static_sizes(
+        StaticSizeParams(mu=0, sigma=0, beta=3.0), N, np.random.default_rng(84)
+    )
     assert stats.kstest(down, stats.powerlaw(3.0).cdf).pvalue > 1e-3
     # large exponents run into the lognormal: scale of the exponentials 1e-6
-    near = BirthParams(mu=0.5, sigma=1.2, alpha=1e6, beta=1e6)
-    close = simulate_birth(near, N, np.random.default_rng(82))
+    near = StaticSizeParams(mu=0.5, sigma=1.2, alpha=1e6, beta=1e6)
+    close = simulate_static_sizes(near, N, np.random.default_rng(82))
     assert np.log(close) == pytest.approx(np.log(drawn), abs=3e-5)
 
 
 def test_no_spread_at_all() -> None:
-    drawn = simulate_birth(BirthParams(mu=math.log(7.0), sigma=0.0), 5, np.random.default_rng(0))
+    drawn = simulate_static_sizes(
+        StaticSizeParams(mu=math.log(7.0), sigma=0.0), 5, np.random.default_rng(0)
+    )
     assert drawn == pytest.approx(np.full(5, 7.0), rel=1e-15)
 
 
 def test_counts_are_rounded_sizes() -> None:
-    params = BirthParams(mu=0.3, sigma=1.0, alpha=1.5, beta=2.0)
-    counts = simulate_birth_counts(params, N, np.random.default_rng(85))
+    params = StaticSizeParams(mu=0.3, sigma=1.0, alpha=1.5, beta=2.0)
+    counts = simulate_static_counts(params, N, np.random.default_rng(85))
     assert counts.dtype == np.int64
-    assert np.array_equal(counts, np.rint(simulate_birth(params, N, np.random.default_rng(85))))
+    assert np.array_equal(
+        counts, np.rint(simulate_static_sizes(params, N, np.random.default_rng(85)))
+    )
     law = stats.dpareto_lognorm(u=0.3, s=1.0, a=1.5, b=2.0)
     k = np.arange(12)
     cells = np.diff(law.cdf(np.append(np.maximum(k - 0.5, 0.0), 11.5)))
@@ -67,7 +79,9 @@ def test_counts_are_rounded_sizes() -> None:
 
 
 def test_counts_end_where_numbers_are_no_longer_whole() -> None:
-    counts = simulate_birth_counts(BirthParams(mu=60.0, sigma=0.0), 3, np.random.default_rng(0))
+    counts = simulate_static_counts(
+        StaticSizeParams(mu=60.0, sigma=0.0), 3, np.random.default_rng(0)
+    )
     assert counts.tolist() == [2**53] * 3
 
 
@@ -86,9 +100,9 @@ def test_counts_end_where_numbers_are_no_longer_whole() -> None:
 )
 def test_refusals(options: dict[str, float], says: str) -> None:
     with pytest.raises(ParameterError, match=says):
-        BirthParams(**({"mu": 0.0, "sigma": 1.0} | options))
+        StaticSizeParams(**({"mu": 0.0, "sigma": 1.0} | options))
 
 
 def test_no_items() -> None:
     with pytest.raises(ParameterError, match="n_items = 0 must be at least 1"):
-        simulate_birth(BirthParams(mu=0.0, sigma=1.0), 0, np.random.default_rng(0))
+        simulate_static_sizes(StaticSizeParams(mu=0.0, sigma=1.0), 0, np.random.default_rng(0))

@@ -1,0 +1,1 @@
+"""Geometric Brownian growth with entry and exit (eq 36-39)."""

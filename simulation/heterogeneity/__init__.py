@@ -1,0 +1,1 @@
+"""Items that differ from entry on: sizes fixed at entry, or rates of their own."""
