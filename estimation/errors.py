@@ -29,3 +29,7 @@ class ConvergenceError(EstimationError, RuntimeError):
 
 class ConvergenceWarning(UserWarning):
     """An optimum was found but is doubtful (at a bound, flat, or poorly conditioned)."""
+
+
+class TooFewError(DataError):
+    """Too little of a sample can be compared; the message says of which."""

@@ -20,13 +20,29 @@ from baimo.estimation.errors import DataError
 
 SCHEMA_VERSION = 1
 _REGISTRY: dict[str, type[Any]] = {}
+_NAMES: dict[type[Any], str] = {}
 T = TypeVar("T", bound=type)
 
 
-def registered(cls: T) -> T:
-    """Class decorator: let `from_dict` find `cls` by its name."""
-    _REGISTRY[cls.__name__] = cls
-    return cls
+def registered(name: str) -> Callable[[T], T]:
+    """Return a class decorator that lets `from_dict` find the class under a stated name.
+
+    The name stands in every record written; a class may be renamed, its records keep the name.
+
+    Raises
+    ------
+    DataError
+        Another class has this name.
+    """
+
+    def register(cls: T) -> T:
+        if name in _REGISTRY:
+            raise DataError(f"{_REGISTRY[name]} is registered as {name!r}: give {cls} another name")
+        _REGISTRY[name] = cls
+        _NAMES[cls] = name
+        return cls
+
+    return register
 
 
 def encode(value: Any) -> Any:
@@ -39,12 +55,23 @@ def encode(value: Any) -> Any:
         return {"float": repr(value)}
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         fields = {f.name: encode(getattr(value, f.name)) for f in dataclasses.fields(value)}
-        return {"type": type(value).__name__, "schema_version": SCHEMA_VERSION, **fields}
+        return {"type": _name(value), "schema_version": SCHEMA_VERSION, **fields}
     if isinstance(value, Mapping):
         return {"map": [[encode(k), encode(v)] for k, v in value.items()]}
     if isinstance(value, (list, tuple)):
         return [encode(v) for v in value]
     return value
+
+
+def _name(result: Any) -> str:
+    """Return the name under which records of this class are read again."""
+    try:
+        return _NAMES[type(result)]
+    except KeyError:
+        raise DataError(
+            f"{type(result).__name__} is not registered and could not be read back: decorate it "
+            "with @registered(name)"
+        ) from None
 
 
 def decode(value: Any) -> Any:
@@ -109,7 +136,7 @@ def from_dict(payload: Mapping[str, Any]) -> Any:
     return cls(**{key: decode(value) for key, value in payload.items() if key in names})
 
 
-@registered
+@registered("Estimate")
 @dataclass(frozen=True, kw_only=True)
 class Estimate:
     """One parameter with what is known of its error.

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from baimo.estimation.alternatives import Comparison, Support
-from baimo.estimation.bootstrap import GoodnessOfFit
+from baimo.estimation.distributions.fit import WholeSampleComparison
 from baimo.estimation.results import Result
-from baimo.estimation.tail_index import IndexFit, IndexTest
-from baimo.estimation.tails import TailFit
-from baimo.estimation.whole_sample import WholeSampleComparison
-from baimo.estimation.zipf import ZipfFit
+from baimo.estimation.tails.alternatives import Comparison, Support
+from baimo.estimation.tails.bootstrap import GoodnessOfFit
+from baimo.estimation.tails.power_law import TailFit
+from baimo.estimation.tails.rank_size import ZipfFit
+from baimo.estimation.tails.tail_index import IndexFit, IndexTest
 
 Answer = dict[str, Any]
 MODELS = {"SimonFit": "simon_"}  # results whose parameters bear the model's name too

@@ -16,7 +16,7 @@ from baimo.pipeline.audit_tests import FAILS, HOLDS, PART, UNTOLD, Evidence, Fou
 __all__ = ["CLAIMS", "FAILS", "HOLDS", "PART", "UNTOLD", "Claim", "Evidence", "audit_claims"]
 
 
-@registered
+@registered("Claim")
 @dataclass(frozen=True, kw_only=True)
 class Claim:
     """One claim of a paper with its test and verdict.

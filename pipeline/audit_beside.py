@@ -6,10 +6,10 @@ from collections.abc import Iterable
 
 import polars as pl
 
-from baimo.estimation.counts import Counts
 from baimo.estimation.errors import EstimationError
-from baimo.estimation.tails import fit_tail
-from baimo.estimation.zipf import fit_zipf
+from baimo.estimation.samples.counts import Counts
+from baimo.estimation.tails.power_law import fit_tail
+from baimo.estimation.tails.rank_size import fit_zipf
 from baimo.pipeline.companion_fits import CompanionFits
 from baimo.pipeline.measures import cutoffs
 from baimo.pipeline.models import GrowthCalibration

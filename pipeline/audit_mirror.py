@@ -6,10 +6,10 @@ import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from baimo.estimation.shape_curves import ShapeSample, shape_sample
-from baimo.estimation.shape_pairs import TooFewError
-from baimo.estimation.shapes import ShapeComparison, compare_shapes
-from baimo.estimation.verdicts import LEVEL, holm, margin_tests
+from baimo.estimation.errors import TooFewError
+from baimo.estimation.predictive.equivalence import LEVEL, holm, margin_tests
+from baimo.estimation.shapes.compare import ShapeComparison, compare_shapes
+from baimo.estimation.shapes.curves import ShapeSample, shape_sample
 from baimo.pipeline.audit_beside import joined
 from baimo.pipeline.fits import SizeFits
 from baimo.pipeline.settings import SEED

@@ -12,13 +12,13 @@ from datetime import date
 import numpy as np
 import polars as pl
 
-from baimo.estimation.bootstrap import goodness_of_fit
-from baimo.estimation.cohorts import CohortsFit
-from baimo.estimation.counts import Counts
-from baimo.estimation.tail_index import fit_hill
-from baimo.estimation.tails import fit_tail
-from baimo.estimation.verdicts import LEVEL, holm, margin_tests
-from baimo.estimation.zipf import fit_zipf
+from baimo.estimation.predictive.equivalence import LEVEL, holm, margin_tests
+from baimo.estimation.samples.counts import Counts
+from baimo.estimation.tails.bootstrap import goodness_of_fit
+from baimo.estimation.tails.cohorts import CohortsFit
+from baimo.estimation.tails.power_law import fit_tail
+from baimo.estimation.tails.rank_size import fit_zipf
+from baimo.estimation.tails.tail_index import fit_hill
 from baimo.pipeline import audit_beside as beside
 from baimo.pipeline.audit_beside import spoken
 from baimo.pipeline.audit_mirror import (

@@ -27,10 +27,10 @@ from baimo.pipeline.terminal import (
 )
 
 if TYPE_CHECKING:
-    from baimo.estimation.alternatives import Comparison
-    from baimo.estimation.bootstrap import GoodnessOfFit
-    from baimo.estimation.tails import TailFit
-    from baimo.estimation.whole_sample import WholeSampleComparison
+    from baimo.estimation.distributions.fit import WholeSampleComparison
+    from baimo.estimation.tails.alternatives import Comparison
+    from baimo.estimation.tails.bootstrap import GoodnessOfFit
+    from baimo.estimation.tails.power_law import TailFit
     from baimo.pipeline.columns import FileSample
 
 Row = tuple[str, ...]
@@ -119,7 +119,7 @@ def fit_tail_command(
     as_json: bool,
 ) -> None:
     """Power law by Clauset, Shalizi and Newman: x_min, alpha, zeta, p-value."""
-    from baimo.estimation.tails import fit_tail
+    from baimo.estimation.tails.power_law import fit_tail
     from baimo.pipeline.answers import p_answer, tail_answer
     from baimo.pipeline.columns import read_sample
 
@@ -166,7 +166,7 @@ def _kind(sample: FileSample, discrete: bool | None) -> tuple[bool, list[str]]:
 def _goodness(
     sample: FileSample, found: TailFit, n_replications: int, seed: int | None, stop_early: bool
 ) -> GoodnessOfFit:
-    from baimo.estimation.bootstrap import goodness_of_fit
+    from baimo.estimation.tails.bootstrap import goodness_of_fit
 
     with Bar(n_replications, "bootstrap") as progress:
         return goodness_of_fit(
@@ -188,7 +188,7 @@ def _verdict(goodness: GoodnessOfFit) -> str:
 def _bootstrap_answer(
     sample: FileSample, found: TailFit, n_replications: int, seed: int | None
 ) -> dict[str, Any]:
-    from baimo.estimation.bootstrap import bootstrap_tail
+    from baimo.estimation.tails.bootstrap import bootstrap_tail
 
     with Bar(n_replications, "resampling") as progress:
         resampled = bootstrap_tail(
@@ -221,7 +221,7 @@ def fit_zipf_command(
     as_json: bool,
 ) -> None:
     """Rank-size regression: log(rank - 1/2) on log(size) over the largest items."""
-    from baimo.estimation.zipf import fit_zipf, share_to_k
+    from baimo.estimation.tails.rank_size import fit_zipf, share_to_k
     from baimo.pipeline.answers import zipf_answer
     from baimo.pipeline.columns import read_sample
     from baimo.pipeline.fits import clustered
@@ -348,8 +348,8 @@ def fit_compare_command(
     as_json: bool,
 ) -> None:
     """Power law against its rivals on the tail, and models of the whole sample."""
-    from baimo.estimation.alternatives import compare_tail, judge_support
-    from baimo.estimation.tails import fit_tail
+    from baimo.estimation.tails.alternatives import compare_tail, judge_support
+    from baimo.estimation.tails.power_law import fit_tail
     from baimo.pipeline.answers import p_answer, support_answer, tail_answer, whole_answer
     from baimo.pipeline.columns import read_sample
 
@@ -382,8 +382,8 @@ def fit_compare_command(
 
 
 def _whole_models(sample: FileSample, discrete: bool) -> WholeSampleComparison:
+    from baimo.estimation.distributions.fit import compare_whole_sample
     from baimo.estimation.errors import ConvergenceWarning
-    from baimo.estimation.whole_sample import compare_whole_sample
 
     with warnings.catch_warnings():  # the notes of each fit, which are printed, say the same
         warnings.simplefilter("ignore", ConvergenceWarning)

@@ -17,8 +17,8 @@ def loading_results(
 ) -> list[Result]:
     """Return the loadings on the common shock, and the size slope net of it."""
     from baimo.estimation.errors import EstimationError
-    from baimo.estimation.growth_cce import fit_size_slope_cce
-    from baimo.estimation.growth_loadings import fit_loadings
+    from baimo.estimation.growth.cce import fit_size_slope_cce
+    from baimo.estimation.growth.loadings import fit_loadings
 
     found: list[Result] = []
     try:
@@ -33,7 +33,7 @@ def resampled(
     items: NDArray[Any], years: NDArray[Any], values: NDArray[Any], n_replications: int, seed: int
 ) -> Result:
     """Return growth with intervals from resampled items and blocks of dates."""
-    from baimo.estimation.growth_bootstrap import bootstrap_growth
+    from baimo.estimation.growth.bootstrap import bootstrap_growth
 
     with Bar(n_replications, "bootstrap") as progress:
         return bootstrap_growth(

@@ -135,7 +135,7 @@ def _two_dates(
     """Return (before, after, ages on the earlier date, days between)."""
     import numpy as np
 
-    from baimo.estimation.attachment_increments import stock_before
+    from baimo.estimation.attachment.inflow import stock_before
 
     before, after = dates
     if before and after:
@@ -170,9 +170,10 @@ def _cross_section(
 ) -> list[Result]:
     import numpy as np
 
-    from baimo.estimation.attachment import fit_entry, fit_simon, fit_yule
-    from baimo.estimation.cohorts import fit_cohorts
+    from baimo.estimation.attachment.cross_section import fit_simon, fit_yule
+    from baimo.estimation.attachment.entry import fit_entry
     from baimo.estimation.errors import DataError
+    from baimo.estimation.tails.cohorts import fit_cohorts
 
     if sizes.size >= FEWEST_WITHOUT_ZERO and not np.any(sizes == 0):
         notes.append(
@@ -222,11 +223,12 @@ def _increments(
     offset: float | None,
     notes: list[str],
 ) -> list[Result]:
-    from baimo.estimation.attachment_increments import fit_inflow, fit_kernel
-    from baimo.estimation.attachment_shape import around_kernel
+    from baimo.estimation.attachment.inflow import fit_inflow
+    from baimo.estimation.attachment.kernel import fit_attachment_kernel
+    from baimo.estimation.attachment.noise import around_kernel
     from baimo.estimation.errors import EstimationError
 
-    kernel = fit_kernel(start, end, ages=ages, days=days, offset=offset, clusters=labels)
+    kernel = fit_attachment_kernel(start, end, ages=ages, days=days, offset=offset, clusters=labels)
     found: list[Result] = [kernel]
     try:
         found.append(fit_inflow(start, end, days=days, per=per, clusters=labels))
@@ -258,9 +260,9 @@ def fit_demand_command(
     """CES demand: the exponent zeta; with costs within families sigma and the tastes' alpha."""
     import numpy as np
 
-    from baimo.estimation.counts import LARGEST_EXACT
-    from baimo.estimation.demand import fit_demand
-    from baimo.estimation.demand_costs import fit_cost_elasticity
+    from baimo.estimation.demand.ces import fit_demand
+    from baimo.estimation.demand.cost_elasticity import fit_cost_elasticity
+    from baimo.estimation.samples.counts import LARGEST_EXACT
     from baimo.pipeline.columns import read_table
 
     if bool(cost) != bool(family):
@@ -290,10 +292,10 @@ def fit_demand_command(
 
 def _demand_tail(sizes: Any, families: Any) -> tuple[Any, str]:
     """Return the tail of demand, and how it was fitted."""
-    from baimo.estimation.counts import Counts
-    from baimo.estimation.demand_counts import fit_demand_tail
+    from baimo.estimation.demand.counts import fit_demand_tail
     from baimo.estimation.errors import DataError
-    from baimo.estimation.tails import fit_tail
+    from baimo.estimation.samples.counts import Counts
+    from baimo.estimation.tails.power_law import fit_tail
 
     counted = Counts.from_sample(sizes).is_integer
     if counted:
@@ -345,7 +347,7 @@ def fit_growth_command(
 ) -> None:
     """GBM growth on a long panel: mu, sigma, its common part, exit, and whether size matters."""
     from baimo.estimation.errors import EstimationError
-    from baimo.estimation.growth_paths import fit_growth_paths
+    from baimo.estimation.growth.volatility import fit_growth_paths
     from baimo.pipeline.cli_growth import loading_results, resampled
     from baimo.pipeline.columns import read_table
 
@@ -375,7 +377,7 @@ def _size_dependence(
     import numpy as np
 
     from baimo.estimation.errors import EstimationError
-    from baimo.estimation.growth_regressions import fit_size_dependence
+    from baimo.estimation.growth.size_dependence import fit_size_dependence
 
     order = np.lexsort((years, items))
     item, period = items[order], np.unique(years, return_inverse=True)[1][order]

@@ -42,8 +42,8 @@ def fit_shapes_command(
     Zeros count as sizes too small to be seen; what is compared is the largest share of items
     for which both are fine enough (counts of 10 and more).
     """
-    from baimo.estimation.shape_curves import shape_sample
-    from baimo.estimation.shapes import compare_shapes
+    from baimo.estimation.shapes.compare import compare_shapes
+    from baimo.estimation.shapes.curves import shape_sample
     from baimo.pipeline.answers import model_answer
     from baimo.pipeline.columns import read_sample
 

@@ -13,7 +13,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from baimo.estimation.counts import LARGEST_EXACT, Counts
+from baimo.estimation.samples.counts import LARGEST_EXACT, Counts
 from baimo.pipeline.errors import SourceError
 
 STDIN = Path("-")

@@ -14,10 +14,11 @@ from typing import Any, ClassVar
 import numpy as np
 import polars as pl
 
-from baimo.estimation.counts import Counts, Floats, Ints
+from baimo.estimation.arrays import Floats, Ints
 from baimo.estimation.errors import DataError, EstimationError
 from baimo.estimation.results import Estimate, FitResult, registered
-from baimo.estimation.tails import TailFit, fit_tail
+from baimo.estimation.samples.counts import Counts
+from baimo.estimation.tails.power_law import TailFit, fit_tail
 from baimo.pipeline.fits import SizeFits, fit_sizes
 from baimo.pipeline.measures import DAYS_PER_YEAR, Measure, expand
 from baimo.pipeline.settings import P_REPLICATIONS, SEED
@@ -39,7 +40,7 @@ N_DECILES = 10
 TASTE_DRAWS = 20
 
 
-@registered
+@registered("WaveSlope")
 @dataclass(frozen=True, eq=False, kw_only=True)
 class WaveSlope:
     """Slope of yearly log growth on log size.
@@ -57,7 +58,7 @@ class WaveSlope:
     n_models: int
 
 
-@registered
+@registered("WavesFit")
 @dataclass(frozen=True, eq=False, kw_only=True)
 class WavesFit(FitResult):
     """Growth of downloads between two windows of 30 days.
@@ -119,7 +120,7 @@ class WavesFit(FitResult):
         }
 
 
-@registered
+@registered("CompanionFits")
 @dataclass(frozen=True, eq=False, kw_only=True)
 class CompanionFits:
     """What is measured beside the three sizes.

@@ -7,9 +7,9 @@ from collections.abc import Mapping
 
 import polars as pl
 
-from baimo.estimation.demand import DemandFit
-from baimo.estimation.recovery import Replicated, compare_replicates
-from baimo.estimation.verdicts import JointVerdict, judge_jointly
+from baimo.estimation.demand.ces import DemandFit
+from baimo.estimation.predictive.joint import JointVerdict, judge_jointly
+from baimo.estimation.predictive.replicate import Replicated, compare_replicates
 from baimo.pipeline.drawn import Refits, Statistics
 from baimo.pipeline.fits import SizeFits
 from baimo.pipeline.measures import MEASURES

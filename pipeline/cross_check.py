@@ -6,8 +6,8 @@ import warnings
 
 import numpy as np
 
-from baimo.estimation.counts import Counts
-from baimo.estimation.tails import TailFit
+from baimo.estimation.samples.counts import Counts
+from baimo.estimation.tails.power_law import TailFit
 
 TOLERANCE = 1e-3  # its optimiser stops about 4e-5 from the exact alpha of counts
 

@@ -7,10 +7,10 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from baimo.estimation.counts import Counts
 from baimo.estimation.errors import DataError
-from baimo.estimation.recovery import measure_sizes
-from baimo.estimation.tails import fit_tail
+from baimo.estimation.predictive.replicate import measure_sizes
+from baimo.estimation.samples.counts import Counts
+from baimo.estimation.tails.power_law import fit_tail
 
 UNDATED = -1  # the cohort of items whose age is not known
 FEWEST_IN_TAIL = 20

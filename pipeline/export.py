@@ -10,10 +10,10 @@ from typing import Any
 
 import polars as pl
 
-from baimo.estimation.cohorts import CohortsFit
-from baimo.estimation.demand import DemandFit
-from baimo.estimation.fitness import FitnessFit
+from baimo.estimation.demand.ces import DemandFit
+from baimo.estimation.heterogeneity.poisson_rates import PoissonRatesFit
 from baimo.estimation.results import Estimate, FitResult
+from baimo.estimation.tails.cohorts import CohortsFit
 from baimo.pipeline.companion_fits import CompanionFits
 from baimo.pipeline.fits import SizeFits
 from baimo.pipeline.gains import KernelCalibration
@@ -35,7 +35,7 @@ def collect_parameters(
     growth: GrowthCalibration,
     comparison: pl.DataFrame,
     cohorts: Mapping[str, CohortsFit],
-    rates: Mapping[str, FitnessFit],
+    rates: Mapping[str, PoissonRatesFit],
     kernel: KernelCalibration | None,
     beside: CompanionFits,
 ) -> pl.DataFrame:
@@ -248,7 +248,7 @@ def _demand_rows(measure: str, fit: DemandFit) -> Iterator[Row]:
 
 
 def _birth_rows(
-    cohorts: Mapping[str, CohortsFit], rates: Mapping[str, FitnessFit]
+    cohorts: Mapping[str, CohortsFit], rates: Mapping[str, PoissonRatesFit]
 ) -> Iterator[Row]:
     for measure, cohort_fit in cohorts.items():
         note = "; ".join(

@@ -15,15 +15,18 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from baimo.estimation.alternatives import Comparison, Support, compare_tail, judge_support
-from baimo.estimation.bootstrap import GoodnessOfFit, goodness_of_fit
-from baimo.estimation.clusters import cluster_notes, index_design_effect, zipf_design_effect
-from baimo.estimation.concentration import Concentration, measure_concentration
-from baimo.estimation.counts import Counts
+from baimo.estimation.distributions.fit import WholeSampleComparison, compare_whole_sample
 from baimo.estimation.errors import ConvergenceError, DataError
-from baimo.estimation.k_choice import choose_k, scan_k
 from baimo.estimation.results import registered, shown
-from baimo.estimation.tail_index import (
+from baimo.estimation.samples.clusters import cluster_notes
+from baimo.estimation.samples.concentration import Concentration, measure_concentration
+from baimo.estimation.samples.counts import Counts
+from baimo.estimation.tails.alternatives import Comparison, Support, compare_tail, judge_support
+from baimo.estimation.tails.bootstrap import GoodnessOfFit, goodness_of_fit
+from baimo.estimation.tails.choose_k import choose_k, scan_k
+from baimo.estimation.tails.power_law import TailFit, fit_tail
+from baimo.estimation.tails.rank_size import ZipfFit, fit_zipf, zipf_design_effect
+from baimo.estimation.tails.tail_index import (
     IndexFit,
     IndexTest,
     LognormalPath,
@@ -31,13 +34,11 @@ from baimo.estimation.tail_index import (
     fit_kernel,
     fit_moment,
     fit_pickands,
+    index_design_effect,
     pareto_lognormal_path,
     pareto_lognormal_test,
     zipf_lm_test,
 )
-from baimo.estimation.tails import TailFit, fit_tail
-from baimo.estimation.whole_sample import WholeSampleComparison, compare_whole_sample
-from baimo.estimation.zipf import ZipfFit, fit_zipf
 from baimo.pipeline.measures import Measure, cutoffs
 from baimo.pipeline.settings import P_REPLICATIONS, SEED
 
@@ -53,7 +54,7 @@ WHOLE_MODELS = (
 )
 
 
-@registered
+@registered("JudgedTail")
 @dataclass(frozen=True, eq=False, kw_only=True)
 class JudgedTail:
     """A CSN fit with what speaks for and against it.
@@ -74,7 +75,7 @@ class JudgedTail:
     support: Support
 
 
-@registered
+@registered("SizeFits")
 @dataclass(frozen=True, eq=False, kw_only=True)
 class SizeFits:
     """Everything measured on one size.

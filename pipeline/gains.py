@@ -17,18 +17,14 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from baimo.estimation.attachment_increments import (
-    InflowFit,
-    KernelFit,
-    fit_inflow,
-    fit_kernel,
-    kernel_point,
-)
-from baimo.estimation.attachment_shape import KernelShapeFit, NoiseFit, around_kernel, fit_noise
-from baimo.estimation.counts import Floats, Ints
-from baimo.estimation.demand import DemandFit
+from baimo.estimation.arrays import Floats, Ints
+from baimo.estimation.attachment.inflow import InflowFit, fit_inflow
+from baimo.estimation.attachment.kernel import KernelFit, fit_attachment_kernel, kernel_point
+from baimo.estimation.attachment.kernel_bins import KernelBinsFit
+from baimo.estimation.attachment.noise import NoiseFit, around_kernel, fit_noise
+from baimo.estimation.demand.ces import DemandFit
 from baimo.estimation.errors import DataError, EstimationError
-from baimo.estimation.fitness import FitnessFit
+from baimo.estimation.heterogeneity.poisson_rates import PoissonRatesFit
 from baimo.estimation.results import registered
 from baimo.pipeline.drawn import Statistics
 from baimo.pipeline.measures import DAYS_PER_YEAR, expand
@@ -43,7 +39,7 @@ GRID, REACH = 96, 7.0  # of a log rate: points, and standard deviations on eithe
 DrawGains = Callable[[np.random.Generator], Statistics]
 
 
-@registered
+@registered("KernelCalibration")
 @dataclass(frozen=True, eq=False, kw_only=True)
 class KernelCalibration:
     """Kernel of attachment between two days.
@@ -70,7 +66,7 @@ class KernelCalibration:
     inflow: InflowFit
     kernel: KernelFit | None
     noise: NoiseFit | None
-    shape: KernelShapeFit | None
+    shape: KernelBinsFit | None
     without_largest: KernelFit | None
     stock: Floats
     age: Floats
@@ -122,7 +118,7 @@ def calibrate_gains(
 
     def kernel(what: str, keep: NDArray[np.bool_]) -> KernelFit | None:
         try:
-            return fit_kernel(
+            return fit_attachment_kernel(
                 before[keep], after[keep], ages=ages[keep], days=days, clusters=authors[keep]
             )
         except EstimationError as error:
@@ -188,7 +184,7 @@ def draw_gains(
     calibration: KernelCalibration | None,
     attachment: AttachmentCalibration,
     demand: Mapping[str, DemandFit],
-    fitness: Mapping[str, FitnessFit],
+    fitness: Mapping[str, PoissonRatesFit],
 ) -> dict[tuple[str, str], DrawGains]:
     """Return, by (model, measure), a draw of gains that is measured as the data were.
 
@@ -241,7 +237,7 @@ def _yule(
     return lambda rng: rng.negative_binomial(weight, 1.0 / (1.0 + growth))
 
 
-def _rates(c: KernelCalibration, fit: FitnessFit) -> Callable[[np.random.Generator], Ints]:
+def _rates(c: KernelCalibration, fit: PoissonRatesFit) -> Callable[[np.random.Generator], Ints]:
     """Draw Poisson gains at lognormal rates, each drawn from what its likes and age leave of it."""
     prior = fit.mu + fit.phi * np.log(c.age)
     variance = max(fit.sigma, 1e-6) ** 2

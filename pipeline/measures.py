@@ -10,9 +10,10 @@ from datetime import date
 import numpy as np
 import polars as pl
 
-from baimo.estimation.counts import Counts, Floats, Ints
+from baimo.estimation.arrays import Floats, Ints
 from baimo.estimation.errors import DataError
-from baimo.estimation.zipf import share_to_k
+from baimo.estimation.samples.counts import Counts
+from baimo.estimation.tails.rank_size import share_to_k
 
 DAYS_PER_YEAR = 365.25
 HUB_FLOOR = date(2022, 3, 2)  # created_at of everything older: left-censored

@@ -15,11 +15,12 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from baimo.estimation.counts import Counts, Floats, Ints
-from baimo.estimation.demand import DemandFit
-from baimo.estimation.fitness import FitnessFit
-from baimo.estimation.recovery import replicate
-from baimo.estimation.whole_sample import WholeSampleFit
+from baimo.estimation.arrays import Floats, Ints
+from baimo.estimation.demand.ces import DemandFit
+from baimo.estimation.distributions.fit import WholeSampleFit
+from baimo.estimation.heterogeneity.poisson_rates import PoissonRatesFit
+from baimo.estimation.predictive.replicate import replicate
+from baimo.estimation.samples.counts import Counts
 from baimo.pipeline.drawn import UNDATED, Drawn, Refits, Statistics, measure_drawn
 from baimo.pipeline.measures import MEASURES, cohort_edges
 from baimo.pipeline.models import AttachmentCalibration, GrowthCalibration
@@ -99,7 +100,7 @@ def draw_mechanisms(
     attachment: AttachmentCalibration,
     demand: Mapping[str, DemandFit],
     births: Mapping[tuple[str, str], WholeSampleFit],
-    fitness: Mapping[str, FitnessFit],
+    fitness: Mapping[str, PoissonRatesFit],
     positive_by_cohort: Mapping[str, Mapping[int, int]],
     growth: GrowthCalibration,
 ) -> dict[tuple[str, str], Draw]:
@@ -200,7 +201,7 @@ def _birth(law: WholeSampleFit, cohorts: Cohorts) -> Draw:
     return lambda rng: _split(simulate_static_counts(params, cohorts.n_items, rng), cohorts)
 
 
-def _fitness(fit: FitnessFit, attachment: AttachmentCalibration, cohorts: Cohorts) -> Draw:
+def _fitness(fit: PoissonRatesFit, attachment: AttachmentCalibration, cohorts: Cohorts) -> Draw:
     ages = np.concatenate([np.full(cohorts.n_undated, attachment.entry.horizon), cohorts.ages])
     return lambda rng: _split(simulate_poisson_rates(fit.params, ages, rng), cohorts)
 

@@ -13,18 +13,15 @@ from datetime import date
 import numpy as np
 import polars as pl
 
-from baimo.estimation.attachment import EntryFit, SimonFit, YuleFit, fit_entry, fit_simon, fit_yule
-from baimo.estimation.counts import Counts, Floats, Ints
+from baimo.estimation.arrays import Floats, Ints
+from baimo.estimation.attachment.cross_section import SimonFit, YuleFit, fit_simon, fit_yule
+from baimo.estimation.attachment.entry import EntryFit, fit_entry
 from baimo.estimation.errors import ConvergenceWarning, DataError
-from baimo.estimation.growth import (
-    EntryTrendFit,
-    PanelGrowthFit,
-    PopulationGrowthFit,
-    fit_entry_growth,
-    fit_panel_growth,
-    fit_population_growth,
-)
+from baimo.estimation.growth.entry import EntryTrendFit, fit_entry_growth
+from baimo.estimation.growth.survivors import PanelGrowthFit, fit_panel_growth
+from baimo.estimation.growth.two_dates import PopulationGrowthFit, fit_population_growth
 from baimo.estimation.results import Estimate, registered
+from baimo.estimation.samples.counts import Counts
 from baimo.pipeline.measures import (
     BIRTH_TRANSIENT_WEEKS,
     DAYS_PER_YEAR,
@@ -42,7 +39,7 @@ N_BOOTSTRAP, FEWEST_WITH_TAIL, FEWEST_CATEGORIES = 400, 100, 10
 EXIT_THRESHOLD = 1e4  # USD; below it a protocol counts as gone
 
 
-@registered
+@registered("AttachmentCalibration")
 @dataclass(frozen=True, eq=False, kw_only=True)
 class AttachmentCalibration:
     """PA on the Hub: entry from the ages, Yule from likes over ages, Simon from each total.
@@ -61,7 +58,7 @@ class AttachmentCalibration:
     n_models: Ints
 
 
-@registered
+@registered("ZetaBootstrap")
 @dataclass(frozen=True, kw_only=True)
 class ZetaBootstrap:
     """95 % interval of the asymptotic zeta over the resamples that have one.
@@ -80,7 +77,7 @@ class ZetaBootstrap:
     without_tail: float
 
 
-@registered
+@registered("GrowthCalibration")
 @dataclass(frozen=True, eq=False, kw_only=True)
 class GrowthCalibration:
     """GBM on DeFi: population, survivors' panel, entry, and the start of every path.
@@ -301,7 +298,7 @@ def _entry_growth(listings: pl.DataFrame, until: date) -> EntryTrendFit | None:
     return fit_entry_growth(per_quarter, step_years=0.25)
 
 
-@registered
+@registered("PrintedEquation")
 @dataclass(frozen=True, kw_only=True)
 class PrintedEquation:
     """What eq 19 as printed yields from equal starts, at full size, for several volatilities.
@@ -341,7 +338,7 @@ def simulate_printed_equation(calibration: AttachmentCalibration, seed: int) -> 
     """
     from scipy import stats
 
-    from baimo.estimation.tails import fit_tail
+    from baimo.estimation.tails.power_law import fit_tail
 
     n, total = calibration.simon_likes.n_obs, calibration.simon_likes.total
     days = calibration.entry.horizon * DAYS_PER_YEAR

@@ -13,7 +13,7 @@ from collections.abc import Callable
 import numpy as np
 import polars as pl
 
-from baimo.estimation.counts import Floats
+from baimo.estimation.arrays import Floats
 from baimo.pipeline.drawn import Statistics
 from baimo.pipeline.measures import DAYS_PER_YEAR, expand
 from baimo.pipeline.mechanisms import drawn_growth

@@ -9,10 +9,10 @@ from datetime import date
 
 import polars as pl
 
-from baimo.estimation.cohorts import CohortsFit, fit_cohorts
+from baimo.estimation.distributions.fit import WholeSampleFit
 from baimo.estimation.errors import DataError, EstimationError
-from baimo.estimation.fitness import FitnessFit, fit_fitness
-from baimo.estimation.whole_sample import WholeSampleFit
+from baimo.estimation.heterogeneity.poisson_rates import PoissonRatesFit, fit_poisson_rates
+from baimo.estimation.tails.cohorts import CohortsFit, fit_cohorts
 from baimo.pipeline.drawn import UNDATED, Drawn, Statistics, measure_drawn
 from baimo.pipeline.fits import SizeFits
 from baimo.pipeline.gains import KernelCalibration
@@ -60,14 +60,14 @@ def births(fits: Mapping[str, SizeFits]) -> dict[tuple[str, str], WholeSampleFit
     }
 
 
-def fit_rates(frequency: pl.DataFrame, day: date) -> dict[str, FitnessFit]:
+def fit_rates(frequency: pl.DataFrame, day: date) -> dict[str, PoissonRatesFit]:
     """Fit lognormal rates to downloads and likes over ages, where there is something to fit."""
     dated, _ = hub_ages(frequency, day)
     found = {}
     for name in ("downloads", "likes"):
         pairs = dated.group_by("age", name).agg(pl.col("n_models").sum()).sort("age", name)
         with suppress(EstimationError):
-            found[name] = fit_fitness(
+            found[name] = fit_poisson_rates(
                 pairs["age"].to_numpy(), pairs[name].to_numpy(), pairs["n_models"].to_numpy()
             )
     return found

@@ -12,10 +12,10 @@ from datetime import date
 import numpy as np
 import polars as pl
 
-from baimo.estimation.clusters import design_effect, tail_design_effect, zipf_design_effect
-from baimo.estimation.counts import Counts
-from baimo.estimation.tails import fit_tail
-from baimo.estimation.zipf import fit_zipf
+from baimo.estimation.samples.clusters import design_effect
+from baimo.estimation.samples.counts import Counts
+from baimo.estimation.tails.power_law import fit_tail, tail_design_effect
+from baimo.estimation.tails.rank_size import fit_zipf, zipf_design_effect
 from baimo.pipeline.errors import SourceError
 from baimo.pipeline.measures import (
     DOWNLOADS,

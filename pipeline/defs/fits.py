@@ -214,7 +214,7 @@ def kernel_fit(
 )
 def demand_fit(downloads_tail: Any, likes_tail: Any) -> Iterator[Any]:
     """Calibrate CES demand."""
-    from baimo.estimation.demand import fit_demand
+    from baimo.estimation.demand.ces import fit_demand
 
     fits = {
         name: fit_demand(measured.counts, measured.tail)

@@ -59,8 +59,8 @@ def read_result(lake: Lake, name: str, day: date) -> Any:
 
 def _register_results() -> None:
     """Import every module that defines a result, so that records can be restored."""
-    import baimo.estimation.cohorts
-    import baimo.estimation.fitness
+    import baimo.estimation.heterogeneity.poisson_rates
+    import baimo.estimation.tails.cohorts
     import baimo.pipeline.audit
     import baimo.pipeline.companion_fits
     import baimo.pipeline.fits

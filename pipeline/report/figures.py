@@ -24,11 +24,11 @@ from matplotlib.ticker import (
     NullFormatter,
 )
 
-from baimo.estimation.counts import Counts
-from baimo.estimation.series import Line, ccdf_series, rank_size_series
-from baimo.estimation.tail_index import index_path
-from baimo.estimation.tails import TailFit, tail_ccdf, tail_path
-from baimo.estimation.zipf import ZipfFit
+from baimo.estimation.samples.counts import Counts
+from baimo.estimation.samples.curves import Line, ccdf_series, rank_size_series
+from baimo.estimation.tails.power_law import TailFit, tail_ccdf, tail_path
+from baimo.estimation.tails.rank_size import ZipfFit
+from baimo.estimation.tails.tail_index import index_path
 from baimo.pipeline.fits import SizeFits
 from baimo.pipeline.measures import SHARES, Measure
 

@@ -11,8 +11,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullLocator
 
-from baimo.estimation.attachment_increments import KernelFit
-from baimo.estimation.cohorts import CohortsFit
+from baimo.estimation.attachment.kernel import KernelFit
+from baimo.estimation.tails.cohorts import CohortsFit
 from baimo.pipeline.gains import KernelCalibration
 from baimo.pipeline.measures import MEASURES
 from baimo.pipeline.report.figures import FIT, GUIDE, INK, MODEL_COLOURS, STYLE

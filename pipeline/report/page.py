@@ -15,9 +15,9 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescap
 from markupsafe import Markup
 from matplotlib.figure import Figure
 
-from baimo.estimation.cohorts import CohortsFit
-from baimo.estimation.counts import Counts
-from baimo.estimation.series import Line
+from baimo.estimation.samples.counts import Counts
+from baimo.estimation.samples.curves import Line
+from baimo.estimation.tails.cohorts import CohortsFit
 from baimo.pipeline.audit import Claim
 from baimo.pipeline.companion_fits import POPULATIONS, CompanionFits
 from baimo.pipeline.fits import SizeFits

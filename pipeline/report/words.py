@@ -7,9 +7,9 @@ from typing import Any
 
 import polars as pl
 
-from baimo.estimation.alternatives import preferred_model
-from baimo.estimation.cohorts import CohortsFit
 from baimo.estimation.results import Estimate
+from baimo.estimation.tails.alternatives import preferred_model
+from baimo.estimation.tails.cohorts import CohortsFit
 from baimo.pipeline.audit import Claim
 from baimo.pipeline.audit_beside import growth_of_downloads, joined, other_tvl
 from baimo.pipeline.companion_fits import POPULATIONS, CompanionFits

@@ -35,8 +35,6 @@ from baimo.simulation.arrays import Floats, Ints
 from baimo.simulation.errors import ParameterError
 
 CountLaw = Literal["multinomial", "poisson", "negative_binomial"]
-
-
 MOST_PURCHASES = 2**62  # beyond, counts would leave int64
 
 

@@ -13,10 +13,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from baimo.estimation.bootstrap import bootstrap_tail, goodness_of_fit
 from baimo.estimation.results import Estimate
-from baimo.estimation.tails import draw_power_law, fit_tail
-from baimo.estimation.zipf import fit_zipf
+from baimo.estimation.tails.bootstrap import bootstrap_tail, goodness_of_fit
+from baimo.estimation.tails.power_law import fit_tail, sample_power_law
+from baimo.estimation.tails.rank_size import fit_zipf
 
 Floats = NDArray[np.float64]
 SIZES, ALPHAS = (500, 2000), (2.0, 3.0)
@@ -32,7 +32,7 @@ def half_body_half_tail(n: int, alpha: float, discrete: bool, rng: np.random.Gen
     """
     n_tail = int(rng.binomial(n, 0.5))
     body = rng.uniform(1.0, BODY_BELOW, n - n_tail)
-    tail = draw_power_law(alpha, BODY_BELOW, n_tail, rng, discrete=discrete)
+    tail = sample_power_law(alpha, BODY_BELOW, n_tail, rng, discrete=discrete)
     return np.concatenate([np.floor(body) if discrete else body, tail])
 
 

@@ -19,8 +19,8 @@ from typing import Any
 
 import numpy as np
 
-from baimo.estimation.counts import Counts
-from baimo.estimation.recovery import measure_sizes, replicate
+from baimo.estimation.predictive.replicate import measure_sizes, replicate
+from baimo.estimation.samples.counts import Counts
 from baimo.simulation.attachment.kernel import KernelParams, simulate_kernel
 from baimo.simulation.attachment.simon_yule import YuleParams, simulate_yule
 from baimo.simulation.demand.ces import DemandParams, simulate_demand

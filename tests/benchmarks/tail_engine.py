@@ -20,9 +20,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from baimo.estimation.bootstrap import goodness_of_fit
-from baimo.estimation.counts import Counts
-from baimo.estimation.tails import draw_power_law, fit_tail
+from baimo.estimation.samples.counts import Counts
+from baimo.estimation.tails.bootstrap import goodness_of_fit
+from baimo.estimation.tails.power_law import fit_tail, sample_power_law
 
 PEER_REPLICATIONS = 20
 REPLICATIONS = 2500
@@ -34,7 +34,7 @@ def sample(n: int) -> NDArray[np.int64]:
     The body is a lognormal cut to 1..49; the order is random.
     """
     rng = np.random.default_rng(1)
-    tail = draw_power_law(2.0, 50.0, n // 5, rng)
+    tail = sample_power_law(2.0, 50.0, n // 5, rng)
     body = np.floor(rng.lognormal(1.5, 1.2, 2 * n))
     body = body[(body >= 1) & (body < 50)][: n - tail.size]
     x = np.concatenate([np.minimum(tail, 2.0**53), body])

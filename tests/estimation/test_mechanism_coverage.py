@@ -14,11 +14,14 @@ import pytest
 from numpy.typing import NDArray
 from scipy import stats
 
-from baimo.estimation.attachment import fit_entry, fit_yule
-from baimo.estimation.attachment_increments import fit_inflow, fit_kernel
-from baimo.estimation.attachment_shape import fit_kernel_shape, fit_noise
-from baimo.estimation.cohorts import fit_cohorts
-from baimo.estimation.fitness import fit_fitness
+from baimo.estimation.attachment.cross_section import fit_yule
+from baimo.estimation.attachment.entry import fit_entry
+from baimo.estimation.attachment.inflow import fit_inflow
+from baimo.estimation.attachment.kernel import fit_attachment_kernel
+from baimo.estimation.attachment.kernel_bins import fit_kernel_bins
+from baimo.estimation.attachment.noise import fit_noise
+from baimo.estimation.heterogeneity.poisson_rates import fit_poisson_rates
+from baimo.estimation.tails.cohorts import fit_cohorts
 from baimo.simulation.attachment.kernel import KernelParams, simulate_increments
 from baimo.simulation.attachment.simon_yule import YuleParams, simulate_yule
 from baimo.simulation.heterogeneity.poisson_rates import PoissonRateParams, simulate_poisson_rates
@@ -54,7 +57,7 @@ def kernel_cell(
             KernelParams(theta=theta, offset=offset, phi=phi), stock, 5.0 * n, rng, ages=age,
             fitness_sd=0.5, clusters=authors,
         )  # fmt: skip
-        fit = fit_kernel(stock, stock + gains, ages=age, clusters=authors)
+        fit = fit_attachment_kernel(stock, stock + gains, ages=age, clusters=authors)
         found = fit.estimates()
         return {
             k: (found[k].value, found[k].std_error, v, *(found[k].conf_int() or ()))
@@ -107,7 +110,7 @@ def shape_cell(rng: np.random.Generator) -> Found:
         gains = simulate_increments(KernelParams(theta=0.8), stock, total, rng)
         intervals.append((stock, stock + gains))
         stock = stock + gains
-    fit = fit_kernel_shape(intervals, offset=1.0)
+    fit = fit_kernel_bins(intervals, offset=1.0)
     return {"theta_bins": (fit.theta, fit.theta_std_error, 0.8)}
 
 
@@ -145,7 +148,7 @@ def fitness_cell(mu: float, sigma: float, phi: float) -> Cell:
     def cell(rng: np.random.Generator) -> Found:
         ages = rng.integers(1, 41, 1_500) / 10.0
         sizes = simulate_poisson_rates(PoissonRateParams(mu=mu, sigma=sigma, phi=phi), ages, rng)
-        found = fit_fitness(ages, sizes).estimates()
+        found = fit_poisson_rates(ages, sizes).estimates()
         truth = {"mu": mu, "sigma": sigma, "phi": phi}
         return {k: (float(found[k].value or 0), found[k].std_error, v) for k, v in truth.items()}
 

@@ -16,20 +16,13 @@ from scipy import stats
 
 import baimo.estimation as estimation
 from baimo.estimation import results
-from baimo.estimation.alternatives import Comparison, Support, compare_tail
-from baimo.estimation.attachment import EntryFit, SimonFit, YuleFit, fit_entry, fit_simon, fit_yule
-from baimo.estimation.attachment_increments import InflowFit, KernelFit, fit_inflow, fit_kernel
-from baimo.estimation.attachment_shape import (
-    KernelShapeFit,
-    NoiseFit,
-    fit_kernel_shape,
-    fit_noise,
-)
-from baimo.estimation.bootstrap import GoodnessOfFit, TailBootstrap, bootstrap_tail, goodness_of_fit
-from baimo.estimation.cohorts import CohortsFit, fit_cohorts
-from baimo.estimation.concentration import Concentration, measure_concentration
-from baimo.estimation.counts import Counts
-from baimo.estimation.demand import (
+from baimo.estimation.attachment.cross_section import SimonFit, YuleFit, fit_simon, fit_yule
+from baimo.estimation.attachment.entry import EntryFit, fit_entry
+from baimo.estimation.attachment.inflow import InflowFit, fit_inflow
+from baimo.estimation.attachment.kernel import KernelFit, fit_attachment_kernel
+from baimo.estimation.attachment.kernel_bins import KernelBinsFit, fit_kernel_bins
+from baimo.estimation.attachment.noise import NoiseFit, fit_noise
+from baimo.estimation.demand.ces import (
     CommonShare,
     DemandFit,
     TwoMeasures,
@@ -37,33 +30,47 @@ from baimo.estimation.demand import (
     fit_demand,
     two_measures,
 )
-from baimo.estimation.demand_costs import CostElasticityFit, fit_cost_elasticity
-from baimo.estimation.demand_counts import DemandTail, fit_demand_tail
-from baimo.estimation.errors import DataError
-from baimo.estimation.fitness import FitnessFit, fit_fitness
-from baimo.estimation.growth import (
-    EntryTrendFit,
-    PanelGrowthFit,
-    PopulationGrowthFit,
-    fit_entry_growth,
-    fit_panel_growth,
-    fit_population_growth,
+from baimo.estimation.demand.cost_elasticity import CostElasticityFit, fit_cost_elasticity
+from baimo.estimation.demand.counts import DemandTail, fit_demand_tail
+from baimo.estimation.distributions.fit import (
+    WholeSampleComparison,
+    WholeSampleFit,
+    WholeSampleVuong,
+    compare_whole_sample,
 )
-from baimo.estimation.growth_bootstrap import GrowthBootstrap, bootstrap_growth
-from baimo.estimation.growth_cce import SizeSlopeFit, fit_size_slope_cce
-from baimo.estimation.growth_loadings import LoadingsFit, fit_loadings
-from baimo.estimation.growth_paths import GrowthPathsFit, fit_growth_paths
-from baimo.estimation.growth_regressions import SizeDependenceFit, fit_size_dependence
-from baimo.estimation.k_choice import KChoice, choose_k
-from baimo.estimation.recovery import Replicated
+from baimo.estimation.errors import DataError
+from baimo.estimation.growth.bootstrap import GrowthBootstrap, bootstrap_growth
+from baimo.estimation.growth.cce import SizeSlopeFit, fit_size_slope_cce
+from baimo.estimation.growth.entry import EntryTrendFit, fit_entry_growth
+from baimo.estimation.growth.loadings import LoadingsFit, fit_loadings
+from baimo.estimation.growth.size_dependence import SizeDependenceFit, fit_size_dependence
+from baimo.estimation.growth.survivors import PanelGrowthFit, fit_panel_growth
+from baimo.estimation.growth.two_dates import PopulationGrowthFit, fit_population_growth
+from baimo.estimation.growth.volatility import GrowthPathsFit, fit_growth_paths
+from baimo.estimation.heterogeneity.poisson_rates import PoissonRatesFit, fit_poisson_rates
+from baimo.estimation.predictive.joint import Agreement, JointVerdict, judge_jointly
+from baimo.estimation.predictive.replicate import Replicated
 from baimo.estimation.results import Estimate, FitResult, decode, encode, from_dict, to_dict
-from baimo.estimation.shapes import (
+from baimo.estimation.samples.concentration import Concentration, measure_concentration
+from baimo.estimation.samples.counts import Counts
+from baimo.estimation.shapes.compare import (
     ShapeComparison,
     ShapeComparisons,
     compare_many,
     compare_shapes,
 )
-from baimo.estimation.tail_index import (
+from baimo.estimation.tails.alternatives import Comparison, Support, compare_tail
+from baimo.estimation.tails.bootstrap import (
+    GoodnessOfFit,
+    TailBootstrap,
+    bootstrap_tail,
+    goodness_of_fit,
+)
+from baimo.estimation.tails.choose_k import KChoice, choose_k
+from baimo.estimation.tails.cohorts import CohortsFit, fit_cohorts
+from baimo.estimation.tails.power_law import TailFit, TailPath, fit_tail, tail_path
+from baimo.estimation.tails.rank_size import ZipfFit, fit_zipf
+from baimo.estimation.tails.tail_index import (
     IndexFit,
     IndexPath,
     IndexTest,
@@ -73,15 +80,6 @@ from baimo.estimation.tail_index import (
     pareto_lognormal_path,
     zipf_lm_test,
 )
-from baimo.estimation.tails import TailFit, TailPath, fit_tail, tail_path
-from baimo.estimation.verdicts import Agreement, JointVerdict, judge_jointly
-from baimo.estimation.whole_sample import (
-    WholeSampleComparison,
-    WholeSampleFit,
-    WholeSampleVuong,
-    compare_whole_sample,
-)
-from baimo.estimation.zipf import ZipfFit, fit_zipf
 from baimo.simulation.attachment.simon_yule import YuleParams, simulate_yule
 
 SAMPLE = [0, 1, 1, 1, 1, 2, 2, 3, 3, 5, 8, 13, 40]
@@ -179,11 +177,13 @@ MAKERS: dict[type, Callable[[], Any]] = {
     PopulationGrowthFit: population,
     EntryTrendFit: lambda: fit_entry_growth([3, 5, 4, 9, 12], step_years=0.25),
     InflowFit: lambda: fit_inflow([1.0, 2.0, math.nan], [2.0, 2.0, 4.0], days=1.5),
-    KernelFit: lambda: fit_kernel(STOCK, STOCK + GAINS, ages=AGES, offset=1.0, clusters=AUTHORS),
-    KernelShapeFit: lambda: fit_kernel_shape([(STOCK, STOCK + GAINS)], clusters=AUTHORS),
+    KernelFit: lambda: fit_attachment_kernel(
+        STOCK, STOCK + GAINS, ages=AGES, offset=1.0, clusters=AUTHORS
+    ),
+    KernelBinsFit: lambda: fit_kernel_bins([(STOCK, STOCK + GAINS)], clusters=AUTHORS),
     NoiseFit: lambda: fit_noise(STOCK, STOCK + GAINS, 2.0 * (STOCK + 1.0)),
     CohortsFit: lambda: fit_cohorts(FRECHET, np.arange(3000.0), x_min=1.0, discrete=False),
-    FitnessFit: lambda: fit_fitness(np.ceil(4 * AGES), STOCK),
+    PoissonRatesFit: lambda: fit_poisson_rates(np.ceil(4 * AGES), STOCK),
     Agreement: lambda: joint().agreements[0],
     JointVerdict: joint,
     GrowthPathsFit: lambda: fit_growth_paths(
@@ -230,8 +230,10 @@ def through_json(value: Any) -> Any:
 
 
 def test_every_registered_result_is_tried() -> None:
-    for module in pkgutil.iter_modules(estimation.__path__):
-        import_module(f"baimo.estimation.{module.name}")
+    found = [m.name for m in pkgutil.walk_packages(estimation.__path__, "baimo.estimation.")]
+    assert "baimo.estimation.growth.cce" in found  # or folders are not walked, and nothing is tried
+    for module in found:
+        import_module(module)
     ours = {c for c in results._REGISTRY.values() if c.__module__.startswith("baimo.estimation")}
     assert ours == set(MAKERS)
 
@@ -241,7 +243,7 @@ def test_there_and_back(cls: type) -> None:
     result = MAKERS[cls]()
     assert type(result) is cls
     payload = to_dict(result)
-    assert payload["type"] == cls.__name__
+    assert payload["type"] == results._NAMES[cls]
     assert payload["schema_version"] == results.SCHEMA_VERSION
     restored = from_dict(through_json(payload))
     # numpy scalars become plain numbers; on the second trip nothing changes any more
@@ -359,7 +361,7 @@ def test_unknown_errors_give_no_interval(estimate: Estimate) -> None:
     assert estimate.conf_int() is None
 
 
-@results.registered
+@results.registered("Toy")
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Toy(FitResult):
     """A result with one known, one unknown estimate."""

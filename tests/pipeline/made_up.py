@@ -6,7 +6,7 @@ from datetime import date, timedelta
 import numpy as np
 import polars as pl
 
-from baimo.estimation.counts import Counts
+from baimo.estimation.samples.counts import Counts
 from baimo.pipeline.fits import SizeFits, fit_sizes
 from baimo.pipeline.measures import HUB_FLOOR, LIKES, Measure
 from baimo.pipeline.tables import TABLES

@@ -7,10 +7,10 @@ import numpy as np
 import polars as pl
 import pytest
 
-from baimo.estimation.cohorts import CohortsFit, fit_cohorts
-from baimo.estimation.counts import Counts
+from baimo.estimation.predictive.equivalence import margin_tests
 from baimo.estimation.results import from_dict, to_dict
-from baimo.estimation.verdicts import margin_tests
+from baimo.estimation.samples.counts import Counts
+from baimo.estimation.tails.cohorts import CohortsFit, fit_cohorts
 from baimo.pipeline import audit_tests
 from baimo.pipeline.audit import CLAIMS, FAILS, HOLDS, PART, UNTOLD, Evidence, audit_claims
 from baimo.pipeline.audit_mirror import decide, mirror_tests

@@ -60,7 +60,7 @@ class TestFormats:
         else:
             frame.write_ndjson(path)
         answer = json.loads(baimo("fit", "tail", path, "--json").stdout)
-        from baimo.estimation.tails import fit_tail
+        from baimo.estimation.tails.power_law import fit_tail
 
         fit = fit_tail(self.VALUES)
         assert answer["alpha"] == fit.alpha
@@ -109,8 +109,8 @@ class TestFits:
         return path, frame
 
     def test_tail_with_every_option(self, table: tuple[Path, pl.DataFrame]) -> None:
-        from baimo.estimation.bootstrap import bootstrap_tail, goodness_of_fit
-        from baimo.estimation.tails import fit_tail
+        from baimo.estimation.tails.bootstrap import bootstrap_tail, goodness_of_fit
+        from baimo.estimation.tails.power_law import fit_tail
 
         path, frame = table
         answer = json.loads(
@@ -143,7 +143,7 @@ class TestFits:
         assert json.loads(plain.stdout) == json.loads(weighed.stdout)
 
     def test_index(self, table: tuple[Path, pl.DataFrame]) -> None:
-        from baimo.estimation.tail_index import fit_hill, fit_moment
+        from baimo.estimation.tails.tail_index import fit_hill, fit_moment
 
         path, frame = table
         sizes = frame["size"].to_numpy()
@@ -159,8 +159,8 @@ class TestFits:
             assert name in shown.stdout
 
     def test_compare(self, table: tuple[Path, pl.DataFrame]) -> None:
-        from baimo.estimation.alternatives import compare_tail
-        from baimo.estimation.tails import fit_tail
+        from baimo.estimation.tails.alternatives import compare_tail
+        from baimo.estimation.tails.power_law import fit_tail
 
         path, frame = table
         command = ("fit", "compare", path, "--column", "size", "--p-value", 60)
@@ -289,9 +289,8 @@ class TestWhatItSays:
             assert answer["estimators"][name]["zeta"] == pytest.approx(1.533, abs=0.05)
 
     def test_clusters_reach_every_estimator(self, tmp_path: Path) -> None:
-        from baimo.estimation.clusters import index_design_effect, zipf_design_effect
-        from baimo.estimation.tail_index import fit_moment
-        from baimo.estimation.zipf import fit_zipf
+        from baimo.estimation.tails.rank_size import fit_zipf, zipf_design_effect
+        from baimo.estimation.tails.tail_index import fit_moment, index_design_effect
 
         rng = np.random.default_rng(4)
         sizes = np.repeat((1 - rng.random(300)) ** -1.0, 3) * rng.uniform(1, 1.1, 900)

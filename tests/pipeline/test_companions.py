@@ -14,10 +14,10 @@ import pytest
 import statsmodels.api as sm
 from scipy import stats
 
-from baimo.estimation.counts import Counts
 from baimo.estimation.errors import DataError
 from baimo.estimation.results import decode, encode
-from baimo.estimation.tails import fit_tail
+from baimo.estimation.samples.counts import Counts
+from baimo.estimation.tails.power_law import fit_tail
 from baimo.pipeline import companions
 from baimo.pipeline.companion_fits import (
     companion_counts,

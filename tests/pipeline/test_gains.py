@@ -9,11 +9,11 @@ import polars as pl
 import pytest
 from scipy import integrate, stats
 
-from baimo.estimation.attachment_increments import kernel_point
-from baimo.estimation.demand import DemandFit, fit_demand
-from baimo.estimation.fitness import FitnessFit
+from baimo.estimation.attachment.kernel import kernel_point
+from baimo.estimation.demand.ces import DemandFit, fit_demand
+from baimo.estimation.heterogeneity.poisson_rates import PoissonRatesFit
 from baimo.estimation.results import decode, encode
-from baimo.estimation.tails import fit_tail
+from baimo.estimation.tails.power_law import fit_tail
 from baimo.pipeline.audit_tests import FAILS, HOLDS, UNTOLD, Evidence, attachment_kernel
 from baimo.pipeline.gains import KernelCalibration, calibrate_gains, draw_gains
 from baimo.pipeline.measures import DOWNLOADS, LIKES, hub_counts
@@ -75,7 +75,7 @@ def demand(frequency: pl.DataFrame) -> dict[str, DemandFit]:
     return {"likes": fit_demand(likes, fit_tail(likes))}
 
 
-RATES = FitnessFit(
+RATES = PoissonRatesFit(
     n_obs=1, n_used=1, mu=0.5, sigma=1.5, phi=0.6, covariance=np.eye(3), log_likelihood=0.0
 )
 

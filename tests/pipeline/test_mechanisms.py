@@ -9,12 +9,12 @@ import polars as pl
 import pytest
 from scipy import stats
 
-from baimo.estimation.counts import Counts
-from baimo.estimation.demand import DemandFit, fit_demand
-from baimo.estimation.fitness import FitnessFit
-from baimo.estimation.recovery import compare_replicates, measure_sizes
-from baimo.estimation.tails import fit_tail
-from baimo.estimation.whole_sample import WholeSampleFit, fit_whole_sample
+from baimo.estimation.demand.ces import DemandFit, fit_demand
+from baimo.estimation.distributions.fit import WholeSampleFit, fit_whole_sample
+from baimo.estimation.heterogeneity.poisson_rates import PoissonRatesFit
+from baimo.estimation.predictive.replicate import compare_replicates, measure_sizes
+from baimo.estimation.samples.counts import Counts
+from baimo.estimation.tails.power_law import fit_tail
 from baimo.pipeline.comparison import judge
 from baimo.pipeline.drawn import UNDATED, Drawn, measure_drawn, pooled
 from baimo.pipeline.measures import DOWNLOADS, HUB_FLOOR, LIKES, N_COHORTS, cohort_label, hub_counts
@@ -100,8 +100,8 @@ def seen(frequency: pl.DataFrame, attachment: AttachmentCalibration) -> dict[str
     return cohort_data(frequency, attachment, DAY)
 
 
-def rates_of(mu: float, sigma: float, phi: float) -> FitnessFit:
-    return FitnessFit(
+def rates_of(mu: float, sigma: float, phi: float) -> PoissonRatesFit:
+    return PoissonRatesFit(
         n_obs=1, n_used=1, mu=mu, sigma=sigma, phi=phi, covariance=np.eye(3), log_likelihood=0.0
     )
 

@@ -7,9 +7,9 @@ import numpy as np
 import polars as pl
 import pytest
 
-from baimo.estimation.counts import Counts
-from baimo.estimation.recovery import Replicated
-from baimo.estimation.verdicts import JointVerdict
+from baimo.estimation.predictive.joint import JointVerdict
+from baimo.estimation.predictive.replicate import Replicated
+from baimo.estimation.samples.counts import Counts
 from baimo.pipeline.comparison import JUDGED, MARGINS, compare_models, judge
 from baimo.pipeline.fits import SizeFits
 from baimo.pipeline.measures import (

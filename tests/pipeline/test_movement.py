@@ -7,7 +7,7 @@ import polars as pl
 import pytest
 import statsmodels.api as sm
 
-from baimo.estimation.counts import Floats
+from baimo.estimation.arrays import Floats
 from baimo.pipeline.measures import expand
 from baimo.pipeline.models import EXIT_THRESHOLD, calibrate_growth, category_rows
 from baimo.pipeline.movement import (

@@ -286,7 +286,7 @@ def test_the_audit_prints_every_claim_and_explains_each_with_its_figure(
 def test_the_same_seed_gives_the_same_samples_on_any_number_of_threads() -> None:
     import numpy as np
 
-    from baimo.estimation.recovery import replicate
+    from baimo.estimation.predictive.replicate import replicate
 
     def draw(rng: np.random.Generator) -> float:
         return float(rng.standard_normal(1000).sum())

@@ -13,9 +13,9 @@ import pytest
 from numpy.typing import NDArray
 from scipy import stats
 
-from baimo.estimation.alternatives import Comparison, compare_tail, judge_support
-from baimo.estimation.bootstrap import goodness_of_fit
-from baimo.estimation.tails import TailFit, fit_tail
+from baimo.estimation.tails.alternatives import Comparison, compare_tail, judge_support
+from baimo.estimation.tails.bootstrap import goodness_of_fit
+from baimo.estimation.tails.power_law import TailFit, fit_tail
 
 Recording = Callable[[str], Path]
 

@@ -14,9 +14,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from baimo.estimation.bootstrap import goodness_of_fit
-from baimo.estimation.counts import Counts
-from baimo.estimation.tails import TailFit, fit_tail
+from baimo.estimation.samples.counts import Counts
+from baimo.estimation.tails.bootstrap import goodness_of_fit
+from baimo.estimation.tails.power_law import TailFit, fit_tail
 
 Recording = Callable[[str], Path]
 

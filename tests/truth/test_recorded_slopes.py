@@ -14,9 +14,9 @@ import numpy as np
 import polars as pl
 import pytest
 
-from baimo.estimation.concentration import measure_concentration
-from baimo.estimation.counts import Counts
-from baimo.estimation.zipf import fit_zipf, share_to_k
+from baimo.estimation.samples.concentration import measure_concentration
+from baimo.estimation.samples.counts import Counts
+from baimo.estimation.tails.rank_size import fit_zipf, share_to_k
 
 Recording = Callable[[str], Path]
 HUB = "hub/models_2024-07-11.parquet"

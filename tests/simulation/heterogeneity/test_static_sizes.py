@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from baimo.estimation.whole_sample import fit_whole_sample
+from baimo.estimation.distributions.fit import fit_whole_sample
 from baimo.simulation.errors import ParameterError
 from baimo.simulation.heterogeneity.static_sizes import (
     StaticSizeParams,

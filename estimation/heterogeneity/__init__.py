@@ -1,0 +1,1 @@
+"""Items that differ from entry on, measured."""

@@ -1,0 +1,1 @@
+"""Simulated against observed: replicates, joint verdicts, equivalence tests."""

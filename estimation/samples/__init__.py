@@ -1,0 +1,1 @@
+"""Samples as estimators take them: counts, labels, clusters; concentration and curves."""

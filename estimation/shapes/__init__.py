@@ -1,0 +1,1 @@
+"""Whole shapes of two samples, compared up to a factor."""

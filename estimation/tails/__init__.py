@@ -1,0 +1,1 @@
+"""Tails: power laws, rivals, tail indices, rank-size regressions, cohorts."""

@@ -1,0 +1,268 @@
+"""Tails of age cohorts: the test that tells mechanisms apart when tails do not.
+
+Where items start alike and grow at random in proportion to size (Yule, GBM), the tail of all
+comes from mixing ages: within a cohort it is light, and heavier than the pooled one in no cohort.
+Where items differ from birth (tastes, fitness), every cohort has the tail of all. The exponents
+of disjoint cohorts, at one x_min, are compared with each other, never with the pooled sample that
+contains them. An author's items may stand in several cohorts, so that the exponents covary; the
+errors are those of the joint influence, summed by author.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy import stats
+
+from baimo.estimation.arrays import Floats
+from baimo.estimation.errors import DataError
+from baimo.estimation.results import Estimate, FitResult, registered
+from baimo.estimation.samples.clusters import checked_labels, refuse_few
+from baimo.estimation.samples.counts import Counts
+from baimo.estimation.tails import _numba
+from baimo.estimation.tails.power_law import TailFit, fit_tail
+
+FEWEST = 50  # items in the tail of a cohort
+
+
+@registered("CohortsFit")
+@dataclass(frozen=True, eq=False, kw_only=True)
+class CohortsFit(FitResult):
+    """Tail exponents of disjoint age cohorts at one x_min, from young to old.
+
+    Parameters
+    ----------
+    x_min
+        Lower end of every tail.
+    pooled_zeta, pooled_std_error
+        Of all cohorts together.
+    low, high, mean_age : (c,)
+        Ages of each cohort.
+    n_items, n_tail : (c,)
+        Items, and those at or above x_min.
+    zeta : (c,)
+        CCDF exponents.
+    covariance : (c, c)
+        Of zeta, clustered where labels or design effects were given.
+    chi2, df, p_value
+        Wald test that all cohorts have one exponent.
+    slope, slope_std_error
+        Generalised least squares of zeta on log mean age.
+    """
+
+    x_min: float
+    pooled_zeta: float
+    pooled_std_error: float
+    low: Floats
+    high: Floats
+    mean_age: Floats
+    n_items: NDArray[np.int64]
+    n_tail: NDArray[np.int64]
+    zeta: Floats
+    covariance: Floats
+    chi2: float
+    df: int
+    p_value: float
+    slope: float
+    slope_std_error: float
+
+    title: ClassVar[str] = "Tails of age cohorts"
+
+    @property
+    def std_error(self) -> Floats:
+        """Standard error of each zeta."""
+        return np.asarray(np.sqrt(np.diag(self.covariance)))
+
+    def estimates(self) -> dict[str, Estimate]:
+        """Return zeta of each cohort and its trend with age."""
+        out = {
+            f"zeta_cohort_{i + 1}": Estimate(value=float(z), std_error=float(e))
+            for i, (z, e) in enumerate(zip(self.zeta, self.std_error, strict=True))
+        }
+        out["zeta_by_log_age"] = Estimate(value=self.slope, std_error=self.slope_std_error)
+        out["homogeneity_chi2"] = Estimate(value=self.chi2)
+        out["homogeneity_p_value"] = Estimate(value=self.p_value)
+        return out
+
+
+def fit_cohorts(
+    sizes: ArrayLike,
+    ages: ArrayLike,
+    weights: ArrayLike | None = None,
+    *,
+    n_cohorts: int = 5,
+    edges: Sequence[float] | None = None,
+    x_min: float | None = None,
+    discrete: bool = True,
+    clusters: ArrayLike | None = None,
+    design_effects: Sequence[float] | None = None,
+) -> CohortsFit:
+    """Fit the tail of each age cohort and test whether they are one.
+
+    Parameters
+    ----------
+    sizes, ages : (n,)
+        Size and age of each item; items of unknown age (NaN) are left out.
+    weights : (n,) integers, optional
+        Items with this size and age.
+    n_cohorts
+        Cohorts of about equal numbers of items, where no edges are given.
+    edges
+        Ages at which cohorts begin, and the end of the last, ascending.
+    x_min
+        Common lower end; None takes that of the pooled sample (its scan).
+    discrete
+        Counts or sizes.
+    clusters : (n,), optional
+        Labels (authors); not with weights.
+    design_effects
+        Variance inflation of each cohort's zeta where it is known without labels.
+
+    Raises
+    ------
+    DataError
+        Fewer than two cohorts have 50 items in their tails.
+    """
+    x, tau = np.asarray(sizes, dtype=np.float64), np.asarray(ages, dtype=np.float64)
+    w = np.ones(x.size, dtype=np.int64) if weights is None else np.asarray(weights)
+    if not x.shape == tau.shape == w.shape:
+        raise DataError(f"{x.size} sizes, {tau.size} ages, {w.size} weights; give one each")
+    if weights is not None and clusters is not None:
+        raise DataError("a frequency table has no clusters: give weights or clusters")
+    labels = None
+    if clusters is not None:
+        labels = np.unique(checked_labels(x, clusters), return_inverse=True)[1]
+    dated = np.isfinite(tau)
+    x, tau, w = x[dated], tau[dated], w[dated]
+    labels = None if labels is None else labels[dated]
+    if x.size == 0:
+        raise DataError("no item has a known age: no cohorts; check the ages")
+    if x_min is None:
+        x_min = fit_tail(Counts.from_pairs(x, w), discrete=discrete).x_min
+    ends = _edges(tau, w, n_cohorts) if edges is None else np.asarray(edges, dtype=np.float64)
+    if ends.size < 3 or np.any(np.diff(ends) <= 0):
+        raise DataError("fewer than two cohorts of different age: give other edges, or ages")
+    where = np.searchsorted(ends, tau, side="right") - 1
+    where[tau == ends[-1]] = ends.size - 2
+    groups, fits = [], []
+    for c in range(ends.size - 1):
+        inside = where == c
+        in_tail = inside & (x >= x_min)
+        if w[in_tail].sum() >= FEWEST and np.unique(x[in_tail]).size > 1:
+            groups.append((c, inside, in_tail))
+            fits.append(
+                fit_tail(Counts.from_pairs(x[inside], w[inside]), discrete=discrete, x_min=x_min)
+            )
+    if len(fits) < 2:
+        raise DataError(
+            f"{len(fits)} of {ends.size - 1} cohorts have {FEWEST} items of {x_min:g} and more: "
+            "take fewer cohorts or a lower x_min"
+        )
+    if design_effects is not None and len(design_effects) != ends.size - 1:
+        raise DataError(f"{ends.size - 1} cohorts but {len(design_effects)} design effects")
+    covariance = _covariance(x, labels, fits, [g[2] for g in groups])
+    if design_effects is not None:
+        scale = np.sqrt([design_effects[c] for c, _, _ in groups])
+        covariance = covariance * np.outer(scale, scale)
+    zeta = np.array([f.zeta for f in fits])
+    mean_age = np.array([np.average(tau[i], weights=w[i]) for _, i, _ in groups])
+    chi2, p_value = _homogeneity(zeta, covariance)
+    slope, error = _trend(zeta, covariance, np.log(mean_age))
+    chosen = [c for c, _, _ in groups]
+    used = np.isin(where, chosen)
+    pooled = fit_tail(Counts.from_pairs(x[used], w[used]), discrete=discrete, x_min=x_min)
+    left = ends.size - 1 - len(fits)
+    return CohortsFit(
+        n_obs=int(np.asarray(dated.size if weights is None else np.sum(weights))),
+        n_used=int(w[used].sum()),
+        notes=(f"{left} cohorts with fewer than {FEWEST} items in the tail left out",) * (left > 0),
+        x_min=float(x_min),
+        pooled_zeta=pooled.zeta,
+        pooled_std_error=_pooled_error(x, labels, pooled, used & (x >= x_min)),
+        low=ends[:-1][chosen],
+        high=ends[1:][chosen],
+        mean_age=mean_age,
+        n_items=np.array([w[i].sum() for _, i, _ in groups], dtype=np.int64),
+        n_tail=np.array([w[t].sum() for _, _, t in groups], dtype=np.int64),
+        zeta=zeta,
+        covariance=covariance,
+        chi2=chi2,
+        df=len(fits) - 1,
+        p_value=p_value,
+        slope=slope,
+        slope_std_error=error,
+    )
+
+
+def _edges(ages: Floats, weights: NDArray[np.int64], n_cohorts: int) -> Floats:
+    """Return ages that cut the items into cohorts of about equal numbers."""
+    if n_cohorts < 2:
+        raise DataError(f"n_cohorts = {n_cohorts}: a comparison needs at least 2")
+    order = np.argsort(ages, kind="stable")
+    cumulative = np.cumsum(weights[order])
+    shares = np.arange(1, n_cohorts) / n_cohorts * cumulative[-1]
+    inner = ages[order][np.searchsorted(cumulative, shares)]
+    return np.unique(np.concatenate([[ages.min()], inner, [ages.max()]]))
+
+
+def _influence(x: Floats, fit: TailFit) -> Floats:
+    """Return the influence of each tail item on alpha: its score over the information."""
+    mean, variance = _numba.log_moments(fit.alpha, fit.x_min, fit.top, fit.discrete)
+    return np.asarray((mean - np.log(x / fit.x_min)) / (fit.n_tail * variance))
+
+
+def _covariance(
+    x: Floats,
+    labels: NDArray[np.int64] | None,
+    fits: list[TailFit],
+    tails: list[NDArray[np.bool_]],
+) -> Floats:
+    """Return the covariance of the exponents, joint over the cohorts where labels are given."""
+    if labels is None:
+        return np.diag([f.std_error**2 for f in fits])
+    for i, t in enumerate(tails):
+        refuse_few(int(np.unique(labels[t]).size), int(t.sum()), f"the tail of cohort {i + 1}")
+    n_clusters = int(np.unique(labels[np.any(tails, axis=0)]).size)
+    if n_clusters <= len(tails):
+        raise DataError(
+            f"{n_clusters} clusters in the tails of {len(tails)} cohorts: too few for their joint "
+            "errors; take fewer cohorts, or leave the clusters out"
+        )
+    influence = [_influence(x[t], f) for t, f in zip(tails, fits, strict=True)]
+    sums = np.column_stack(
+        [
+            np.bincount(labels[t], weights=i, minlength=int(labels.max()) + 1)
+            for t, i in zip(tails, influence, strict=True)
+        ]
+    )
+    return np.asarray(sums.T @ sums)
+
+
+def _pooled_error(
+    x: Floats, labels: NDArray[np.int64] | None, fit: TailFit, tail: NDArray[np.bool_]
+) -> float:
+    if labels is None:
+        return fit.std_error
+    return math.sqrt(float(_covariance(x, labels, [fit], [tail])[0, 0]))
+
+
+def _homogeneity(zeta: Floats, covariance: Floats) -> tuple[float, float]:
+    """Return (chi2, p) of the Wald test that all exponents are equal."""
+    contrasts = np.diff(np.eye(zeta.size), axis=0)
+    gaps = contrasts @ zeta
+    chi2 = float(gaps @ np.linalg.solve(contrasts @ covariance @ contrasts.T, gaps))
+    return chi2, float(stats.chi2.sf(chi2, zeta.size - 1))
+
+
+def _trend(zeta: Floats, covariance: Floats, log_age: Floats) -> tuple[float, float]:
+    """Return slope and error of the generalised least squares of zeta on log age."""
+    design = np.column_stack([np.ones(zeta.size), log_age])
+    weighted = np.linalg.solve(covariance, design)
+    bread = np.linalg.inv(design.T @ weighted)
+    beta = bread @ (weighted.T @ zeta)
+    return float(beta[1]), math.sqrt(float(bread[1, 1]))

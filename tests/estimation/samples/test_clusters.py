@@ -1,0 +1,211 @@
+"""Design effects: closed forms, and the spread of estimates in a clustered design."""
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from baimo.estimation.errors import DataError
+from baimo.estimation.samples.clusters import cluster_notes, design_effect
+from baimo.estimation.tails.bootstrap import bootstrap_tail
+from baimo.estimation.tails.power_law import fit_tail, tail_design_effect
+from baimo.estimation.tails.rank_size import fit_zipf, zipf_design_effect
+from baimo.estimation.tails.tail_index import (
+    fit_hill,
+    fit_kernel,
+    fit_moment,
+    fit_pickands,
+    index_design_effect,
+    index_influence,
+)
+
+
+def pareto(n: int, seed: int) -> np.ndarray:
+    return (1 - np.random.default_rng(seed).random(n)) ** (-1 / 1.5)
+
+
+def test_by_hand() -> None:
+    # clusters {1, 2}, {3}, {-4, 1}: (9 + 9 + 9)/(1 + 4 + 9 + 16 + 1)
+    influence = np.array([1.0, 2.0, 3.0, -4.0, 1.0])
+    assert design_effect(influence, np.array([0, 0, 1, 7, 7])) == pytest.approx(27 / 31)
+
+
+@given(st.lists(st.floats(-100, 100), min_size=2, max_size=30).filter(lambda x: max(x) > 1))
+@settings(deadline=None, derandomize=True)
+def test_singletons_and_duplicates(values: list[float]) -> None:
+    x = np.array(values)
+    assert design_effect(x, np.arange(x.size)) == pytest.approx(1, rel=1e-12)
+    for m in (2, 5):
+        copies = np.repeat(x, m)
+        assert design_effect(copies, np.repeat(np.arange(x.size), m)) == pytest.approx(m, rel=1e-12)
+
+
+@given(st.integers(0, 10_000))
+@settings(deadline=None, derandomize=True, max_examples=30)
+def test_labels_are_only_labels(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    x, c = rng.normal(size=40), rng.integers(0, 7, 40)
+    relabelled = rng.permutation(1000)[:7][c]
+    assert design_effect(x, relabelled) == pytest.approx(design_effect(x, c), rel=1e-12)
+
+
+@pytest.mark.parametrize("discrete", [True, False], ids=["discrete", "continuous"])
+def test_tail_of_singletons_and_of_duplicates(discrete: bool) -> None:
+    sizes = np.ceil(5 * pareto(400, 1)) if discrete else pareto(400, 1)
+    x_min = 10.0 if discrete else 1.5
+    fit = fit_tail(sizes, discrete=discrete, x_min=x_min)
+    deff, n = tail_design_effect(sizes, np.arange(400), fit)
+    assert deff == pytest.approx(1, rel=1e-12)
+    assert n == fit.n_tail
+    m = 4
+    copies = np.repeat(sizes, m)
+    fit_m = fit_tail(copies, discrete=discrete, x_min=x_min)
+    deff, n = tail_design_effect(copies, np.repeat(np.arange(400), m), fit_m)
+    assert deff == pytest.approx(m, rel=1e-12)
+    assert n == fit.n_tail
+    # variance of m copies is that of one: the clustered error of the copies is the plain error
+    clustered = fit_m.std_error * math.sqrt(deff)
+    assert clustered == pytest.approx(fit.std_error, rel=1e-8)
+
+
+def test_tail_scores_sum_to_zero_at_the_maximum() -> None:
+    # Two clusters: their summed scores are s and -s, so that deff is 2 s^2 / sum of squares.
+    sizes = 3 * pareto(300, 2)
+    fit = fit_tail(sizes, x_min=4, discrete=False)
+    labels = np.arange(300) % 2
+    scores = 1 / fit.zeta - np.log(sizes[sizes >= 4] / 4)
+    s = scores[labels[sizes >= 4] == 0].sum()
+    deff, n = tail_design_effect(sizes, labels, fit)
+    assert deff == pytest.approx(2 * s**2 / np.sum(scores**2), rel=1e-9)
+    assert n == 2
+
+
+def test_one_cluster_is_refused() -> None:
+    # The scores of a single cluster sum to zero at the maximum: a "design effect" of 0.
+    sizes, one = np.ceil(3 * pareto(300, 2)), np.zeros(300, dtype=int)
+    fit, line = fit_tail(sizes, x_min=4), fit_zipf(sizes, k=50)
+    hill = fit_hill(sizes, k=50)
+    for call in (
+        lambda: tail_design_effect(sizes, one, fit),
+        lambda: zipf_design_effect(sizes, one, line),
+        lambda: index_design_effect(sizes, one, hill),
+        lambda: fit_tail(sizes, x_min=4, clusters=one),
+        lambda: bootstrap_tail(sizes, fit_tail(sizes), clusters=one, n_replications=5),
+    ):
+        with pytest.raises(DataError, match="items of the tail are in one cluster"):
+            call()
+    # one cluster in the tail is refused even where others lie below it
+    with pytest.raises(DataError, match="one cluster"):
+        fit_tail(sizes, x_min=4, clusters=np.where(sizes >= 4, 0, np.arange(300)))
+
+
+def test_few_clusters_are_noted() -> None:
+    assert cluster_notes(30) == ()
+    assert "only 29 clusters" in cluster_notes(29)[0]
+
+
+INDEX = {"hill": fit_hill, "moment": fit_moment, "kernel": fit_kernel}
+
+
+@pytest.mark.parametrize("method", INDEX)
+def test_influence_has_the_variance_of_the_estimator(method: str) -> None:
+    # Exponential quantiles with mean gamma: the mean square of the influence is the asymptotic
+    # variance times k: gamma^2 (Hill), 1 + gamma^2 (moment), 10/7 gamma^2 (biweight kernel).
+    k, gamma = 200_000, 0.8
+    logs = -gamma * np.log((np.arange(1, k + 1) - 0.5) / k)
+    truth = {"hill": gamma**2, "moment": 1 + gamma**2, "kernel": 10 / 7 * gamma**2}
+    influence = index_influence(logs, method)
+    assert np.mean(influence**2) == pytest.approx(truth[method], rel=5e-3)
+    assert influence.mean() == pytest.approx(0, abs=1e-12)
+
+
+@pytest.mark.parametrize("method", INDEX)
+def test_index_of_singletons_and_of_duplicates(method: str) -> None:
+    sizes, m = pareto(600, 3), 5
+    fit = INDEX[method](sizes, k=300, discrete=False)
+    assert index_design_effect(sizes, np.arange(600), fit) == (pytest.approx(1, rel=1e-12), 300)
+    copies, labels = np.repeat(sizes, m), np.repeat(np.arange(600), m)
+    fit = INDEX[method](copies, k=300 * m, discrete=False)
+    assert index_design_effect(copies, labels, fit) == (pytest.approx(m, rel=1e-9), 300)
+
+
+def test_pickands_has_no_design_effect() -> None:
+    sizes = pareto(600, 3)
+    with pytest.raises(DataError, match="independent"):
+        index_design_effect(sizes, np.arange(600), fit_pickands(sizes, k=300, discrete=False))
+
+
+def test_zipf_of_singletons_and_of_duplicates() -> None:
+    sizes = pareto(600, 3)
+    fit = fit_zipf(sizes, k=300)
+    deff, n = zipf_design_effect(sizes, np.arange(600), fit)
+    assert deff == pytest.approx(1, rel=1e-12)
+    assert n == 300
+    m = 5
+    copies = np.repeat(sizes, m)
+    deff, n = zipf_design_effect(copies, np.repeat(np.arange(600), m), fit_zipf(copies, k=300 * m))
+    # Copies have neighbouring ranks, not equal ones: the influence differs within a cluster by
+    # O(1/k) in the bulk and by O(1) for the few largest.
+    assert deff == pytest.approx(m, rel=10 * m / (300 * m))
+    assert n == 300
+
+
+def clustered_sizes(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """Clusters of 1 to 6 items; each item copies its cluster's draw with probability 0.7.
+
+    Every size is Pareto(1.5) on its own, so alpha and the slope have known targets.
+    """
+    m = rng.integers(1, 7, size=400)
+    labels = np.repeat(np.arange(400), m)
+    own = (1 - rng.random(labels.size)) ** (-1 / 1.5)
+    shared = ((1 - rng.random(400)) ** (-1 / 1.5))[labels]
+    return np.where(rng.random(labels.size) < 0.7, shared, own), labels
+
+
+@pytest.fixture(scope="module")
+def clustered_runs() -> dict[str, np.ndarray]:
+    rng = np.random.default_rng(77)
+    rows = []
+    for _ in range(500):
+        sizes, labels = clustered_sizes(rng)
+        tail = fit_tail(sizes, discrete=False, x_min=1.0)
+        zipf = fit_zipf(sizes, k=sizes.size)
+        rows.append(
+            (
+                tail.alpha,
+                tail.std_error,
+                tail_design_effect(sizes, labels, tail)[0],
+                zipf.slope,
+                zipf.std_error,
+                zipf_design_effect(sizes, labels, zipf)[0],
+            )
+        )
+    names = ("alpha", "alpha_error", "alpha_deff", "slope", "slope_error", "slope_deff")
+    return dict(zip(names, np.array(rows).T, strict=True))
+
+
+@pytest.mark.parametrize("name", ["alpha", "slope"])
+def test_clustered_error_is_the_spread_of_the_estimates(
+    name: str, clustered_runs: dict[str, np.ndarray]
+) -> None:
+    runs = clustered_runs[name].size
+    spread = clustered_runs[name].std(ddof=1)
+    stated = clustered_runs[f"{name}_error"] * np.sqrt(clustered_runs[f"{name}_deff"])
+    error = spread / math.sqrt(2 * (runs - 1))
+    assert abs(spread - stated.mean()) < 4 * error
+    # while the error for independent items is too small beyond doubt
+    assert spread - clustered_runs[f"{name}_error"].mean() > 4 * error
+
+
+def test_alpha_is_unbiased_under_clusters(clustered_runs: dict[str, np.ndarray]) -> None:
+    alpha = clustered_runs["alpha"]
+    # the maximum is biased by zeta deff/n, about 1.5 * 2.5/1400
+    bias = 1.5 * clustered_runs["alpha_deff"].mean() / 1400
+    assert abs(alpha.mean() - 2.5 - bias) < 4 * alpha.std(ddof=1) / math.sqrt(alpha.size)
+
+
+def test_labels_must_match() -> None:
+    with pytest.raises(DataError, match="3 influence values but 2"):
+        design_effect(np.ones(3), np.array([0, 1]))
