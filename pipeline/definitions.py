@@ -6,7 +6,11 @@ from typing import Any
 
 import dagster as dg
 
-from baimo.pipeline.defs import companions, fits, outputs, simulations, snapshots, tables
+from baimo.pipeline.defs import conclusions as outputs
+from baimo.pipeline.defs import models as simulations
+from baimo.pipeline.defs import populations as companions
+from baimo.pipeline.defs import sizes as fits
+from baimo.pipeline.defs import snapshots, tables
 from baimo.pipeline.defs.automation import (
     RUN_TAGS,
     every_day,
@@ -14,8 +18,8 @@ from baimo.pipeline.defs.automation import (
     fresh_checks,
     tell_of_failures,
 )
-from baimo.pipeline.defs.lake_io import LakeIOManager
-from baimo.pipeline.defs.shared import SNAPSHOTS, daily_partitions
+from baimo.pipeline.defs.declare import SNAPSHOTS, daily_partitions
+from baimo.pipeline.defs.io_manager import LakeIOManager
 from baimo.pipeline.settings import lake_dir
 
 JOB = "measure_and_audit"

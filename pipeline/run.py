@@ -13,12 +13,14 @@ from typing import Any
 import polars as pl
 
 from baimo.estimation.errors import EstimationError
+from baimo.pipeline.datasets.load import load_snapshots
 from baimo.pipeline.errors import LakeError, PipelineError, SourceError
-from baimo.pipeline.lake import Lake, check_writable, write_text
-from baimo.pipeline.measures import MEASURES
+from baimo.pipeline.lake.atomic import check_writable, write_text
+from baimo.pipeline.lake.store import Lake
 from baimo.pipeline.settings import FIRST_DAY, dagster_home, lake_dir, out_dir
-from baimo.pipeline.sources import LAKE, REFERENCE, load_snapshots
 from baimo.pipeline.sources.reference import read_manifest
+from baimo.pipeline.sources.snapshot import LAKE, REFERENCE
+from baimo.pipeline.variables import MEASURES
 from baimo.simulation.errors import ParameterError
 
 Step = Callable[[str, float | None], None]
@@ -154,7 +156,7 @@ def run_graph(
             raise RunError(
                 f"unforeseen {type(error).__name__}: {first}; the trace is in `baimo ui`, Runs"
             ) from error
-    from baimo.pipeline.defs.lake_io import read_result
+    from baimo.pipeline.lake.results import read_result
 
     return Finished(
         day=day,

@@ -119,7 +119,9 @@ class House:
     imports: list[Import] = field(init=False)
 
     def __post_init__(self) -> None:
-        found = [i for m in self.modules.values() for i in imports_of(m, self.modules, self.package)]
+        found = [
+            i for m in self.modules.values() for i in imports_of(m, self.modules, self.package)
+        ]
         object.__setattr__(self, "imports", found)
 
     def folder_of(self, name: str) -> str:
@@ -142,7 +144,8 @@ class House:
         return {(a, b) for a, b in pairs if a != b}
 
     def room(self, name: str) -> str:
-        """Return the folder of a module; a file that lies at the top of a part stands for itself."""
+        """Return the folder of a module; a file that lies at the top of a part stands for
+        itself."""
         module = self.modules[name]
         return name if not module.is_folder and module.folder in PARTS else module.folder
 
@@ -285,8 +288,8 @@ def report(root: Path = ROOT, package: str = PACKAGE) -> list[str]:
         f"{max(len(m.text.splitlines()) for m in modules.values())} lines",
         f"arrows between files  {len(house.module_arrows())}, "
         f"circles {len(circles(house.module_arrows()))}, floors {floors(house.module_arrows())}",
-        f"rooms (folders)       {len(rooms)}, arrows {len(arrows)}, circles {len(circles(arrows))}, "
-        f"floors {floors(arrows)}",
+        f"rooms (folders)       {len(rooms)}, arrows {len(arrows)}, "
+        f"circles {len(circles(arrows))}, floors {floors(arrows)}",
         f"longest function      {longest[0].name}.{longest[1].name}: "
         f"{length_without_docstring(longest[1])} lines without docstring",
         f"most parameters       {widest[0].name}.{widest[1].name}: {n_parameters(widest[1])}",

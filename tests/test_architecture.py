@@ -42,11 +42,11 @@ def _package(module: str) -> str:
 @pytest.mark.parametrize(
     ("planted", "seen"),
     [
-        ("from baimo.pipeline.lake import Lake", "baimo.pipeline"),
+        ("from baimo.pipeline.lake.store import Lake", "baimo.pipeline"),
         ("def f():\n    import baimo.estimation.tails.power_law as t", "baimo.estimation"),
         ("from baimo import pipeline", "baimo.pipeline"),
         ("import baimo", "baimo"),
-        ("from pipeline.lake import Lake", "pipeline"),
+        ("from pipeline.lake.store import Lake", "pipeline"),
         ("import os.path", "os"),
         ("from . import lake", ""),
     ],

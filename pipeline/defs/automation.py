@@ -40,8 +40,8 @@ def fresh_checks() -> list[dg.AssetChecksDefinition]:
             "thirty are named.",
         )
         def todays_day_is_there() -> dg.AssetCheckResult:
-            from baimo.pipeline.freshness import freshness
-            from baimo.pipeline.lake import Lake
+            from baimo.pipeline.lake.freshness import freshness
+            from baimo.pipeline.lake.store import Lake
 
             state = freshness(Lake(lake_dir()), table, datetime.now(UTC))
             return dg.AssetCheckResult(
@@ -84,7 +84,7 @@ def tell_of_failures(jobs: Sequence[Any]) -> dg.SensorDefinition:
         if address is None:
             yield dg.SkipReason("BAIMO_WEBHOOK is not set")
             return
-        from baimo.pipeline.sources.webhook import post_failure
+        from baimo.pipeline.ingest.notify import post_failure
 
         run = context.dagster_run
         reasons = [_reason(event) for event in context.get_step_failure_events()]

@@ -9,11 +9,11 @@ from typing import Any
 
 import dagster as dg
 
-from baimo.pipeline.checks import DEFILLAMA_CHECKS, HUB_CHECKS, RefusedSnapshotError
-from baimo.pipeline.defs.lake_io import InLake
-from baimo.pipeline.defs.shared import PARTITIONS, SNAPSHOTS, blocking, day_of, numbers, table_out
+from baimo.pipeline.defs.declare import PARTITIONS, SNAPSHOTS, blocking, day_of, numbers, table_out
+from baimo.pipeline.defs.io_manager import InLake
 from baimo.pipeline.errors import PipelineError
-from baimo.pipeline.receipts import Receipt
+from baimo.pipeline.ingest.acceptance import DEFILLAMA_CHECKS, HUB_CHECKS, RefusedSnapshotError
+from baimo.pipeline.lake.receipts import Receipt
 from baimo.pipeline.settings import RETRY_SECONDS
 from baimo.pipeline.sources.http import UnreachableError
 
@@ -37,7 +37,7 @@ class TrustConfig(dg.Config):
 )
 def hub(context: dg.AssetExecutionContext, config: TrustConfig) -> Iterator[Any]:
     """Publish the listing of the Hub."""
-    from baimo.pipeline.daily import publish_hub
+    from baimo.pipeline.ingest.daily import publish_hub
 
     yield from _published(
         "hub_models", lambda: publish_hub(day_of(context), context.log.info, trust=config.trust)
@@ -59,8 +59,8 @@ def hub(context: dg.AssetExecutionContext, config: TrustConfig) -> Iterator[Any]
 )
 def defillama(context: dg.AssetExecutionContext, config: TrustConfig) -> Iterator[Any]:
     """Publish the protocols and chains of DeFiLlama."""
-    from baimo.pipeline.daily import publish_defillama
-    from baimo.pipeline.lake import Lake
+    from baimo.pipeline.ingest.daily import publish_defillama
+    from baimo.pipeline.lake.store import Lake
     from baimo.pipeline.settings import lake_dir
 
     day = day_of(context)

@@ -5,7 +5,7 @@ from typing import Any
 
 import dagster as dg
 
-from baimo.pipeline.defs.shared import (
+from baimo.pipeline.defs.declare import (
     PARTITIONS,
     TABULATED,
     blocking,
@@ -86,9 +86,9 @@ def tables(context: dg.AssetExecutionContext, config: SourceConfig) -> Iterator[
     """Load the source, validate every row, count models and protocols."""
     import polars as pl
 
-    from baimo.pipeline.snapshots import take_snapshots
+    from baimo.pipeline.datasets.load import load_dataset
 
-    taken = take_snapshots(config.source, day_of(context))
+    taken = load_dataset(config.source, day_of(context))
     for name, asset in FITTED.items():
         table = taken.tables[name]
         total = table.good.height + table.quarantine.height

@@ -18,14 +18,18 @@ from matplotlib.figure import Figure
 from baimo.estimation.samples.counts import Counts
 from baimo.estimation.samples.curves import Line
 from baimo.estimation.tails.cohorts import CohortsFit
-from baimo.pipeline.audit import Claim
-from baimo.pipeline.companion_fits import POPULATIONS, CompanionFits
-from baimo.pipeline.fits import SizeFits
-from baimo.pipeline.gains import KernelCalibration
-from baimo.pipeline.lake import write_parquet, write_text
-from baimo.pipeline.measures import MEASURES, Measure
-from baimo.pipeline.models import AttachmentCalibration, GrowthCalibration
-from baimo.pipeline.report import figures, mechanism_figures, words
+from baimo.pipeline.analysis.increments import KernelCalibration
+from baimo.pipeline.analysis.populations import POPULATIONS, CompanionFits
+from baimo.pipeline.analysis.sizes import SizeFits
+from baimo.pipeline.claims.claim import Claim
+from baimo.pipeline.figures import models as mechanism_figures
+from baimo.pipeline.figures import sizes as figures
+from baimo.pipeline.figures.style import to_svg
+from baimo.pipeline.lake.atomic import write_parquet, write_text
+from baimo.pipeline.models.attachment import AttachmentCalibration
+from baimo.pipeline.models.gbm import GrowthCalibration
+from baimo.pipeline.report import tables as words
+from baimo.pipeline.variables import MEASURES, Measure
 from baimo.simulation.growth.gbm import mixture_ccdf
 
 
@@ -51,7 +55,7 @@ class Findings:
 
 def render_report(out: Path, findings: Findings) -> Path:
     """Write report.html, overview.svg and tables/*.parquet; return the page's path."""
-    picture = figures.to_svg(overview(findings), "overview", {})
+    picture = to_svg(overview(findings), "overview", {})
     sections = [_section(MEASURES[name], findings) for name in findings.fits]
     environment = Environment(
         loader=PackageLoader("baimo.pipeline.report", "."),
@@ -124,16 +128,12 @@ def _section(measure: Measure, findings: Findings) -> dict[str, Any]:
         "title": measure.title,
         "text": words.section_text(measure, fits),
         "figures": [
-            Markup(figures.to_svg(rank, f"{measure.name} rank-size", _names(top, "rank", measure))),
-            Markup(figures.to_svg(ccdf, f"{measure.name} CCDF", _names(top, "ccdf", measure))),
+            Markup(to_svg(rank, f"{measure.name} rank-size", _names(top, "rank", measure))),
+            Markup(to_svg(ccdf, f"{measure.name} CCDF", _names(top, "ccdf", measure))),
         ],
         "paths": [
-            Markup(
-                figures.to_svg(figures.draw_index_path(measure, fits), f"{measure.name} index", {})
-            ),
-            Markup(
-                figures.to_svg(figures.draw_tail_path(measure, fits), f"{measure.name} scan", {})
-            ),
+            Markup(to_svg(figures.draw_index_path(measure, fits), f"{measure.name} index", {})),
+            Markup(to_svg(figures.draw_tail_path(measure, fits), f"{measure.name} scan", {})),
         ],
         "rivals": words.rival_rows(fits),
         "whole": words.whole_rows(fits),
@@ -143,13 +143,13 @@ def _section(measure: Measure, findings: Findings) -> dict[str, Any]:
 
 def _cohorts_picture(findings: Findings) -> str:
     figure = mechanism_figures.draw_cohorts(findings.cohorts, findings.cohort_zetas)
-    return figures.to_svg(figure, "tails of age cohorts", {})
+    return to_svg(figure, "tails of age cohorts", {})
 
 
 def _kernel_picture(kernel: KernelCalibration | None) -> str:
     if kernel is None or kernel.shape is None:
         return ""
-    return figures.to_svg(mechanism_figures.draw_kernel(kernel), "kernel of attachment", {})
+    return to_svg(mechanism_figures.draw_kernel(kernel), "kernel of attachment", {})
 
 
 def _names(top: pl.DataFrame, kind: str, measure: Measure) -> Mapping[str, str]:

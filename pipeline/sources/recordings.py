@@ -21,10 +21,10 @@ from typing import Any
 import polars as pl
 
 from baimo.pipeline.errors import SourceError
-from baimo.pipeline.measures import HUB_FLOOR
 from baimo.pipeline.sources.reference import earliest, load_reference
-from baimo.pipeline.sources.snapshots import RECORDINGS, Input, Snapshots
-from baimo.pipeline.tabulate import weekly_growth
+from baimo.pipeline.sources.snapshot import RECORDINGS, Input, Snapshots
+from baimo.pipeline.sources.weekly import weekly_growth
+from baimo.pipeline.variables import HUB_FLOOR
 
 SUFFIXES = (".parquet", ".csv", ".json", ".jsonl", ".ndjson")
 SOURCE = "recording"

@@ -14,11 +14,11 @@ from typing import Any
 import polars as pl
 
 from baimo.pipeline.errors import SourceError
-from baimo.pipeline.measures import expand
+from baimo.pipeline.schema.catalog import TABLES
+from baimo.pipeline.schema.validate import validate
 from baimo.pipeline.settings import reference_dir
-from baimo.pipeline.sources.snapshots import REFERENCE, Input, Snapshots
-from baimo.pipeline.tables import TABLES
-from baimo.pipeline.validation import validate
+from baimo.pipeline.sources.snapshot import REFERENCE, Input, Snapshots
+from baimo.pipeline.variables import expand
 
 READY = ("hub_authors", "hub_design_effects", "hub_derivatives", "hub_totals", "hub_top")
 VARIANTS = "size_variants"

@@ -145,8 +145,8 @@ def peak_kb() -> int:
 
 def client(lake: Path) -> None:
     """Publish the day and print what it took."""
-    from baimo.pipeline.backfill import backfill_hub
-    from baimo.pipeline.lake import Lake
+    from baimo.pipeline.ingest.backfill import backfill_hub
+    from baimo.pipeline.lake.store import Lake
 
     os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
     before = resource.getrusage(resource.RUSAGE_SELF)
@@ -188,7 +188,7 @@ def main() -> None:
 def run(scratch: Path, rows: int, group_rows: int) -> None:
     """Serve a file of so many rows and let a client publish it."""
     sys.path.insert(0, str(ROOT))
-    from tests.live.hub import HubDataset, HubServer
+    from tests.live.servers.hub import HubDataset, HubServer
 
     path = scratch / "models.parquet"
     write_file(path, rows, group_rows)

@@ -34,8 +34,8 @@ def run_baimo(scratch: str) -> dict[str, float]:
     """Crawl and publish in this process."""
     import pyarrow.parquet  # noqa: F401
 
-    from baimo.pipeline import refresh
-    from baimo.pipeline.lake import Lake
+    from baimo.pipeline.ingest import refresh
+    from baimo.pipeline.lake.store import Lake
 
     marks: dict[str, float] = {}
     publish = refresh.publish_models
@@ -60,7 +60,7 @@ def run_peer(limit: int) -> dict[str, float]:
     """Walk with HfApi.list_models, which makes an object a row, and keep what baimo keeps."""
     from huggingface_hub import HfApi
 
-    from baimo.pipeline.sources.hub_rows import EXPAND
+    from baimo.pipeline.sources.hub.rows import EXPAND
 
     began, start, rows = cpu(), time.monotonic(), 0
     for model in HfApi().list_models(sort="created_at", limit=limit, expand=list(EXPAND)):
@@ -101,7 +101,7 @@ def main() -> None:
         print(json.dumps(found))
         return
     server = subprocess.Popen(
-        [sys.executable, "-m", "tests.live.hub", "--models", str(given.rows)],
+        [sys.executable, "-m", "tests.live.servers.hub", "--models", str(given.rows)],
         cwd=ROOT, stdout=subprocess.PIPE, text=True,
     )  # fmt: skip
     try:

@@ -126,7 +126,7 @@ def draw_picture(found: dict[str, list[tuple[int, float, float]]], path: Path) -
     import matplotlib
     from matplotlib.figure import Figure
 
-    from baimo.pipeline.report.figures import MODEL_COLOURS, STYLE
+    from baimo.pipeline.figures.style import MODEL_COLOURS, STYLE
 
     colours = MODEL_COLOURS | {"PA-Yule": MODEL_COLOURS["Yule"]}
     with matplotlib.rc_context(STYLE):

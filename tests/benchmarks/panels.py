@@ -127,7 +127,7 @@ def begin(n: int, rng: Any) -> Hub:
     """Return n models created since the floor at a growing rate, their sizes a Yule draw."""
     import numpy as np
 
-    from baimo.pipeline.measures import HUB_FLOOR
+    from baimo.pipeline.variables import HUB_FLOOR
     from baimo.simulation.attachment.simon_yule import YuleParams, simulate_yule
 
     oldest = (FIRST - HUB_FLOOR).days / 365.25
@@ -182,9 +182,9 @@ def step(hub: Hub, day: date, rng: Any) -> None:
 def write_day(hub: Hub, root: Path, day: date) -> None:
     import polars as pl
 
-    from baimo.pipeline.lake import Lake
-    from baimo.pipeline.publish import write_blocks
-    from baimo.pipeline.tables import HUB_MODELS
+    from baimo.pipeline.ingest.publish import write_blocks
+    from baimo.pipeline.lake.store import Lake
+    from baimo.pipeline.schema.hub import HUB_MODELS
 
     counts = {"likes": hub.likes, "downloads": hub.downloads, "downloads_all_time": hub.all_time}
     frame = hub.fixed.with_columns(pl.Series(k, v) for k, v in counts.items()).with_columns(
@@ -223,8 +223,8 @@ def measure(root: Path, kind: str, span: int) -> None:
     """Print seconds, processor seconds, peak memory in GB and rows of one panel, as JSON."""
     import polars as pl
 
-    from baimo.pipeline.lake import Lake
-    from baimo.pipeline.panels import increments
+    from baimo.pipeline.datasets.panels import increments
+    from baimo.pipeline.lake.store import Lake
 
     out = root / "panel.parquet"
     start = time.perf_counter()

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from baimo.pipeline.lake import Lake
+from baimo.pipeline.lake.store import Lake
 from baimo.pipeline.sources.http import Patience
 
 
@@ -33,6 +33,6 @@ def no_token(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     for name in ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN", "HF_ENDPOINT", "BAIMO_DEFILLAMA_URL"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr("huggingface_hub.constants.HF_TOKEN_PATH", str(tmp_path / "no_token"))
-    monkeypatch.setattr("baimo.pipeline.sources.hub.READ_SECONDS", 0.5)
+    monkeypatch.setattr("baimo.pipeline.sources.hub.crawl.READ_SECONDS", 0.5)
     monkeypatch.setattr("baimo.pipeline.sources.http.READ_SECONDS", 0.5)
-    monkeypatch.setattr("baimo.pipeline.sources.defillama.PACE_SECONDS", 0.0)
+    monkeypatch.setattr("baimo.pipeline.sources.defillama.api.PACE_SECONDS", 0.0)

@@ -14,25 +14,25 @@ from typing import Any
 
 import pytest
 
-from baimo.pipeline.backfill import backfill_defillama, backfill_downloads, backfill_hub
 from baimo.pipeline.errors import BusyError, LakeError, PipelineError, SourceError
-from baimo.pipeline.inspection import verify
-from baimo.pipeline.lake import Lake
-from baimo.pipeline.past_days import BackfillProgress, PastError
-from baimo.pipeline.publish import file_sha256
-from baimo.pipeline.receipts import (
+from baimo.pipeline.ingest.backfill import backfill_defillama, backfill_downloads, backfill_hub
+from baimo.pipeline.ingest.backfill_days import BackfillProgress, PastError
+from baimo.pipeline.ingest.refresh import refresh_hub
+from baimo.pipeline.lake.atomic import file_sha256
+from baimo.pipeline.lake.lock import locked
+from baimo.pipeline.lake.receipts import (
     Receipt,
     is_published,
     published_days,
     read_receipt,
     receipt_path,
 )
-from baimo.pipeline.refresh import refresh_hub
+from baimo.pipeline.lake.store import Lake
+from baimo.pipeline.lake.verify import verify
 from baimo.pipeline.sources.http import Patience, RefusedError, UnreachableError
-from baimo.pipeline.sources.spool import Spool
-from tests.live.faults import CutConsistent, Do, Garbage, Hang, Reset, Status
-from tests.live.hub import HubDataset, HubServer
-from tests.live.hub_bulk import (
+from tests.live.servers.faults import CutConsistent, Do, Garbage, Hang, Reset, Status
+from tests.live.servers.hub import HubDataset, HubServer
+from tests.live.servers.hub_bulk import (
     NEW,
     OLD,
     WEEKLY,
@@ -45,7 +45,7 @@ from tests.live.hub_bulk import (
     parquet,
     revision,
 )
-from tests.live.server import Fault
+from tests.live.servers.server import Fault
 
 FIRST = date(2026, 9, 1)
 DAYS = days_from(FIRST, 4)
@@ -288,7 +288,7 @@ def test_an_unknown_source(lake: Lake, patience: Patience) -> None:
 
 def test_never_beside_a_refresh(hub: HubServer, lake: Lake, patience: Patience) -> None:
     hub.mount(daily(FILES))
-    held = Spool(lake.root / "crawling" / NAME).held()
+    held = locked(lake.root / "crawling" / NAME)
     with held, pytest.raises(BusyError, match="another process is filling hub_models"):
         fill(lake, patience)
     assert outcomes(fill(lake, patience)) == ["published"] * 4
@@ -375,7 +375,14 @@ def test_a_lake_that_cannot_be_written_stops(
 
 def start(lake: Path, hub: HubServer) -> subprocess.Popen[str]:
     process = subprocess.Popen(
-        [sys.executable, "-m", "tests.live.backfill_process", str(lake), str(FIRST), str(LAST)],
+        [
+            sys.executable,
+            "-m",
+            "tests.live.servers.backfill_process",
+            str(lake),
+            str(FIRST),
+            str(LAST),
+        ],
         cwd=Path(__file__).resolve().parents[2],
         env=os.environ | {"HF_ENDPOINT": hub.url, "HF_HUB_DISABLE_IMPLICIT_TOKEN": "1"},
         stdout=subprocess.PIPE,

@@ -8,23 +8,20 @@ from datetime import UTC, date, datetime
 import polars as pl
 import pytest
 
-from baimo.pipeline.backfill import backfill_defillama, backfill_downloads
 from baimo.pipeline.errors import BusyError, LakeError
-from baimo.pipeline.inspection import verify
-from baimo.pipeline.lake import Lake
-from baimo.pipeline.receipts import (
-    Receipt,
-    read_receipt,
-)
-from baimo.pipeline.refresh import refresh_defillama
-from baimo.pipeline.sources.defillama_history import LACKS, StoppedError, protocols_of_day
-from baimo.pipeline.sources.history_store import digest
+from baimo.pipeline.ingest.backfill import backfill_defillama, backfill_downloads
+from baimo.pipeline.ingest.refresh import refresh_defillama
+from baimo.pipeline.lake.lock import locked
+from baimo.pipeline.lake.receipts import Receipt, read_receipt
+from baimo.pipeline.lake.store import Lake
+from baimo.pipeline.lake.verify import verify
+from baimo.pipeline.sources.defillama.histories import LACKS, StoppedError, protocols_of_day
+from baimo.pipeline.sources.defillama.store import digest
 from baimo.pipeline.sources.http import Patience, UnreachableError
-from baimo.pipeline.sources.spool import Spool
-from tests.live.defi import DefiServer, synthetic_protocols
-from tests.live.faults import Status
-from tests.live.hub import HubDataset, HubServer
-from tests.live.hub_bulk import (
+from tests.live.servers.defi import DefiServer, synthetic_protocols
+from tests.live.servers.faults import Status
+from tests.live.servers.hub import HubDataset, HubServer
+from tests.live.servers.hub_bulk import (
     PANEL,
     days_from,
     moment,
@@ -177,5 +174,5 @@ def test_defillama_down_stops_and_what_was_fetched_stays(
 
 
 def test_protocols_never_beside_a_refresh(lake: Lake, patience: Patience) -> None:
-    with Spool(lake.root / "crawling" / PROTOCOLS).held(), pytest.raises(BusyError):
+    with locked(lake.root / "crawling" / PROTOCOLS), pytest.raises(BusyError):
         fill_protocols(lake, patience)

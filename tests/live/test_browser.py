@@ -24,13 +24,13 @@ from typing import Any
 import polars as pl
 import pytest
 
-from baimo.pipeline.lake import Lake
-from baimo.pipeline.receipts import published_days, read_receipt
-from tests.live.defi import DefiServer, synthetic_protocols
-from tests.live.faults import EditRows
-from tests.live.hub import HubServer
-from tests.live.hub_dataset import HubDataset
-from tests.live.hub_models import synthetic_models
+from baimo.pipeline.lake.receipts import published_days, read_receipt
+from baimo.pipeline.lake.store import Lake
+from tests.live.servers.defi import DefiServer, synthetic_protocols
+from tests.live.servers.faults import EditRows
+from tests.live.servers.hub import HubServer
+from tests.live.servers.hub_dataset import HubDataset
+from tests.live.servers.hub_models import synthetic_models
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which(
     "google-chrome"

@@ -12,13 +12,13 @@ import polars as pl
 import pytest
 
 from baimo.pipeline.definitions import DAILY, WATCH, build_defs
-from baimo.pipeline.lake import Lake
-from baimo.pipeline.receipts import Receipt, published_days, read_receipt, write_receipt
-from tests.live.defi import DefiServer, synthetic_protocols
-from tests.live.faults import EditRows, Status
-from tests.live.hub import HubServer
-from tests.live.hub_models import synthetic_models
-from tests.live.server import Loopback, Reply, Request
+from baimo.pipeline.lake.receipts import Receipt, published_days, read_receipt, write_receipt
+from baimo.pipeline.lake.store import Lake
+from tests.live.servers.defi import DefiServer, synthetic_protocols
+from tests.live.servers.faults import EditRows, Status
+from tests.live.servers.hub import HubServer
+from tests.live.servers.hub_models import synthetic_models
+from tests.live.servers.server import Loopback, Reply, Request
 
 MODELS = synthetic_models(3000, seed=4)
 PROTOCOLS = synthetic_protocols(600, seed=4)
@@ -168,7 +168,7 @@ def test_a_token_is_in_no_event_and_no_file_of_dagster(
 def test_a_run_that_is_repeated_takes_what_is_there(
     servers: tuple[HubServer, DefiServer], lake: Lake
 ) -> None:
-    from baimo.pipeline.daily import publish_hub
+    from baimo.pipeline.ingest.daily import publish_hub
 
     publish_hub(today(), lambda _: None)
     servers[0].clear()
@@ -181,8 +181,8 @@ def test_a_run_that_is_repeated_takes_what_is_there(
 def test_a_retry_after_midnight_ends_the_walk_of_last_night(
     servers: tuple[HubServer, DefiServer], lake: Lake, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from baimo.pipeline.daily import publish_hub
-    from baimo.pipeline.refresh import refresh_hub
+    from baimo.pipeline.ingest.daily import publish_hub
+    from baimo.pipeline.ingest.refresh import refresh_hub
     from baimo.pipeline.sources.http import Patience, UnreachableError
 
     day, tomorrow = today(), datetime.now(UTC) + timedelta(days=1)
@@ -191,7 +191,7 @@ def test_a_retry_after_midnight_ends_the_walk_of_last_night(
         refresh_hub(lake, patience=Patience(attempts=1, sleep=lambda _: None))
     servers[0].calm()
     servers[0].clear()
-    monkeypatch.setattr("baimo.pipeline.daily.utc_now", lambda: tomorrow)
+    monkeypatch.setattr("baimo.pipeline.ingest.daily.utc_now", lambda: tomorrow)
     receipt, path = publish_hub(day, lambda _: None)
     assert (receipt.day, receipt.rows, receipt.source) == (day.isoformat(), 3000, "hub")
     assert Path(path) == lake.path("hub_models", day)
@@ -199,8 +199,8 @@ def test_a_retry_after_midnight_ends_the_walk_of_last_night(
 
 
 def test_a_past_day_is_left_to_the_backfill(lake: Lake) -> None:
-    from baimo.pipeline.daily import publish_hub
     from baimo.pipeline.errors import SourceError
+    from baimo.pipeline.ingest.daily import publish_hub
 
     past = today() - timedelta(days=400)
     with pytest.raises(SourceError, match="hub-stats/commits/main: HTTP 404"):
@@ -220,7 +220,7 @@ def test_the_schedule_asks_for_today_once(lake: Lake) -> None:
 
 
 def test_freshness_knows_the_days(lake: Lake) -> None:
-    from baimo.pipeline.freshness import freshness
+    from baimo.pipeline.lake.freshness import freshness
 
     for n in (5, 4, 2):
         day = date(2026, 9, 10) - timedelta(days=n)

@@ -11,12 +11,11 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from baimo.pipeline.checks import RefusedSnapshotError
-from baimo.pipeline.cli import main
+from baimo.pipeline.cli.main import main
 from baimo.pipeline.errors import LakeError
-from baimo.pipeline.inspection import holding, verify
-from baimo.pipeline.lake import Lake
-from baimo.pipeline.receipts import (
+from baimo.pipeline.ingest.acceptance import RefusedSnapshotError
+from baimo.pipeline.ingest.refresh import Refreshed, refresh_defillama, refresh_hub
+from baimo.pipeline.lake.receipts import (
     MISSING,
     Receipt,
     is_published,
@@ -24,12 +23,13 @@ from baimo.pipeline.receipts import (
     receipt_path,
     write_receipt,
 )
-from baimo.pipeline.refresh import Refreshed, refresh_defillama, refresh_hub
+from baimo.pipeline.lake.store import Lake
+from baimo.pipeline.lake.verify import holding, verify
 from baimo.pipeline.sources.http import Patience
-from tests.live.defi import DefiServer, synthetic_protocols
-from tests.live.faults import Status
-from tests.live.hub import HubServer
-from tests.live.hub_models import synthetic_models
+from tests.live.servers.defi import DefiServer, synthetic_protocols
+from tests.live.servers.faults import Status
+from tests.live.servers.hub import HubServer
+from tests.live.servers.hub_models import synthetic_models
 
 NOW = datetime(2026, 11, 20, 6, tzinfo=UTC)
 DAY = NOW.date()
@@ -209,7 +209,7 @@ def test_a_day_that_the_source_lacks_is_not_one_to_fill(
 
 
 def test_a_file_is_no_lake(tmp_path: Path) -> None:
-    from baimo.pipeline.cli_live import existing_lake
+    from baimo.pipeline.console import existing_lake
 
     (tmp_path / "afile").write_text("x")
     with pytest.raises(LakeError, match="is a file"):

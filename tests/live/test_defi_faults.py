@@ -8,16 +8,16 @@ from datetime import UTC, datetime, timedelta
 import polars as pl
 import pytest
 
-from baimo.pipeline.checks import RefusedSnapshotError
 from baimo.pipeline.errors import BusyError, PipelineError
-from baimo.pipeline.lake import Lake
-from baimo.pipeline.publish import file_sha256
-from baimo.pipeline.receipts import read_receipt
-from baimo.pipeline.refresh import Refreshed, refresh_defillama
+from baimo.pipeline.ingest.acceptance import RefusedSnapshotError
+from baimo.pipeline.ingest.refresh import Refreshed, refresh_defillama
+from baimo.pipeline.lake.atomic import file_sha256
+from baimo.pipeline.lake.lock import locked
+from baimo.pipeline.lake.receipts import read_receipt
+from baimo.pipeline.lake.store import Lake
 from baimo.pipeline.sources.http import Patience, RefusedError, UnreachableError
-from baimo.pipeline.sources.spool import Spool
-from tests.live.defi import DefiServer, synthetic_protocols
-from tests.live.faults import (
+from tests.live.servers.defi import DefiServer, synthetic_protocols
+from tests.live.servers.faults import (
     Chunked,
     CutConsistent,
     CutShort,
@@ -33,7 +33,7 @@ from tests.live.faults import (
     Status,
     WrongContentType,
 )
-from tests.live.server import Fault
+from tests.live.servers.server import Fault
 
 PROTOCOLS = synthetic_protocols(300, seed=3)
 NOW = datetime(2026, 9, 1, 6, 0, tzinfo=UTC)
@@ -201,7 +201,7 @@ def test_half_the_protocols_are_refused_and_yesterday_stays(
 
 
 def test_two_refreshes_at_once(llama: DefiServer, lake: Lake, patience: Patience) -> None:
-    held = Spool(lake.root / "crawling" / NAME).held()
+    held = locked(lake.root / "crawling" / NAME)
     with held, pytest.raises(BusyError, match="another process"):
         refresh(lake, patience)
 

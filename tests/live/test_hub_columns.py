@@ -9,11 +9,11 @@ from typing import Any
 import polars as pl
 import pytest
 
+from baimo.pipeline.schema.hub import HUB_MODELS
 from baimo.pipeline.sources.http import Patience
-from baimo.pipeline.sources.hub_columns import ColumnsError
-from baimo.pipeline.tables import HUB_MODELS
-from tests.live.hub import HubServer
-from tests.live.hub_bulk import (
+from baimo.pipeline.sources.hub.columns import ColumnsError
+from tests.live.servers.hub import HubServer
+from tests.live.servers.hub_bulk import (
     MODELS,
     NEW,
     OLD,

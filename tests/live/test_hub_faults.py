@@ -13,15 +13,16 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from baimo.pipeline.checks import RefusedSnapshotError
 from baimo.pipeline.errors import BusyError, IncompleteError, PipelineError
-from baimo.pipeline.lake import Lake
-from baimo.pipeline.publish import file_sha256
-from baimo.pipeline.receipts import read_receipt
-from baimo.pipeline.refresh import Refreshed, refresh_hub
+from baimo.pipeline.ingest.acceptance import RefusedSnapshotError
+from baimo.pipeline.ingest.refresh import Refreshed, refresh_hub
+from baimo.pipeline.lake.atomic import file_sha256
+from baimo.pipeline.lake.lock import locked
+from baimo.pipeline.lake.receipts import read_receipt
+from baimo.pipeline.lake.store import Lake
 from baimo.pipeline.sources.http import Patience, RefusedError, UnreachableError
-from baimo.pipeline.sources.spool import Spool
-from tests.live.faults import (
+from baimo.pipeline.sources.hub.checkpoint import Checkpoint
+from tests.live.servers.faults import (
     Chunked,
     CutConsistent,
     CutShort,
@@ -41,9 +42,9 @@ from tests.live.faults import (
     Status,
     WrongContentType,
 )
-from tests.live.hub import HubServer
-from tests.live.hub_models import synthetic_models
-from tests.live.server import Fault, Loopback, Reply, Request, Scripted
+from tests.live.servers.hub import HubServer
+from tests.live.servers.hub_models import synthetic_models
+from tests.live.servers.server import Fault, Loopback, Reply, Request, Scripted
 
 N, PAGE = 430, 100
 MODELS = synthetic_models(N, seed=5)
@@ -76,7 +77,7 @@ def crawl(lake: Lake, patience: Patience, now: datetime = NOW, told: list[str] |
 
 
 def kept_pages(lake: Lake) -> int:
-    return len(Spool(lake.root / "crawling" / NAME).pages())
+    return len(Checkpoint(lake.root / "crawling" / NAME).pages())
 
 
 def published(lake: Lake) -> list[date]:
@@ -372,7 +373,7 @@ def test_rows_that_come_twice_are_taken_once(
 def test_models_created_during_the_walk_fall_outside_it(
     hub: HubServer, lake: Lake, patience: Patience, undisturbed: str
 ) -> None:
-    from tests.live.faults import Do
+    from tests.live.servers.faults import Do
 
     newer = synthetic_models(3, seed=77, end_day=date(2026, 9, 30))
     late = [m | {"createdAt": "2026-09-01T07:00:00.000Z"} for m in newer]
@@ -606,7 +607,7 @@ def test_resuming_does_not_make_an_end_proven(
     with Paged(100) as server:
         monkeypatch.setenv("HF_ENDPOINT", server.url)
         with monkeypatch.context() as patch:
-            patch.setattr("baimo.pipeline.refresh.publish_models", broken)
+            patch.setattr("baimo.pipeline.ingest.refresh.publish_models", broken)
             with pytest.raises(LakeError):
                 crawl(lake, patience)
         assert crawl(lake, patience).receipt.details["end_confirmed"] is False
@@ -661,7 +662,7 @@ def test_the_end_is_found_wherever_it_lies(
 
 
 def test_two_refreshes_at_once(hub: HubServer, lake: Lake, patience: Patience) -> None:
-    held = Spool(lake.root / "crawling" / NAME).held()
+    held = locked(lake.root / "crawling" / NAME)
     with held, pytest.raises(BusyError, match="another process is filling hub_models"):
         crawl(lake, patience)
     assert crawl(lake, patience).outcome == "published"

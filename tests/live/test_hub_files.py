@@ -12,10 +12,10 @@ import pytest
 
 from baimo.pipeline.errors import PipelineError, SourceError
 from baimo.pipeline.sources.http import Patience, RefusedError, UnreachableError
-from baimo.pipeline.sources.hub_files import RepoFile, Repository
-from baimo.pipeline.sources.hub_history import HubStats
-from baimo.pipeline.sources.hub_parquet import DamagedError
-from tests.live.faults import (
+from baimo.pipeline.sources.hub.dumps import HubStats
+from baimo.pipeline.sources.hub.parquet import DamagedError
+from baimo.pipeline.sources.hub.repository import RepoFile, Repository
+from tests.live.servers.faults import (
     Chunked,
     CutConsistent,
     CutShort,
@@ -32,8 +32,8 @@ from tests.live.faults import (
     Reset,
     Status,
 )
-from tests.live.hub import HubDataset, HubServer
-from tests.live.hub_bulk import (
+from tests.live.servers.hub import HubDataset, HubServer
+from tests.live.servers.hub_bulk import (
     DAY,
     HUB_STATS,
     MODELS,
@@ -49,8 +49,8 @@ from tests.live.hub_bulk import (
     serve,
     truth,
 )
-from tests.live.hub_models import synthetic_models
-from tests.live.server import Fault, Loopback, Reply, Request
+from tests.live.servers.hub_models import synthetic_models
+from tests.live.servers.server import Fault, Loopback, Reply, Request
 
 TOKEN = "hf_secret_of_the_test"
 

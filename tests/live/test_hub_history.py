@@ -10,15 +10,15 @@ import polars as pl
 import pytest
 
 from baimo.pipeline.sources.http import Patience
-from baimo.pipeline.sources.hub_columns import ColumnsError
-from baimo.pipeline.sources.hub_downloads import Characterization, panel_columns
-from baimo.pipeline.sources.hub_files import RepoFile
-from baimo.pipeline.sources.hub_history import Available, HubStats, Weekly
-from tests.live.faults import (
+from baimo.pipeline.sources.hub.columns import ColumnsError
+from baimo.pipeline.sources.hub.daily_downloads import Characterization, panel_columns
+from baimo.pipeline.sources.hub.dumps import Available, HubStats, Weekly
+from baimo.pipeline.sources.hub.repository import RepoFile
+from tests.live.servers.faults import (
     Status,
 )
-from tests.live.hub import HubDataset, HubServer
-from tests.live.hub_bulk import (
+from tests.live.servers.hub import HubDataset, HubServer
+from tests.live.servers.hub_bulk import (
     DAY,
     HUB_STATS,
     NEW,
@@ -32,8 +32,8 @@ from tests.live.hub_bulk import (
     parquet,
     revision,
 )
-from tests.live.hub_models import synthetic_models
-from tests.live.server import Request
+from tests.live.servers.hub_models import synthetic_models
+from tests.live.servers.server import Request
 
 
 @pytest.fixture

@@ -13,13 +13,13 @@ from pathlib import Path
 
 import pytest
 
-from baimo.pipeline.inspection import verify
-from baimo.pipeline.lake import Lake
-from baimo.pipeline.receipts import is_published
-from tests.live.defi import DefiServer, synthetic_protocols
-from tests.live.hub import HubServer
-from tests.live.hub_models import synthetic_models
-from tests.live.server import Loopback
+from baimo.pipeline.lake.receipts import is_published
+from baimo.pipeline.lake.store import Lake
+from baimo.pipeline.lake.verify import verify
+from tests.live.servers.defi import DefiServer, synthetic_protocols
+from tests.live.servers.hub import HubServer
+from tests.live.servers.hub_models import synthetic_models
+from tests.live.servers.server import Loopback
 
 ROOT = Path(__file__).resolve().parents[2]
 DAY = date(2026, 9, 1)
@@ -51,7 +51,7 @@ def start(lake: Path, source: str, server: Loopback) -> subprocess.Popen[str]:
         "HF_HUB_DISABLE_IMPLICIT_TOKEN": "1",
     }
     process = subprocess.Popen(
-        [sys.executable, "-m", "tests.live.crawl_process", str(lake), source],
+        [sys.executable, "-m", "tests.live.servers.crawl_process", str(lake), source],
         cwd=ROOT,
         env=environment,
         stdout=subprocess.PIPE,

@@ -13,10 +13,10 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from tests.live.defi import DefiServer, synthetic_protocols
-from tests.live.faults import Hang, Status
-from tests.live.hub import HubServer
-from tests.live.hub_models import synthetic_models
+from tests.live.servers.defi import DefiServer, synthetic_protocols
+from tests.live.servers.faults import Hang, Status
+from tests.live.servers.hub import HubServer
+from tests.live.servers.hub_models import synthetic_models
 
 ROOT = Path(__file__).resolve().parents[2]
 Baimo = Callable[..., subprocess.CompletedProcess[str]]

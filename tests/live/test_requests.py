@@ -14,12 +14,12 @@ from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 
-from baimo.pipeline.lake import Lake
-from baimo.pipeline.refresh import refresh_defillama, refresh_hub
+from baimo.pipeline.ingest.refresh import refresh_defillama, refresh_hub
+from baimo.pipeline.lake.store import Lake
 from baimo.pipeline.sources.http import Patience
-from tests.live.defi import DefiServer, synthetic_protocols
-from tests.live.hub import HubServer
-from tests.live.hub_models import synthetic_models
+from tests.live.servers.defi import DefiServer, synthetic_protocols
+from tests.live.servers.hub import HubServer
+from tests.live.servers.hub_models import synthetic_models
 
 NOW = datetime(2026, 9, 1, 6, tzinfo=UTC)
 FIELDS = [
@@ -58,7 +58,7 @@ def test_the_listing_of_models(
 
 
 def test_no_field_of_a_page_weighs_tens_of_kilobytes() -> None:
-    from baimo.pipeline.sources.hub_rows import EXPAND
+    from baimo.pipeline.sources.hub.rows import EXPAND
 
     assert not set(EXPAND) & {"cardData", "siblings", "model-index", "config"}
 
@@ -68,7 +68,7 @@ def test_the_fields_are_those_that_the_client_knows() -> None:
 
     from huggingface_hub.hf_api import ExpandModelProperty_T
 
-    from baimo.pipeline.sources.hub_rows import EXPAND
+    from baimo.pipeline.sources.hub.rows import EXPAND
 
     assert set(EXPAND) <= set(get_args(ExpandModelProperty_T))
 

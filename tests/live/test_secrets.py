@@ -14,13 +14,13 @@ from pathlib import Path
 import pytest
 
 from baimo.pipeline.errors import PipelineError
-from baimo.pipeline.lake import Lake
-from baimo.pipeline.refresh import refresh_hub
+from baimo.pipeline.ingest.refresh import refresh_hub
+from baimo.pipeline.lake.store import Lake
 from baimo.pipeline.sources.http import Patience
-from tests.live.faults import ForeignLink, NotJson, Redirect, Status
-from tests.live.hub import HubServer
-from tests.live.hub_models import synthetic_models
-from tests.live.server import Fault, Loopback, Reply, Request
+from tests.live.servers.faults import ForeignLink, NotJson, Redirect, Status
+from tests.live.servers.hub import HubServer
+from tests.live.servers.hub_models import synthetic_models
+from tests.live.servers.server import Fault, Loopback, Reply, Request
 
 TOKEN = "hf_neverToBeSeen0123456789"
 ROOT = Path(__file__).resolve().parents[2]
@@ -139,8 +139,8 @@ def test_the_key_of_the_paid_api_in_its_address_is_never_shown(
     answers: bool, monkeypatch: pytest.MonkeyPatch, lake: Lake, patience: Patience
 ) -> None:
     from baimo.pipeline.errors import SourceError
-    from baimo.pipeline.refresh import refresh_defillama
-    from tests.live.defi import DefiServer, synthetic_protocols
+    from baimo.pipeline.ingest.refresh import refresh_defillama
+    from tests.live.servers.defi import DefiServer, synthetic_protocols
 
     with DefiServer(synthetic_protocols(50, seed=2)) as llama:
         base = llama.url if answers else "http://127.0.0.1:9"
@@ -160,8 +160,8 @@ def test_a_wrong_address_of_one_source_does_not_touch_the_other(
 
 
 def test_defillama_never_sees_it(monkeypatch: pytest.MonkeyPatch, lake: Lake) -> None:
-    from baimo.pipeline.refresh import refresh_defillama
-    from tests.live.defi import DefiServer, synthetic_protocols
+    from baimo.pipeline.ingest.refresh import refresh_defillama
+    from tests.live.servers.defi import DefiServer, synthetic_protocols
 
     monkeypatch.setenv("HF_TOKEN", TOKEN)
     with DefiServer(synthetic_protocols(50, seed=2)) as llama:

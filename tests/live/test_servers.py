@@ -20,10 +20,16 @@ from urllib.parse import urlencode, urlsplit
 
 import pytest
 
-from tests.live import faults
-from tests.live.defi import DefiServer, synthetic_protocols
-from tests.live.hub import BigHubServer, HubDataset, HubServer, synthetic_models, synthetic_pages
-from tests.live.server import ANY, Fault, Loopback, Reply, Scripted
+from tests.live.servers import faults
+from tests.live.servers.defi import DefiServer, synthetic_protocols
+from tests.live.servers.hub import (
+    BigHubServer,
+    HubDataset,
+    HubServer,
+    synthetic_models,
+    synthetic_pages,
+)
+from tests.live.servers.server import ANY, Fault, Loopback, Reply, Scripted
 
 FIELDS = ("createdAt", "downloads", "gated", "baseModels")
 DAY_ONE = datetime(2026, 8, 1, 6, tzinfo=UTC)

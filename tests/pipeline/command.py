@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from click.testing import CliRunner, Result
 
-from baimo.pipeline.cli import main
+from baimo.pipeline.cli.main import main
 
 
 def baimo(*arguments: object, text: str | None = None) -> Result:

@@ -8,10 +8,10 @@ import polars as pl
 import pytest
 
 from baimo.pipeline.definitions import DAILY, JOB, build_defs
-from baimo.pipeline.defs.lake_io import LakeIOManager
-from baimo.pipeline.defs.shared import checked
+from baimo.pipeline.defs.declare import checked
+from baimo.pipeline.defs.io_manager import LakeIOManager
 from baimo.pipeline.defs.tables import tables
-from baimo.pipeline.tables import TABLES
+from baimo.pipeline.schema.catalog import TABLES
 
 DAY = "2024-07-11"
 

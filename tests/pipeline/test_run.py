@@ -10,7 +10,7 @@ import polars as pl
 import pytest
 from click.testing import CliRunner, Result
 
-from baimo.pipeline.cli import main
+from baimo.pipeline.cli.main import main
 
 DAY = date(2024, 7, 11)
 MODELS = [
@@ -206,8 +206,8 @@ def test_simulations_have_the_observed_size(run: tuple[Path, Result]) -> None:
 
 
 def test_claims_carry_evidence_and_a_verdict_from_the_list(run: tuple[Path, Result]) -> None:
-    from baimo.pipeline.defs.lake_io import read_result
-    from baimo.pipeline.lake import Lake
+    from baimo.pipeline.lake.results import read_result
+    from baimo.pipeline.lake.store import Lake
 
     claims = {c.name: c for c in read_result(Lake(run[0] / "lake"), "audit", DAY)}
     assert len(claims) == N_CLAIMS
@@ -256,7 +256,14 @@ def test_the_same_seed_gives_the_same_bytes_on_one_thread_and_on_two(
         env = os.environ | threads | {
             "BAIMO_LAKE": str(home / "lake"), "DAGSTER_HOME": str(home / "dagster_home"),
         }  # fmt: skip
-        command = [sys.executable, "-m", "baimo.pipeline.cli", "run", "--out", str(home / "out")]
+        command = [
+            sys.executable,
+            "-m",
+            "baimo.pipeline.cli",
+            "run",
+            "--out",
+            str(home / "out"),
+        ]
         subprocess.run(command, env=env, check=True, capture_output=True)
         outputs.append((home / "out" / "parameters.json").read_bytes())
     assert outputs[0] == outputs[1]
@@ -266,8 +273,8 @@ def test_the_same_seed_gives_the_same_bytes_on_one_thread_and_on_two(
 def test_the_audit_prints_every_claim_and_explains_each_with_its_figure(
     run: tuple[Path, Result], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from baimo.pipeline.audit import CLAIMS
-    from baimo.pipeline.audited import FIGURES
+    from baimo.pipeline.claims._figures import FIGURES
+    from baimo.pipeline.claims.claim import CLAIMS
 
     monkeypatch.setenv("BAIMO_LAKE", str(run[0] / "lake"))
     listed = CliRunner().invoke(main, ["audit"])

@@ -1,0 +1,1 @@
+"""What is measured on the tables of a day, data and simulations alike."""

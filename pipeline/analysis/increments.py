@@ -1,0 +1,172 @@
+"""Likes gained between two days: the kernel of attachment in the data, and under each mechanism.
+
+A mechanism calibrated on one cross-section says what items of given likes and age gain next.
+Yule's process and Simon's urn: in proportion to likes (plus a). CES and rates drawn at birth: at a
+rate of one's own, of which the likes so far are the evidence, so that it is drawn from what is
+known of it given likes (and age). All are brought to the observed total, and refitted alike.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from datetime import date
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from baimo.estimation.arrays import Floats, Ints
+from baimo.estimation.attachment.inflow import InflowFit, fit_inflow
+from baimo.estimation.attachment.kernel import KernelFit, fit_attachment_kernel
+from baimo.estimation.attachment.kernel_bins import KernelBinsFit
+from baimo.estimation.attachment.noise import NoiseFit, around_kernel
+from baimo.estimation.errors import EstimationError
+from baimo.estimation.results import registered
+from baimo.pipeline.analysis.summary_statistics import Statistics
+from baimo.pipeline.variables import DAYS_PER_YEAR, expand
+
+WHOLE = 0.9  # of the models of a day: then they stand for all
+LARGEST_AUTHORS = 3  # left out to see how much hangs on them
+ALONE_FROM = 10.0  # likes from which an item is a cell of its own (its scatter is measured)
+
+
+@registered("KernelCalibration")
+@dataclass(frozen=True, eq=False, kw_only=True)
+class KernelCalibration:
+    """Kernel of attachment between two days.
+
+    Parameters
+    ----------
+    before_on, after_on
+        The two days, ISO.
+    whole
+        Whether the models stand for the whole Hub of the later day.
+    inflow, kernel, noise, shape
+        Fits, author-clustered; None where the data refuse one, with the reason in `notes`.
+    without_largest
+        The kernel without the three authors of the largest gains.
+    stock, age, items : (cells,)
+        Likes on the earlier day and age in years of models of known age, and how many share them.
+    total_gain
+        What these gained in sum.
+    """
+
+    before_on: str
+    after_on: str
+    whole: bool
+    inflow: InflowFit
+    kernel: KernelFit | None
+    noise: NoiseFit | None
+    shape: KernelBinsFit | None
+    without_largest: KernelFit | None
+    stock: Floats
+    age: Floats
+    items: Ints
+    total_gain: float
+    notes: tuple[str, ...] = ()
+
+    @property
+    def years(self) -> float:
+        """Time between the two days."""
+        return self.days / DAYS_PER_YEAR
+
+    @property
+    def days(self) -> int:
+        """Days between the two."""
+        return (date.fromisoformat(self.after_on) - date.fromisoformat(self.before_on)).days
+
+    def statistics(self) -> tuple[Statistics, dict[str, float]]:
+        """Return theta, phi and psi as far as they are known, and their standard errors."""
+        found: Statistics = {}
+        errors: dict[str, float] = {}
+        for fit in (self.kernel, self.noise):
+            for name, e in fit.estimates().items() if fit else ():
+                if name in ("theta", "phi", "psi") and e.value is not None:
+                    found[name], errors[name] = e.value, e.std_error or 0.0
+        return found, errors
+
+
+def calibrate_gains(
+    increments: pl.DataFrame, frequency: pl.DataFrame, day: date
+) -> KernelCalibration | None:
+    """Fit the kernel to the likes of two days, None without such a table.
+
+    Parameters
+    ----------
+    increments
+        `hub_increments`.
+    frequency
+        `hub_frequency` of `day`: what the models are held against to see if they are all.
+    """
+    if increments.is_empty():
+        return None
+    before_on, after_on = increments["before_on"][0], increments["after_on"][0]
+    rows = expand(increments, "n_models")
+    before, after = (_floats(rows[f"likes_{side}"]) for side in ("before", "after"))
+    ages, authors = _floats(rows["age"]), _own_labels(rows["author"])
+    days = (after_on - before_on).days
+    notes: list[str] = []
+
+    def kernel(what: str, keep: NDArray[np.bool_]) -> KernelFit | None:
+        try:
+            return fit_attachment_kernel(
+                before[keep], after[keep], ages=ages[keep], days=days, clusters=authors[keep]
+            )
+        except EstimationError as error:
+            notes.append(f"no {what}: {error}")
+            return None
+
+    fit = kernel("kernel", np.ones(before.size, dtype=np.bool_))
+    shape = noise = trimmed = None
+    if fit is not None:
+        shape, noise, refused = around_kernel(fit, before, after, ages=ages, clusters=authors)
+        notes += refused
+        trimmed = kernel("kernel without the largest", ~_largest(authors, after - before))
+    there = int(np.isfinite(before).sum())
+    then = int(frequency.filter(pl.col("created_on") <= before_on)["n_models"].sum())
+    cells, gain = _cells(before, after, ages)
+    return KernelCalibration(
+        before_on=before_on.isoformat(),
+        after_on=after_on.isoformat(),
+        whole=after_on == day and there >= WHOLE * then,
+        inflow=fit_inflow(before, after, days=days, clusters=authors),
+        kernel=fit,
+        noise=noise,
+        shape=shape,
+        without_largest=trimmed,
+        stock=cells[0],
+        age=cells[1],
+        items=cells[2].astype(np.int64),
+        total_gain=gain,
+        notes=tuple(notes),
+    )
+
+
+def _floats(column: pl.Series) -> Floats:
+    return column.cast(pl.Float64).fill_null(math.nan).to_numpy()
+
+
+def _own_labels(authors: pl.Series) -> Ints:
+    """Return author codes; a model without an author is a cluster of its own."""
+    codes = authors.fill_null(-1).to_numpy().astype(np.int64)
+    own = codes < 0
+    return np.where(own, codes.max(initial=0) + 1 + np.cumsum(own), codes)
+
+
+def _largest(authors: Ints, gains: Floats) -> NDArray[np.bool_]:
+    """Mark the models of the authors of the largest gains."""
+    _, codes = np.unique(authors, return_inverse=True)
+    sums = np.bincount(codes, weights=np.nan_to_num(gains))
+    return np.isin(codes, np.argsort(-sums, kind="stable")[:LARGEST_AUTHORS])
+
+
+def _cells(before: Floats, after: Floats, ages: Floats) -> tuple[Floats, float]:
+    """Return (stock, age, items) of cells as rows, small stocks together, and the total gain."""
+    used = np.isfinite(before) & np.isfinite(after) & np.isfinite(ages)
+    small = used & (before < ALONE_FROM)
+    keys, n = np.unique(np.column_stack([before, ages])[small], axis=0, return_counts=True)
+    alone = used & ~small
+    rows = np.column_stack([np.append(keys[:, i], v[alone]) for i, v in enumerate((before, ages))])
+    items = np.append(n, np.ones(int(alone.sum())))
+    return np.vstack([rows.T, items]), float((after - before)[used].sum())

@@ -1,0 +1,191 @@
+"""The fits of one size: tail and verdict, rank-size lines and tail index, whole sample.
+
+`fit_sizes` is what a run measures; the functions below it are what `baimo fit index` adds for a
+file of which nothing is known: every estimate that exists, and a note where one does not.
+"""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+
+from baimo.estimation.distributions.fit import WholeSampleComparison, compare_whole_sample
+from baimo.estimation.results import registered
+from baimo.estimation.samples.concentration import Concentration, measure_concentration
+from baimo.estimation.samples.counts import Counts
+from baimo.estimation.tails.alternatives import Comparison, Support, compare_tail, judge_support
+from baimo.estimation.tails.bootstrap import GoodnessOfFit, goodness_of_fit
+from baimo.estimation.tails.power_law import TailFit, fit_tail
+from baimo.estimation.tails.rank_size import ZipfFit, fit_zipf
+from baimo.estimation.tails.tail_index import (
+    IndexFit,
+    LognormalPath,
+    fit_hill,
+    fit_kernel,
+    fit_moment,
+    pareto_lognormal_path,
+)
+from baimo.pipeline.settings import P_REPLICATIONS, SEED
+from baimo.pipeline.variables import Measure, cutoffs
+
+# Zero inflation finds nothing in these data and takes longest; `baimo fit compare` has it.
+WHOLE_MODELS = (
+    "negative_binomial",
+    "poisson_lognormal",
+    "discretised_lognormal",
+    "discretised_double_pareto_lognormal",
+)
+
+
+@registered("JudgedTail")
+@dataclass(frozen=True, eq=False, kw_only=True)
+class JudgedTail:
+    """A CSN fit with what speaks for and against it.
+
+    Parameters
+    ----------
+    tail, goodness
+        The fit and its bootstrap p.
+    comparisons
+        Power law against each rival on the tail.
+    support
+        The verdict in the terms of Clauset, Shalizi and Newman.
+    """
+
+    tail: TailFit
+    goodness: GoodnessOfFit
+    comparisons: tuple[Comparison, ...]
+    support: Support
+
+
+@registered("SizeFits")
+@dataclass(frozen=True, eq=False, kw_only=True)
+class SizeFits:
+    """Everything measured on one size.
+
+    Parameters
+    ----------
+    counts
+        The sample itself, compressed.
+    judged, judged_without_largest
+        CSN fit and verdict of the sample, and of the sample without its largest item.
+    zipf
+        Rank-size regression by cut-off.
+    index
+        Tail index by cut-off and method (hill, hill_corrected, moment, kernel).
+    pareto_lognormal
+        UMPU test of Pareto against lognormal over thresholds.
+    whole
+        Models of the whole sample, zeros included (counts) or positive items (sizes).
+    """
+
+    measure: str
+    counts: Counts
+    judged: JudgedTail
+    judged_without_largest: JudgedTail
+    zipf: dict[str, ZipfFit]
+    index: dict[str, dict[str, IndexFit]]
+    pareto_lognormal: LognormalPath
+    whole: WholeSampleComparison
+    concentration: Concentration
+    concentration_without_largest: Concentration
+
+    @property
+    def tail(self) -> TailFit:
+        """The CSN fit."""
+        return self.judged.tail
+
+    @property
+    def tail_without_largest(self) -> TailFit:
+        """The CSN fit without the largest item."""
+        return self.judged_without_largest.tail
+
+    @property
+    def comparisons(self) -> tuple[Comparison, ...]:
+        """The rivals on the tail."""
+        return self.judged.comparisons
+
+
+def fit_sizes(
+    counts: Counts,
+    measure: Measure,
+    effects: pl.DataFrame | None,
+    *,
+    n_replications: int = P_REPLICATIONS,
+) -> SizeFits:
+    """Fit one size; `effects` (hub_design_effects) makes the intervals clustered."""
+    tail = fit_tail(counts, discrete=measure.discrete)
+    effect = _effect(effects, measure, "alpha", "x_min", tail.n_tail)
+    trimmed = counts.without_largest()
+    lines, index = {}, {}
+    for label, k in cutoffs(counts).items():
+        slope_effect = _effect(effects, measure, "slope", label, k)
+        lines[label] = fit_zipf(counts, k=k, design_effect=slope_effect)
+        index[label] = _index(counts, measure.discrete, k, slope_effect)
+    with ThreadPoolExecutor() as pool:  # the compiled loops release the interpreter lock
+        whole = pool.submit(_whole, counts, measure)
+        judged = pool.submit(judge_tail, counts, measure, effect, n_replications)
+        judged_without = pool.submit(judge_tail, trimmed, measure, effect, n_replications)
+    return SizeFits(
+        measure=measure.name,
+        counts=counts,
+        judged=judged.result(),
+        judged_without_largest=judged_without.result(),
+        zipf=lines,
+        index=index,
+        pareto_lognormal=pareto_lognormal_path(counts, discrete=measure.discrete),
+        whole=whole.result(),
+        concentration=measure_concentration(counts),
+        concentration_without_largest=measure_concentration(trimmed),
+    )
+
+
+def _whole(counts: Counts, measure: Measure) -> WholeSampleComparison:
+    models = WHOLE_MODELS if measure.discrete else None
+    return compare_whole_sample(counts, discrete=measure.discrete, models=models)
+
+
+def judge_tail(
+    counts: Counts, measure: Measure, design_effect: float | None, n_replications: int
+) -> JudgedTail:
+    """Fit the tail, test it, hold it against its rivals."""
+    tail = fit_tail(counts, discrete=measure.discrete, design_effect=design_effect)
+    seed = np.random.SeedSequence((SEED, *measure.name.encode()))
+    goodness = goodness_of_fit(counts, tail, n_replications=n_replications, seed=seed)
+    comparisons = compare_tail(counts, tail)
+    return JudgedTail(
+        tail=tail,
+        goodness=goodness,
+        comparisons=comparisons,
+        support=judge_support(tail, goodness, comparisons),
+    )
+
+
+def _index(
+    counts: Counts, discrete: bool, k: int, design_effect: float | None
+) -> dict[str, IndexFit]:
+    fits = (
+        fit_hill(counts, k=k, discrete=discrete, design_effect=design_effect),
+        fit_hill(counts, k=k, discrete=discrete, bias_corrected=True, design_effect=design_effect),
+        fit_moment(counts, k=k, discrete=discrete, design_effect=design_effect),
+        fit_kernel(counts, k=k, discrete=discrete, design_effect=design_effect),
+    )
+    return {fit.method: fit for fit in fits}
+
+
+def _effect(
+    effects: pl.DataFrame | None, measure: Measure, statistic: str, cutoff: str, k: int
+) -> float | None:
+    """Look up the design effect measured on exactly these items, None where there is none."""
+    if effects is None:
+        return None
+    row = effects.filter(
+        (pl.col("measure") == measure.name)
+        & (pl.col("statistic") == statistic)
+        & (pl.col("cutoff") == cutoff)
+        & (pl.col("k") == k)
+    )
+    return float(row["design_effect"][0]) if row.height else None

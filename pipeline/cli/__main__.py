@@ -1,0 +1,5 @@
+"""`python -m baimo.pipeline.cli`."""
+
+from baimo.pipeline.cli.main import main
+
+main()

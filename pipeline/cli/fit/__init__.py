@@ -1,0 +1,1 @@
+"""`baimo fit`: a file a subcommand."""

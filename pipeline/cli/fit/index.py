@@ -1,0 +1,111 @@
+"""`baimo fit index`: every estimate of the tail index that exists, a note where one does not."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any, TypeVar
+
+from numpy.typing import NDArray
+
+from baimo.estimation.errors import ConvergenceError, DataError
+from baimo.estimation.results import shown
+from baimo.estimation.samples.clusters import cluster_notes
+from baimo.estimation.samples.counts import Counts
+from baimo.estimation.tails.choose_k import choose_k, scan_k
+from baimo.estimation.tails.rank_size import ZipfFit, fit_zipf, zipf_design_effect
+from baimo.estimation.tails.tail_index import (
+    IndexFit,
+    IndexTest,
+    fit_hill,
+    fit_kernel,
+    fit_moment,
+    fit_pickands,
+    index_design_effect,
+    pareto_lognormal_path,
+    pareto_lognormal_test,
+    zipf_lm_test,
+)
+
+T = TypeVar("T")
+F = TypeVar("F", bound=IndexFit | ZipfFit)
+
+
+def chosen_k(
+    counts: Counts, discrete: bool, seed: int, notes: list[str]
+) -> tuple[int, dict[str, Any]]:
+    """Return k and how it was chosen: by the double bootstrap, or where it fails by the scan."""
+    try:
+        chosen = choose_k(counts, discrete=discrete, seed=seed)
+    except (ConvergenceError, DataError) as error:
+        k = scan_k(counts, discrete=discrete)
+        why = "did not settle" if isinstance(error, ConvergenceError) else "needs more items"
+        notes.append(
+            f"the double bootstrap {why}: k = {k:,} is the tail that the scan for x_min finds "
+            f"(baimo fit tail){', counts from 10 on' if discrete else ''}; give another with --top"
+        )
+        return k, {"k_chosen": k, "k_method": "scan", "rho": None}
+    notes.append("k by the double bootstrap, which is unstable; try --top around it")
+    return chosen.k0, {"k_chosen": chosen.k0, "k_method": "double_bootstrap", "rho": chosen.rho}
+
+
+def index_fits(
+    counts: Counts, k: int, discrete: bool, notes: list[str]
+) -> dict[str, IndexFit | ZipfFit]:
+    """Return every estimate of the tail index that k allows; `notes` says which it does not."""
+    hill = fit_hill(counts, k=k, discrete=discrete)  # where this fails, k itself is wrong
+    others: dict[str, Callable[[], IndexFit | ZipfFit]] = {
+        "hill_corrected": lambda: fit_hill(counts, k=k, discrete=discrete, bias_corrected=True),
+        "moment": lambda: fit_moment(counts, k=k, discrete=discrete),
+        "kernel": lambda: fit_kernel(counts, k=k, discrete=discrete),
+        "pickands": lambda: fit_pickands(counts, k=k, discrete=discrete),
+        "rank_size": lambda: fit_zipf(counts, k=k),
+    }
+    found = {"hill": hill} | _those_that_exist(others, notes)
+    for fit in found.values():
+        notes += fit.notes
+    return found
+
+
+def index_tests(counts: Counts, k: int, discrete: bool, notes: list[str]) -> dict[str, IndexTest]:
+    """Return the tests on the k largest items; `notes` says where a Pareto begins to pass."""
+    tests = {
+        "pareto_lognormal": lambda: pareto_lognormal_test(counts, k=k, discrete=discrete),
+        "zipf": lambda: zipf_lm_test(counts, k=k, discrete=discrete),
+    }
+    found = _those_that_exist(tests, notes)
+    path = _those_that_exist(
+        {"Pareto over thresholds": lambda: pareto_lognormal_path(counts, discrete=discrete)}, notes
+    )
+    for p in path.values():
+        where = "at no threshold"
+        if p.lowest_k is not None:
+            where = f"from {shown(p.lowest_threshold)} on ({p.lowest_k:,} items)"
+        notes.append(f"Pareto is not rejected against a lognormal at {p.level:g} {where}")
+    return found
+
+
+def _those_that_exist(calls: Mapping[str, Callable[[], T]], notes: list[str]) -> dict[str, T]:
+    found = {}
+    for name, call in calls.items():
+        try:
+            found[name] = call()
+        except DataError as error:
+            notes.append(f"{name.replace('_', ' ')}: {error}")
+    return found
+
+
+def clustered(fit: F, sizes: NDArray[Any], labels: NDArray[Any], notes: list[str]) -> F:
+    """Return a fit with its design effect, itself where none is known, which `notes` then says."""
+    if isinstance(fit, ZipfFit):
+        effect, n_clusters = zipf_design_effect(sizes, labels, fit)
+    elif fit.method == "pickands":
+        notes.append(
+            "no design effect is known for Pickands: its interval takes items as independent, "
+            "and so do the tests"
+        )
+        return fit
+    else:
+        effect, n_clusters = index_design_effect(sizes, labels, fit)
+    notes += cluster_notes(n_clusters)
+    return replace(fit, design_effect=effect)

@@ -1,0 +1,436 @@
+"""`baimo fit tail|zipf|index|compare FILE`: every estimator of sizes on a stranger's file.
+
+Each command reads one column, calls one or a few functions of `estimation` and prints a table,
+or with --json one object.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from baimo.pipeline.console import (
+    JSON,
+    Bar,
+    aligned,
+    one_line_errors,
+    options,
+    print_json,
+    print_notes,
+    shown_interval,
+    shown_number,
+)
+from baimo.pipeline.errors import SourceError
+
+if TYPE_CHECKING:
+    from baimo.estimation.distributions.fit import WholeSampleComparison
+    from baimo.estimation.tails.alternatives import Comparison
+    from baimo.estimation.tails.bootstrap import GoodnessOfFit
+    from baimo.estimation.tails.power_law import TailFit
+    from baimo.pipeline.cli.fit.read_columns import FileSample
+
+
+Row = tuple[str, ...]
+TITLES = {
+    "hill": "Hill",
+    "hill_corrected": "Hill, bias-corrected",
+    "moment": "moment",
+    "kernel": "kernel",
+    "pickands": "Pickands",
+    "rank_size": "rank - 1/2 regression",
+    "pareto_lognormal": "Pareto against lognormal (UMPU)",
+    "zipf": "Zipf, zeta = 1 (Urzua)",
+}
+
+
+@click.group()
+def fit() -> None:
+    """Fit sizes, or a mechanism, on any CSV, Parquet, JSON(L) or one-number-a-line file."""
+
+
+_FILE = (
+    click.argument("file", type=click.Path(path_type=Path, allow_dash=True)),
+    click.option("--column", help="Column to fit; not needed when there is one."),
+    click.option("--weights", help="Column that says how often each value occurs."),
+)
+_CLUSTERS = (click.option("--clusters", help="Column with each item's cluster (its author)."),)
+_KIND = (
+    click.option(
+        "--discrete/--continuous",
+        default=None,
+        help="Counts or sizes; default: counts if all values are whole numbers up to 2^53.",
+    ),
+)
+_X_MIN = (click.option("--x-min", type=float, help="Lower end of the tail; default: scan."),)
+_SCAN = (
+    click.option("--n-tail-min", default=2, show_default=True, type=click.IntRange(2)),
+    click.option(
+        "--ks",
+        default="csn",
+        show_default=True,
+        type=click.Choice(["csn", "two-sided", "left"]),
+        help="Convention of the KS distance.",
+    ),
+)
+_P_VALUE = (
+    click.option("--p-value", type=click.IntRange(1, 1_000_000), help="Bootstrap replications."),
+    click.option("--stop-early", is_flag=True, help="Stop once the verdict at .1 is beyond doubt."),
+)
+_SEED = (
+    click.option("--seed", type=click.IntRange(min=0), help="Of the bootstrap.  [default: 0]"),
+)
+
+
+@fit.command("tail")
+@options(
+    *_FILE,
+    *_CLUSTERS,
+    *_KIND,
+    *_X_MIN,
+    click.option("--x-max", type=float, help="Upper end of the tail; default: none."),
+    *_SCAN,
+    *_P_VALUE,
+    click.option(
+        "--bootstrap",
+        type=click.IntRange(2, 1_000_000),
+        help="Resamples for intervals that contain the choice of x_min.",
+    ),
+    *_SEED,
+    *JSON,
+)
+@one_line_errors
+def fit_tail_command(
+    file: Path,
+    column: str | None,
+    weights: str | None,
+    clusters: str | None,
+    discrete: bool | None,
+    x_min: float | None,
+    x_max: float | None,
+    n_tail_min: int,
+    ks: str,
+    p_value: int | None,
+    stop_early: bool,
+    bootstrap: int | None,
+    seed: int | None,
+    as_json: bool,
+) -> None:
+    """Power law by Clauset, Shalizi and Newman: x_min, alpha, zeta, p-value."""
+    from baimo.estimation.tails.power_law import fit_tail
+    from baimo.pipeline.cli.fit.read_columns import read_sample
+    from baimo.pipeline.cli.fit.records import p_answer, tail_answer
+
+    if stop_early and p_value is None:
+        raise SourceError("--stop-early stops the replications of --p-value: give --p-value N too")
+    if seed is not None and p_value is None and bootstrap is None:
+        raise SourceError("--seed is of a bootstrap: give --p-value N or --bootstrap N too")
+    sample = read_sample(file, column, weights, clusters)
+    kind, notes = _kind(sample, discrete)
+    found = fit_tail(
+        sample.items,
+        discrete=kind,
+        x_min=x_min,
+        x_max=x_max,
+        n_tail_min=n_tail_min,
+        ks=ks,
+        clusters=sample.labels,
+    )
+    answer, instead = tail_answer(found), {}
+    if p_value is not None:
+        goodness = _goodness(sample, found, p_value, seed, stop_early)
+        answer |= p_answer(goodness)
+        instead = {"p_value": goodness.shown, "rejected": _verdict(goodness)}
+    if bootstrap is not None:
+        answer |= _bootstrap_answer(sample, found, bootstrap, seed)
+    _print_answer(answer, [*found.notes, *notes], as_json, instead)
+
+
+def _kind(sample: FileSample, discrete: bool | None) -> tuple[bool, list[str]]:
+    """Return (whether to fit counts, what to tell where it was not said)."""
+    if discrete is not None:
+        return discrete, []
+    values = sample.counts.values
+    if sample.counts.is_integer:
+        return True, ["whole numbers: fitted as counts (--continuous for sizes)"]
+    if (values % 1.0 == 0.0).all():
+        return False, [
+            f"whole numbers, but up to {values[-1]:.6g}, beyond 2^53, where counts are not exact: "
+            "fitted as sizes (rescale them to fit counts)"
+        ]
+    return False, ["not all whole numbers: fitted as sizes"]
+
+
+def _goodness(
+    sample: FileSample, found: TailFit, n_replications: int, seed: int | None, stop_early: bool
+) -> GoodnessOfFit:
+    from baimo.estimation.tails.bootstrap import goodness_of_fit
+
+    with Bar(n_replications, "bootstrap") as progress:
+        return goodness_of_fit(
+            sample.counts,
+            found,
+            n_replications=n_replications,
+            seed=seed or 0,
+            stop_early=stop_early,
+            progress=progress,
+        )
+
+
+def _verdict(goodness: GoodnessOfFit) -> str:
+    if not goodness.decided:
+        return "cannot tell at this number of replications"
+    return "yes" if goodness.rejected else "no"
+
+
+def _bootstrap_answer(
+    sample: FileSample, found: TailFit, n_replications: int, seed: int | None
+) -> dict[str, Any]:
+    from baimo.estimation.tails.bootstrap import bootstrap_tail
+
+    with Bar(n_replications, "resampling") as progress:
+        resampled = bootstrap_tail(
+            sample.items,
+            found,
+            clusters=sample.labels,
+            n_replications=n_replications,
+            seed=seed or 0,
+            progress=progress,
+        )
+    return {f"{name}_bootstrap_interval": i for name, i in resampled.conf_int().items()}
+
+
+@fit.command("zipf")
+@options(
+    *_FILE,
+    *_CLUSTERS,
+    click.option("--top", "k", type=int, help="Number of largest items to use."),
+    click.option("--share", type=float, help="Share of all items to use, instead of --top."),
+    *JSON,
+)
+@one_line_errors
+def fit_zipf_command(
+    file: Path,
+    column: str | None,
+    weights: str | None,
+    clusters: str | None,
+    k: int | None,
+    share: float | None,
+    as_json: bool,
+) -> None:
+    """Rank-size regression: log(rank - 1/2) on log(size) over the largest items."""
+    from baimo.estimation.tails.rank_size import fit_zipf, share_to_k
+    from baimo.pipeline.cli.fit.index import clustered
+    from baimo.pipeline.cli.fit.read_columns import read_sample
+    from baimo.pipeline.cli.fit.records import zipf_answer
+
+    if (k is None) == (share is None):
+        raise SourceError("say how many of the largest items to use: --top K or --share S")
+    sample = read_sample(file, column, weights, clusters)
+    counts, notes = sample.counts, list[str]()
+    line = fit_zipf(counts, k=k if k is not None else share_to_k(counts.n_obs, float(share or 0)))
+    if sample.labels is not None:
+        line = clustered(line, sample.sizes, sample.labels, notes)
+    _print_answer(zipf_answer(line), [*line.notes, *notes], as_json)
+
+
+@fit.command("index")
+@options(
+    *_FILE,
+    *_CLUSTERS,
+    *_KIND,
+    click.option("--top", "k", type=int, help="Items in the tail; default: double bootstrap."),
+    *_SEED,
+    *JSON,
+)
+@one_line_errors
+def fit_index_command(
+    file: Path,
+    column: str | None,
+    weights: str | None,
+    clusters: str | None,
+    discrete: bool | None,
+    k: int | None,
+    seed: int | None,
+    as_json: bool,
+) -> None:
+    """Tail index by Hill and its kin, rank-size, and tests of Pareto and of Zipf."""
+    from baimo.pipeline.cli.fit.index import chosen_k, clustered, index_fits, index_tests
+    from baimo.pipeline.cli.fit.read_columns import read_sample
+    from baimo.pipeline.cli.fit.records import index_answer, index_test_answer
+
+    if seed is not None and k is not None:
+        raise SourceError("--seed is of the double bootstrap that chooses k: leave out --top or it")
+    sample = read_sample(file, column, weights, clusters)
+    kind, notes = _kind(sample, discrete)
+    answer: dict[str, Any] = {"n_obs": sample.counts.n_obs, "n_zero": sample.counts.n_zero}
+    if k is None:
+        k, chosen = chosen_k(sample.counts, kind, seed or 0, notes)
+        answer |= chosen
+    fits = index_fits(sample.counts, k, kind, notes)
+    if sample.labels is not None:
+        fits = {n: clustered(f, sample.sizes, sample.labels, notes) for n, f in fits.items()}
+    answer["estimators"] = {name: index_answer(found) for name, found in fits.items()}
+    tests = index_tests(sample.counts, k, kind, notes)
+    answer["tests"] = {name: index_test_answer(found) for name, found in tests.items()}
+    notes = list(dict.fromkeys(notes))
+    if as_json:
+        print_json(answer | {"notes": notes})
+        return
+    click.echo(aligned(_index_rows(answer["estimators"]), left=(0,)))
+    click.echo()
+    click.echo(aligned(_test_rows(answer["tests"]), left=(0,)))
+    print_notes(notes)
+
+
+def _index_rows(estimators: Mapping[str, Mapping[str, Any]]) -> list[Row]:
+    rows: list[Row] = [("estimator", "k", "threshold", "zeta", "std error", "95 %")]
+    rows += [
+        (
+            TITLES[name],
+            f"{e['k']:,}",
+            shown_number(e["threshold"]),
+            shown_number(e["zeta"], 4),
+            shown_number(e.get("std_error_clustered", e["std_error"]), 3),
+            shown_interval(e["zeta_interval"], 4),
+        )
+        for name, e in estimators.items()
+    ]
+    return rows
+
+
+def _test_rows(tests: Mapping[str, Mapping[str, Any]]) -> list[Row]:
+    rows: list[Row] = [("test", "k", "threshold", "statistic", "p")]
+    rows += [
+        (
+            TITLES[name],
+            f"{t['k']:,}",
+            shown_number(t["threshold"]),
+            shown_number(t["statistic"]),
+            shown_number(t["p_value"], 3),
+        )
+        for name, t in tests.items()
+    ]
+    return rows
+
+
+@fit.command("compare")
+@options(
+    *_FILE,
+    *_KIND,
+    *_X_MIN,
+    *_SCAN,
+    click.option(
+        "--p-value",
+        default=1000,
+        show_default=True,
+        type=click.IntRange(1, 1_000_000),
+        help="Bootstrap replications.",
+    ),
+    click.option("--whole/--tail-only", default=True, help="Models of the whole sample too."),
+    *_SEED,
+    *JSON,
+)
+@one_line_errors
+def fit_compare_command(
+    file: Path,
+    column: str | None,
+    weights: str | None,
+    discrete: bool | None,
+    x_min: float | None,
+    n_tail_min: int,
+    ks: str,
+    p_value: int,
+    whole: bool,
+    seed: int | None,
+    as_json: bool,
+) -> None:
+    """Power law against its rivals on the tail, and models of the whole sample."""
+    from baimo.estimation.tails.alternatives import compare_tail, judge_support
+    from baimo.estimation.tails.power_law import fit_tail
+    from baimo.pipeline.cli.fit.read_columns import read_sample
+    from baimo.pipeline.cli.fit.records import p_answer, support_answer, tail_answer, whole_answer
+
+    sample = read_sample(file, column, weights)
+    kind, notes = _kind(sample, discrete)
+    found = fit_tail(sample.counts, discrete=kind, x_min=x_min, n_tail_min=n_tail_min, ks=ks)
+    goodness = _goodness(sample, found, p_value, seed, stop_early=False)
+    rivals = compare_tail(sample.counts, found)
+    support = judge_support(found, goodness, rivals)
+    notes = [*found.notes, *notes, "p and all tests take items as independent"]
+    models = _whole_models(sample, kind) if whole else None
+    if as_json:
+        answer = tail_answer(found) | p_answer(goodness) | support_answer(support, rivals)
+        if models is not None:
+            answer["whole_sample"] = whole_answer(models)
+        print_json(answer | {"notes": notes})
+        return
+    click.echo(
+        f"power law  x_min {shown_number(found.x_min)}, n_tail {found.n_tail:,}, "
+        f"alpha {found.alpha:.4g} ({found.std_error:.2g}), "
+        f"p {goodness.shown} ({goodness.mc_error:.2g})"
+    )
+    click.echo(f"support    {support.level}: {support.reason}")
+    click.echo()
+    click.echo(aligned(_rival_rows(rivals), left=(0, 7, 8)))
+    if models is not None:
+        click.echo()
+        click.echo(models.summary())
+    print_notes(notes)
+
+
+def _whole_models(sample: FileSample, discrete: bool) -> WholeSampleComparison:
+    from baimo.estimation.distributions.fit import compare_whole_sample
+    from baimo.estimation.errors import ConvergenceWarning
+
+    with warnings.catch_warnings():  # the notes of each fit, which are printed, say the same
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        return compare_whole_sample(sample.counts, discrete=discrete)
+
+
+def _rival_rows(rivals: Sequence[Comparison]) -> list[Row]:
+    rows: list[Row] = [
+        ("rival", "log ratio", "Vuong", "p", "p var.", "p nested", "AIC diff", "prefers", "")
+    ]
+    rows += [
+        (
+            c.alternative.replace("_", " "),
+            _fixed(c.log_likelihood_ratio, 3),
+            shown_number(c.vuong, 3),
+            shown_number(c.p_value, 2),
+            shown_number(c.p_variance, 2),
+            shown_number(c.p_nested, 2),
+            _fixed(c.aic_difference, 2),
+            c.verdict,
+            "at its boundary: imitates the power law" if c.at_boundary else "",
+        )
+        for c in rivals
+    ]
+    return rows
+
+
+def _fixed(value: float, digits: int) -> str:
+    return f"{value:.{digits}f}" if abs(value) < 1e7 else f"{value:.3e}"
+
+
+def _print_answer(
+    answer: dict[str, Any],
+    notes: list[str],
+    as_json: bool,
+    instead: Mapping[str, str] | None = None,
+) -> None:
+    """Print JSON, or a line for each value; `instead` has what a reader sees for some of them."""
+    if as_json:
+        print_json(answer | {"notes": notes})
+        return
+    width = max(map(len, answer)) + 2
+    for name, value in (answer | dict(instead or {})).items():
+        if isinstance(value, tuple):
+            text = shown_interval(value)
+        else:
+            text = f"{value}" if isinstance(value, (bool, str)) else shown_number(value)
+        click.echo(f"{name:<{width}}{text:>22}")
+    print_notes(notes)

@@ -1,0 +1,1 @@
+"""From snapshots to the tables that are analysed."""

@@ -1,0 +1,83 @@
+"""DeFi: from listings of protocols to a cross-section and to a population on two dates."""
+
+from __future__ import annotations
+
+import numpy as np
+import polars as pl
+
+from baimo.estimation.arrays import Ints
+from baimo.pipeline.errors import SourceError
+from baimo.pipeline.variables import (
+    EXCLUDED_CATEGORIES,
+)
+
+
+def list_protocols(protocols: pl.DataFrame) -> pl.DataFrame:
+    """Count the protocols of one day by category, quarter of listing and TVL."""
+    key = ["category", "listed_on", "tvl_usd", "observed_on"]
+    return (
+        protocols.filter(_is_defi())
+        .with_columns(listed_on=pl.col("listed_at").dt.truncate("1q"))
+        .group_by(key)
+        .agg(n_protocols=pl.len().cast(pl.Int64))
+        .sort(key, nulls_last=True)
+    )
+
+
+def _is_defi() -> pl.Expr:
+    return ~pl.col("category").fill_null("").is_in(EXCLUDED_CATEGORIES)
+
+
+def join_population(protocols: pl.DataFrame) -> pl.DataFrame:
+    """Join the earliest and the latest date of DeFi protocols.
+
+    They are joined by DeFiLlama's id, or by name where a recording has no ids; a name that two
+    protocols of one date share is left out then. Categories that are no DeFi protocols (CEX,
+    Chain, Canonical Bridge) are left out on both sides; listing dates are cut to the quarter.
+    """
+    dates = protocols["observed_on"].unique().sort()
+    if dates.len() < 2:
+        raise SourceError("DeFi growth needs protocol tables of two dates; add a second one")
+    has_ids = not (protocols["protocol_id"] == protocols["name"]).any()
+    on = "protocol_id" if has_ids else "name"
+    kept = protocols.filter(_is_defi()).unique(
+        ["observed_on", on], keep="none", maintain_order=True
+    )
+    sides = [
+        kept.filter(pl.col("observed_on") == dates[i]).select(
+            pl.col(on).alias("key"), "category", pl.col("listed_at").dt.truncate("1q"), "tvl_usd"
+        )
+        for i in (0, -1)
+    ]
+    joined = sides[0].join(sides[1], on="key", how="full", suffix="_later")
+    key = ["category", "listed_on", "tvl_before", "tvl_after", "entrant", "unmatched"]
+    return (
+        joined.select(
+            category=pl.coalesce("category", "category_later"),
+            listed_on=pl.col("listed_at"),
+            tvl_before=pl.col("tvl_usd"),
+            tvl_after=pl.col("tvl_usd_later"),
+            entrant=pl.col("key").is_null(),
+            unmatched=pl.col("key_later").is_null(),
+            before_on=pl.lit(dates[0]),
+            after_on=pl.lit(dates[-1]),
+        )
+        .group_by([*key, "before_on", "after_on"])
+        .agg(n_protocols=pl.len().cast(pl.Int64))
+        .sort(key, nulls_last=True)
+    )
+
+
+FEWEST_CATEGORIES = 10
+
+
+def category_rows(protocols: pl.DataFrame) -> list[Ints]:
+    """Return the rows of each category of protocols, those without one together.
+
+    Fewer than ten categories say little of what they share: each protocol is then its own.
+    """
+    codes = protocols["category"].fill_null("").rank("dense").to_numpy().astype(np.int64) - 1
+    if codes.max(initial=0) + 1 < FEWEST_CATEGORIES:
+        return list(np.arange(codes.size)[:, None])
+    order = np.argsort(codes, kind="stable")
+    return np.split(order, np.cumsum(np.bincount(codes))[:-1])

@@ -1,0 +1,1 @@
+"""What is drawn, for the report, the UI and the claims alike."""

@@ -1,0 +1,1 @@
+"""From the live sources into the lake: refresh, acceptance, publication, backfill."""

@@ -1,0 +1,1 @@
+"""The models of both papers and their rivals: a file a model."""

@@ -1,0 +1,373 @@
+"""The report's sentences and table cells, made from figures only."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import polars as pl
+
+from baimo.estimation.results import Estimate
+from baimo.estimation.tails.alternatives import preferred_model
+from baimo.estimation.tails.cohorts import CohortsFit
+from baimo.pipeline.analysis.increments import KernelCalibration
+from baimo.pipeline.analysis.populations import POPULATIONS, CompanionFits
+from baimo.pipeline.analysis.sizes import JudgedTail, SizeFits
+from baimo.pipeline.claims.claim import Claim
+from baimo.pipeline.claims.robustness import growth_of_downloads, other_tvl
+from baimo.pipeline.figures.sizes import spoken
+from baimo.pipeline.models.attachment import AttachmentCalibration
+from baimo.pipeline.models.gbm import GrowthCalibration
+from baimo.pipeline.text import joined
+from baimo.pipeline.variables import MEASURES, Measure
+
+TABLE_HEADER = (
+    "measure",
+    "N",
+    "x_min",
+    "n_tail",
+    "zeta",
+    "95 %",
+    "slope",
+    "95 %",
+    "model",
+    "predicted",
+    "simulated",
+    "verdict",
+)
+
+
+TAIL_HEADER = (
+    "tail of",
+    "p",
+    "support",
+    "lowest AIC",
+    "Hill",
+    "corrected",
+    "moment",
+    "kernel",
+    "rank-1/2",
+    "95 %",
+    "Pareto or lognormal",
+)
+
+
+def number(value: float | None, digits: int = 3) -> str:
+    """Format a number of ordinary size, '-' when unknown."""
+    return "-" if value is None else f"{value:.{digits}f}"
+
+
+def p_value(value: float | None) -> str:
+    """Format a p-value: three decimals, never a bare zero."""
+    return "-" if value is None else "<0.001" if value < 0.001 else f"{value:.3f}"
+
+
+def size(value: float) -> str:
+    """Format a size: thousands separated, no decimals."""
+    return f"{value:,.0f}"
+
+
+def interval(low: float | None, high: float | None) -> str:
+    """Format a confidence interval."""
+    return "-" if low is None or high is None else f"[{low:.2f}, {high:.2f}]"
+
+
+def table_rows(comparison: pl.DataFrame) -> list[tuple[str, ...]]:
+    """Return the headline table as text cells; a size is named on its first row only."""
+    rows: list[tuple[str, ...]] = []
+    last = ""
+    for r in comparison.iter_rows(named=True):
+        first = (
+            MEASURES[r["measure"]].title,
+            size(r["n_obs"]),
+            size(r["x_min"]),
+            size(r["n_tail"]),
+            number(r["zeta"]),
+            interval(r["zeta_low"], r["zeta_high"]),
+            number(r["slope"]) + ("*" if r["measure"] == "tvl" else ""),
+            interval(r["slope_low"], r["slope_high"]),
+        )
+        model = (
+            r["model"],
+            number(r["predicted_zeta"]),
+            number(r["simulated_zeta"]),
+            short_verdict(r["verdict"]),
+        )
+        rows.append((*(first if r["measure"] != last else ("",) * len(first)), *model))
+        last = r["measure"]
+    return rows
+
+
+def short_verdict(verdict: str) -> str:
+    """Return a verdict with the first of its reasons, and how many more there are."""
+    first, *more = verdict.split(", ")
+    return f"{first} + {len(more)}" if more else first
+
+
+def mechanism_rows(comparison: pl.DataFrame) -> list[tuple[str, ...]]:
+    """Return size, model, verdict and what it rests on as cells."""
+    return [
+        (MEASURES[r["measure"]].title, r["model"], r["verdict"], r["evidence"])
+        for r in comparison.iter_rows(named=True)
+    ]
+
+
+def tail_rows(
+    fits: Mapping[str, SizeFits], measures: Mapping[str, Measure] = MEASURES
+) -> list[tuple[str, ...]]:
+    """Return verdict and tail index of every size as cells; without its largest item too."""
+    rows: list[tuple[str, ...]] = []
+    for name, fit in fits.items():
+        measure = measures[name]
+        label = measure.headline_cutoff
+        index, line = fit.index.get(label, {}), fit.zipf.get(label)
+        path = fit.pareto_lognormal
+        methods = ("hill", "hill_corrected", "moment", "kernel")
+        estimates = [number(index[m].zeta) if m in index else "-" for m in methods]
+        ci = line.conf_int()["slope"] if line else None
+        where = "-" if path.lowest_k is None else f"open in top {path.lowest_k:,}"
+        rows.append(
+            (
+                measure.title,
+                *_judged_cells(fit.judged),
+                *estimates,
+                number(-line.slope) if line else "-",
+                interval(-ci[1], -ci[0]) if ci else "-",
+                where,
+            )
+        )
+        rows.append(
+            ("  without the largest", *_judged_cells(fit.judged_without_largest), *[""] * 7)
+        )
+    return rows
+
+
+def undated(cohorts: Mapping[str, CohortsFit], fits: Mapping[str, SizeFits]) -> str:
+    """Say how much of each tail the cohorts leave out, for want of an age."""
+    parts = []
+    for name, fit in cohorts.items():
+        tail, dated = fits[name].tail, int(fit.n_tail.sum())
+        parts.append(
+            f"{tail.n_tail - dated:,} of the {tail.n_tail:,} of the tail of {name} (zeta with them "
+            f"{tail.zeta:.2f}, without {fit.pooled_zeta:.2f})"
+        )
+    return (
+        "models from before 2 March 2022, whose age is not known, are in none: "
+        + ", ".join(parts)
+        + "."
+    )
+
+
+def kernel_text(found: KernelCalibration | None) -> str:
+    """Say what the kernel was measured on."""
+    if found is None or found.kernel is None:
+        return ""
+    who = (
+        "All models of known age"
+        if found.whole
+        else "Not the models of the whole Hub of the day: two days of the lake (baimo run --source "
+        "lake) tell it of all"
+    )
+    return (
+        f"{who}. {found.kernel.n_used:,} models, {found.before_on} to {found.after_on}. Attachment "
+        "without ageing has theta 1, phi 0; constant rates that differ from birth have theta near "
+        "1, phi near -1: they need no attachment."
+    )
+
+
+def beside_text(beside: CompanionFits) -> str:
+    """Say when the other populations were taken, and what equal cut-offs and two windows show."""
+    dates = ", ".join(
+        f"{POPULATIONS[name].title} {day}"
+        for name, day in beside.taken_on.items()
+        if name in beside.sizes
+    )
+    found = joined([f"Taken on: {dates}", other_tvl(beside), growth_of_downloads(beside)])
+    return joined([found, *beside.notes]) + "."
+
+
+def _judged_cells(judged: JudgedTail) -> tuple[str, str, str]:
+    return (
+        p_value(judged.goodness.p_value),
+        judged.support.level,
+        preferred_model(judged.comparisons),
+    )
+
+
+def whole_rows(fits: SizeFits) -> list[tuple[str, ...]]:
+    """Return the models of the whole sample as cells, the lowest BIC first."""
+    best = fits.whole.best.bic
+    return [
+        (
+            m.model.replace("_", " "),
+            f"{m.bic - best:,.0f}",
+            number(m.ks_distance, 4),
+            "-" if m.expected_zeros is None else f"{m.expected_zeros:.1%}",
+            number(m.tail_exponent),
+            "; ".join(m.notes),
+        )
+        for m in fits.whole.fits
+    ]
+
+
+def lead(claims: tuple[Claim, ...]) -> str:
+    """Say in one sentence how the claims fared."""
+    verdicts = ("holds", "holds in part", "fails", "cannot be told")
+    counted = [(v, sum(c.verdict == v for c in claims)) for v in verdicts]
+    shown = ", ".join(f"{n} {_plural(v, n)}" for v, n in counted if n)
+    return f"Of {len(claims)} claims tested, {shown}."
+
+
+def _plural(verdict: str, n: int) -> str:
+    if n == 1:
+        return verdict
+    return verdict.replace("holds", "hold").replace("fails", "fail")
+
+
+def section_text(measure: Measure, fits: SizeFits) -> str:
+    """Describe one size in plain words."""
+    tail, held = fits.tail, fits.concentration
+    ci = tail.conf_int()["zeta"]
+    zeros = f", {tail.n_zero / tail.n_obs:.1%} of them zero" if tail.n_zero else ""
+    clustered = " (author-clustered)" if tail.design_effect else ""
+    trimmed = fits.tail_without_largest
+    return (
+        f"{tail.n_obs:,} items{zeros}. The power law fits best from {size(tail.x_min)} "
+        f"{measure.unit} on: {tail.n_tail:,} items ({tail.n_tail / tail.n_obs:.2%}) on "
+        f"{tail.n_distinct:,} distinct values, "
+        f"zeta {tail.zeta:.3f} {interval(*ci) if ci else ''}{clustered}. "
+        f"{_support_text(fits)} The largest 1 % hold "
+        f"{held.top_1pct:.1%} of the total, the single largest {held.largest_share:.1%}; without "
+        f"it zeta is {trimmed.zeta:.3f} and the top 1 % hold "
+        f"{fits.concentration_without_largest.top_1pct:.1%}."
+    )
+
+
+def _support_text(fits: SizeFits) -> str:
+    judged, trimmed = fits.judged, fits.judged_without_largest
+    p = judged.goodness
+    return (
+        f"Support for the power law: {judged.support.level} (p {p_value(p.p_value)} from "
+        f"{p.n_replications:,} replications); without the largest item: {trimmed.support.level}."
+    )
+
+
+def rival_rows(fits: SizeFits) -> list[tuple[str, ...]]:
+    """Return the Vuong tests as cells."""
+    return [
+        (
+            c.alternative.replace("_", " "),
+            number(c.log_likelihood_ratio, 2),
+            number(c.vuong, 2),
+            p_value(c.p_value),
+            p_value(c.p_variance),
+            p_value(c.p_nested),
+            number(c.aic_difference, 1),
+            c.verdict + (" (at its boundary)" if c.at_boundary else ""),
+        )
+        for c in fits.comparisons
+    ]
+
+
+def slope_rows(fits: SizeFits) -> list[tuple[str, ...]]:
+    """Return the rank-size regressions as cells."""
+    rows: list[tuple[str, ...]] = []
+    for label, line in fits.zipf.items():
+        if not fits.tail.n_zero and label.endswith("_all"):
+            continue  # the same items as `_positive`
+        ci = line.conf_int()["slope"]
+        rows.append(
+            (
+                spoken(label),
+                f"{line.k:,}",
+                size(line.threshold),
+                number(line.slope),
+                interval(*ci) if ci else "-",
+            )
+        )
+    return rows
+
+
+def calibration_rows(
+    attachment: AttachmentCalibration, growth: GrowthCalibration
+) -> list[tuple[str, ...]]:
+    """Return the calibrated parameters as cells: model, parameter, value, interval, unit."""
+    rows: list[tuple[str, ...]] = []
+    parts: list[tuple[str, dict[str, Estimate]]] = [
+        ("PA: entry from ages", attachment.entry.estimates()),
+        ("PA: Yule, likes over ages", attachment.yule_likes.estimates()),
+        ("PA: Simon, downloads", attachment.simon_downloads.estimates()),
+        ("PA: Simon, likes", attachment.simon_likes.estimates()),
+        ("GBM: above the exit threshold", growth.alive.estimates()),
+        ("GBM: all positive", growth.population.estimates()),
+        ("GBM: survivors' panel", growth.panel.estimates()),
+        ("GBM: entry", growth.entry.estimates() if growth.entry else {}),
+        ("GBM: asymptotic", {"zeta": growth.zeta, **_resampled(growth)}),
+    ]
+    for title, estimates in parts:
+        for i, (name, e) in enumerate(estimates.items()):
+            ci = e.conf_int()
+            shown = "none" if e.value is None else f"{e.value:.5g}"
+            bounds = f"[{ci[0]:.5g}, {ci[1]:.5g}]" if ci else "-"
+            unit = "" if e.unit == "1" else e.unit
+            rows.append((title if i == 0 else "", name.replace("_", " "), shown, bounds, unit))
+    return rows
+
+
+def _resampled(growth: GrowthCalibration) -> dict[str, Estimate]:
+    drawn = growth.zeta_bootstrap
+    if drawn is None:
+        return {}
+    return {
+        f"zeta resampled ({drawn.without_tail:.0%} of resamples without a tail)": Estimate(
+            value=growth.zeta.value, interval=(drawn.low, drawn.high)
+        )
+    }
+
+
+def totals_rows(totals: pl.DataFrame) -> list[tuple[str, ...]]:
+    """Return models, downloads and likes by licence family as cells."""
+    families = totals.filter(pl.col("kind") == "licence_family").sort("n_models", descending=True)
+    return [
+        (r["name"], f"{r['n_models']:,}", f"{r['downloads']:,}", f"{r['likes']:,}")
+        for r in families.iter_rows(named=True)
+    ]
+
+
+def distrust(
+    fits: dict[str, SizeFits], growth: GrowthCalibration, provenance: dict[str, Any]
+) -> list[str]:
+    """Say what a careful reader should not take on trust."""
+    downloads = fits["downloads"]
+    hhi = downloads.concentration.hhi
+    hhi_trimmed = downloads.concentration_without_largest.hhi
+    lines = [
+        "A tail exponent alone tells no mechanism apart: several models can be tuned to any zeta. "
+        "Zeros, the top 1 %, the size of the tail and its age decide with it; how single items "
+        "grow (the kernel of attachment) needs two days.",
+        f"One model holds {downloads.concentration.largest_share:.0%} of all downloads; without "
+        f"it the Herfindahl index falls from {hhi:.3f} to {hhi_trimmed:.3f}.",
+        "Downloads are a rolling 30-day flow of file requests, machines included; a model without "
+        "the files that are counted shows zero whatever its use.",
+        "Creation dates before 2 March 2022 are floored at that day: those ages are left out.",
+        "One author's models are not independent: intervals for the Hub are clustered by author "
+        + (
+            f"(variance times {downloads.tail.design_effect:.0f} for downloads at x_min)."
+            if downloads.tail.design_effect
+            else "where authors are known."
+        ),
+        "TVL in dollars moves with token prices and is not netted across protocols.",
+        "The weekly TVL panel holds winners only; it shows noise and its common factor, no drift. "
+        "The population drift is that of protocols alive on both dates, and a renamed protocol "
+        "counts as an exit.",
+        f"{growth.n_age_assumed} of {growth.ages.size} protocols have no listing date; they got "
+        "the middle of the time before listing dates began.",
+        "The x_min of a fit is chosen by the data; intervals hold it fixed. Tests between the "
+        "power law and its rivals take items as independent.",
+        "The growth of protocols is that of the years after the TVL snapshot, applied to the years "
+        "before it; entrants' sizes are taken as not growing. The lognormal mixture misses the "
+        f"observed TVL by a Kolmogorov-Smirnov distance of {growth.ks_growth:.3f}, the entry sizes "
+        f"alone, as if nothing had grown, by {growth.ks_entry_only:.3f}.",
+    ]
+    lines += [note for note in provenance["notes"] if note]
+    return lines

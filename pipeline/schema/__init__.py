@@ -1,0 +1,1 @@
+"""Tables, each described once: column, type, unit, key, bounds, meaning."""

@@ -1,0 +1,179 @@
+"""Tables that are analysed: frequency tables and panels made from the snapshots."""
+
+from __future__ import annotations
+
+import polars as pl
+
+from baimo.pipeline.schema.table import COUNT_MAX, Column, Table
+
+TVL_WEEKLY = Table(
+    "tvl_weekly",
+    "Weekly growth of today's largest protocols: survivors only.",
+    ("protocol_number", "week"),
+    (
+        Column("protocol_number", pl.Int32, "anonymous number of the protocol", low=0),
+        Column("week", pl.Date, "first day of the week"),
+        Column("log_growth", pl.Float64, "log growth over the week", low=-50, high=50),
+        Column("log_size", pl.Float64, "log TVL at the start of the week", unit="log USD"),
+        Column("age_weeks", pl.Int32, "weeks since the first positive value", unit="wk", low=0),
+    ),
+)
+
+HUB_FREQUENCY = Table(
+    "hub_frequency",
+    "How many models share a day of creation, a download count and a like count.",
+    ("created_on", "downloads", "likes"),
+    (
+        Column("created_on", pl.Date, "day of creation (UTC)"),
+        Column("downloads", pl.Int64, "30-day downloads", low=0, high=COUNT_MAX),
+        Column("likes", pl.Int64, "net likes", low=0, high=COUNT_MAX),
+        Column("n_models", pl.Int64, "models with these three values", unit="models", low=1),
+    ),
+)
+
+HUB_AUTHORS = Table(
+    "hub_authors",
+    "How many authors own a given number of models.",
+    ("n_models",),
+    (
+        Column("n_models", pl.Int64, "models of one author", unit="models", low=1),
+        Column("n_authors", pl.Int64, "authors with that many", unit="authors", low=1),
+    ),
+)
+
+HUB_DESIGN_EFFECTS = Table(
+    "hub_design_effects",
+    "Variance inflation of each statistic because one author's models are not independent.",
+    ("measure", "statistic", "cutoff"),
+    (
+        Column("measure", pl.String, "downloads, likes or age"),
+        Column("statistic", pl.String, "alpha (CSN), slope (rank-size) or mean"),
+        Column("cutoff", pl.String, "which items: x_min, top1pct_all, ..."),
+        Column("k", pl.Int64, "items used", low=1),
+        Column("threshold", pl.Float64, "smallest item used"),
+        Column("design_effect", pl.Float64, "clustered over independent variance", low=0),
+        Column("n_clusters", pl.Int64, "authors among the items used", low=1),
+    ),
+)
+
+HUB_DERIVATIVES = Table(
+    "hub_derivatives",
+    "How many base models have a given number of declared derivatives.",
+    ("n_derivatives",),
+    (
+        Column("n_derivatives", pl.Int64, "models that name this base", unit="models", low=1),
+        Column("n_bases", pl.Int64, "bases with that many", unit="models", low=1),
+    ),
+)
+
+HUB_TOTALS = Table(
+    "hub_totals",
+    "Models, downloads and likes by licence family and by task (groups of 20 models or more).",
+    ("kind", "name"),
+    (
+        Column("kind", pl.String, "licence_family or pipeline_tag"),
+        Column("name", pl.String, "group; 'other' holds the small ones, 'none' the undeclared"),
+        Column("n_models", pl.Int64, "models", low=1),
+        Column("downloads", pl.Int64, "sum of 30-day downloads", low=0),
+        Column("likes", pl.Int64, "sum of likes", low=0),
+    ),
+)
+
+HUB_TOP = Table(
+    "hub_top",
+    "The 50 most downloaded and the 50 most liked models by name, for labels.",
+    ("measure", "rank"),
+    (
+        Column("measure", pl.String, "downloads or likes"),
+        Column("rank", pl.Int64, "1 is the largest", low=1),
+        Column("model_id", pl.String, "name of the repository"),
+        Column("size", pl.Int64, "the measure's value", low=0),
+    ),
+)
+
+DEFI_POPULATION = Table(
+    "defi_population",
+    "DeFi protocols of two dates joined by name, deaths and births included.",
+    ("category", "listed_on", "tvl_before", "tvl_after", "entrant", "unmatched"),
+    (
+        Column("category", pl.String, "category on the earlier date, or the later", nullable=True),
+        Column("listed_on", pl.Date, "first day of the quarter of listing", nullable=True),
+        Column("tvl_before", pl.Float64, "TVL on the earlier date", "USD", True, low=0),
+        Column("tvl_after", pl.Float64, "TVL on the later date", "USD", True, low=0),
+        Column("entrant", pl.Boolean, "only on the later date"),
+        Column("unmatched", pl.Boolean, "only on the earlier date: gone, or renamed"),
+        Column("before_on", pl.Date, "the earlier date"),
+        Column("after_on", pl.Date, "the later date"),
+        Column("n_protocols", pl.Int64, "protocols with these values", low=1),
+    ),
+)
+
+DEFI_LISTING = Table(
+    "defi_listing",
+    "DeFi protocols of one day by category, quarter of listing and TVL: what is fitted.",
+    ("category", "listed_on", "tvl_usd"),
+    (
+        Column("category", pl.String, "category", nullable=True),
+        Column("listed_on", pl.Date, "first day of the quarter of listing", nullable=True),
+        Column("tvl_usd", pl.Float64, "total value locked", unit="USD", low=0),
+        Column("observed_on", pl.Date, "the day"),
+        Column("n_protocols", pl.Int64, "protocols with these values", low=1),
+    ),
+)
+
+HUB_INCREMENTS = Table(
+    "hub_increments",
+    "Likes of the same models on two days: how many models share author, age and both counts.",
+    ("author", "age", "likes_before", "likes_after"),
+    (
+        Column("author", pl.Int64, "anonymous number of the author; null: none", nullable=True),
+        Column("age", pl.Float64, "age when seen on the earlier day, four digits", "yr", True, 0),
+        Column(
+            "likes_before", pl.Int64, "likes on the earlier day; null: not there", "likes", True
+        ),
+        Column("likes_after", pl.Int64, "likes on the later day; null: gone", "likes", True),
+        Column("before_on", pl.Date, "the earlier day"),
+        Column("after_on", pl.Date, "the later day"),
+        Column("n_models", pl.Int64, "models with these values", unit="models", low=1),
+    ),
+)
+
+HUB_WAVES = Table(
+    "hub_waves",
+    "Downloads of the same models in two windows of 30 days that lie far apart.",
+    ("downloads_before", "downloads_after"),
+    (
+        Column("downloads_before", pl.Int64, "30-day downloads, earlier", low=0, high=COUNT_MAX),
+        Column("downloads_after", pl.Int64, "30-day downloads, later", low=0, high=COUNT_MAX),
+        Column("before_on", pl.Date, "the earlier day"),
+        Column("after_on", pl.Date, "the later day"),
+        Column("n_models", pl.Int64, "models with these values", unit="models", low=1),
+    ),
+)
+
+OTHER_SIZES = Table(
+    "other_sizes",
+    "Sizes of other populations, to hold beside models and protocols.",
+    ("population", "size"),
+    (
+        Column("population", pl.String, "datasets_downloads, datasets_likes or chains_tvl"),
+        Column("size", pl.Float64, "downloads per 30 days, likes, or USD", low=0),
+        Column("taken_on", pl.Date, "the day"),
+        Column("n_items", pl.Int64, "items of that size", low=1),
+    ),
+)
+
+SIZE_VARIANTS = Table(
+    "size_variants",
+    "The sizes of the day cut otherwise: families merged, exchanges included.",
+    ("population", "size"),
+    (
+        Column(
+            "population",
+            pl.String,
+            "downloads_families, likes_families, tvl_families or tvl_with_exchanges",
+        ),
+        Column("size", pl.Float64, "downloads per 30 days, likes, or USD", low=0),
+        Column("n_items", pl.Int64, "families or protocols of that size", low=1),
+    ),
+)

@@ -1,0 +1,1 @@
+"""DeFiLlama: protocols, chains, histories."""

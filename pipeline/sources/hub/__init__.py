@@ -1,0 +1,1 @@
+"""The Hugging Face Hub: its listing, and the public histories of it."""

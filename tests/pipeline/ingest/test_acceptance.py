@@ -1,0 +1,141 @@
+"""The limits of the checks, at the limits."""
+
+from datetime import UTC, datetime
+
+import polars as pl
+import pytest
+
+from baimo.pipeline.analysis.drift import _drift
+from baimo.pipeline.ingest.acceptance import (
+    RefusedSnapshotError,
+    few_in_quarantine,
+    fits_the_table,
+    no_absurd_total,
+    no_gap,
+    refuse_if_failed,
+    size_against_the_last,
+    tolerance,
+    zeros_share,
+)
+from baimo.pipeline.schema.catalog import TABLES
+from baimo.pipeline.sources.http import same_origin, shown, spoken
+
+
+@pytest.mark.parametrize(
+    ("n_odd", "n_rows", "passed"),
+    [(0, 1, True), (20, 60, True), (21, 60, False), (10, 30, True), (11, 30, False),
+     (300, 30_000, True), (301, 30_000, False), (1, 2, False)],
+)  # fmt: skip
+def test_quarantine_is_limited(n_odd: int, n_rows: int, passed: bool) -> None:
+    check = few_in_quarantine({"x is bad": n_odd}, n_rows)
+    assert check.passed is passed
+    assert check.numbers == {"rows": n_rows, "quarantined": n_odd}
+
+
+@pytest.mark.parametrize(
+    ("changed", "why"),
+    [
+        ({}, ""),
+        ({"hub_id": ["a", "a"]}, "key hub_id does not fit hub_models"),
+        ({"hub_id": ["a", None]}, "hub_id does not fit hub_models"),
+        ({"downloads": [-1, 0]}, "downloads does not fit hub_models"),
+        ({"likes": [0, 2**53 + 1]}, "likes does not fit hub_models"),
+        ({"likes": [0.5, 1.0]}, "likes does not fit hub_models"),
+    ],
+)
+def test_types_bounds_and_key(changed: dict[str, list[object]], why: str) -> None:
+    rows = pl.DataFrame({"hub_id": ["a", "b"], "downloads": [0, 2**53], "likes": [0, 1]} | changed)
+    assert fits_the_table(rows, TABLES["hub_models"]).why == why
+
+
+def test_tolerance_widens_with_the_days_between() -> None:
+    assert tolerance(1) == pytest.approx((0.978, 1.06))
+    assert tolerance(30) == pytest.approx((0.92, 1.35))
+    assert tolerance(10_000)[0] == 0.5
+
+
+def test_size_is_held_against_the_last() -> None:
+    assert size_against_the_last(5, None, 0, "").passed
+    assert size_against_the_last(978, 1000, 1, "x").passed
+    assert not size_against_the_last(977, 1000, 1, "x").passed
+    assert size_against_the_last(1060, 1000, 1, "x").passed
+    assert not size_against_the_last(1061, 1000, 1, "x").passed
+
+
+def test_a_gap_is_a_run_of_neighbours() -> None:
+    before = pl.Series([f"{i:04d}" for i in range(1000)])
+    scattered = before.filter(pl.Series([i % 3 > 0 for i in range(1000)]))
+    assert no_gap(scattered, before, 100, "x").passed
+    assert no_gap(before.head(951), before, 100, "x").passed
+    assert not no_gap(before.head(950), before, 100, "x").passed
+    assert no_gap(before.head(501), before, 1000, "x").passed
+    assert no_gap(before, None, 100, "x").passed
+
+
+def test_zeros_and_totals() -> None:
+    half = pl.Series("downloads", [0, 2] * 500)
+    assert zeros_share(half, None).passed
+    assert not zeros_share(half * 0, None).passed
+    assert zeros_share(half.head(10) * 0, None).passed  # too few rows to tell
+    some = pl.Series("downloads", [0] * 390 + [1] * 610)
+    assert not zeros_share(some, half).passed
+    assert no_absurd_total(half, None).passed
+    assert not no_absurd_total(pl.concat([half, pl.Series("downloads", [9001])]), None).passed
+    assert no_absurd_total(half * 5, half).passed
+    assert not no_absurd_total(half * 6, half).passed
+    assert not no_absurd_total(half, half * 6).passed
+
+
+def test_a_refusal_carries_every_check_and_names_those_that_failed() -> None:
+    checks = [few_in_quarantine({"a is odd": 50}, 100), size_against_the_last(1, 1, 0, "x")]
+    with pytest.raises(RefusedSnapshotError, match=r"50 of 100 rows .* a is odd") as caught:
+        refuse_if_failed(checks)
+    assert [c.passed for c in caught.value.checks] == [False, True]
+
+
+def test_drift_waits_for_five_days_and_bears_noise() -> None:
+    assert not _drift("z", 9.0, [1.0] * 4).drifted
+    assert not _drift("z", 1.049, [1.0] * 5).drifted
+    assert _drift("z", 1.06, [1.0] * 5).drifted
+    # Spread: median absolute deviation of 1, 2, 3, 4, 5 is 1; four times 1.4826.
+    assert not _drift("z", 8.93, [1.0, 2.0, 3.0, 4.0, 5.0]).drifted
+    assert _drift("z", 8.94, [1.0, 2.0, 3.0, 4.0, 5.0]).drifted
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        ("https://a.example/x", "https://a.example:443/y?z", True),
+        ("https://a.example/x", "http://a.example/x", False),
+        ("http://a.example:80/x", "http://a.example/", True),
+        ("http://a.example:81/x", "http://a.example/", False),
+        ("https://a.example/", "https://a.example.evil.example/", False),
+        ("https://a.example/", "https://a.example@evil.example/", False),
+        ("https://A.example/", "https://a.example/", True),
+    ],
+)
+def test_origins(one: str, other: str, same: bool) -> None:
+    assert same_origin(one, other) is same
+
+
+def test_addresses_are_shown_without_passwords_and_questions() -> None:
+    assert shown("https://user:secret@a.example:1/p?token=t#f") == "https://a.example:1/p"
+
+
+def test_failures_are_spoken_without_objects() -> None:
+    assert spoken(TimeoutError("timed out")) == "no answer in time"
+    assert spoken(KeyError("<object at 0x7f>")) == "the connection failed (KeyError)"
+
+
+def test_dates_of_retry_after() -> None:
+    from email.utils import format_datetime
+
+    from baimo.pipeline.sources.http import _asked_pause
+
+    soon = datetime.fromtimestamp(datetime.now(UTC).timestamp() + 30, UTC)
+    pause = _asked_pause({"retry-after": format_datetime(soon, usegmt=True)})
+    assert pause is not None
+    assert 28 <= pause <= 32
+    assert _asked_pause({"retry-after": "soon"}) is None
+    assert _asked_pause({"retry-after": "0"}) == 1.0
+    assert _asked_pause({"ratelimit": '"api";r=5;t=9', "retry-after": "3"}) == 4.0
