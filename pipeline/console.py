@@ -212,3 +212,9 @@ class ProgressLine:
             self._open = True
         else:
             click.echo(text, err=True)
+
+
+def report_step(name: str, seconds: float | None) -> None:
+    """Say on stderr that a step of the graph is done."""
+    if seconds is not None:
+        click.echo(f"  {name.replace('_', ' '):<24}{seconds:6.1f} s", err=True)

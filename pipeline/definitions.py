@@ -6,11 +6,15 @@ from typing import Any
 
 import dagster as dg
 
-from baimo.pipeline.defs import conclusions as outputs
-from baimo.pipeline.defs import models as simulations
-from baimo.pipeline.defs import populations as companions
-from baimo.pipeline.defs import sizes as fits
-from baimo.pipeline.defs import snapshots, tables
+from baimo.pipeline.defs import (
+    calibrations,
+    conclusions,
+    models,
+    populations,
+    sizes,
+    snapshots,
+    tables,
+)
 from baimo.pipeline.defs.automation import (
     RUN_TAGS,
     every_day,
@@ -41,9 +45,8 @@ def build_defs(
         code location with `Definitions.merge`.
     """
     partitions = daily_partitions(last_day)
-    assets = dg.load_assets_from_modules(
-        [snapshots, tables, companions, fits, simulations, outputs]
-    )
+    modules = [snapshots, tables, populations, sizes, models, conclusions]
+    assets = [*dg.load_assets_from_modules(modules), *calibrations.assets]
     dated = dg.map_asset_specs(
         lambda spec: spec.replace_attributes(partitions_def=partitions),
         [a for a in assets if isinstance(a, dg.AssetsDefinition)],

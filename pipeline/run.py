@@ -10,17 +10,19 @@ from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
-import polars as pl
-
 from baimo.estimation.errors import EstimationError
-from baimo.pipeline.datasets.load import load_snapshots
+from baimo.pipeline.analysis.sizes import TAILS
+from baimo.pipeline.claims.claim import AUDIT
+from baimo.pipeline.datasets.from_lake import published_day
+from baimo.pipeline.datasets.load import PROVENANCE, load_snapshots
 from baimo.pipeline.errors import LakeError, PipelineError, SourceError
 from baimo.pipeline.lake.atomic import check_writable, write_text
+from baimo.pipeline.lake.results import Day, Named
 from baimo.pipeline.lake.store import Lake
+from baimo.pipeline.schema.results import COMPARISON
 from baimo.pipeline.settings import FIRST_DAY, dagster_home, lake_dir, out_dir
 from baimo.pipeline.sources.reference import read_manifest
 from baimo.pipeline.sources.snapshot import LAKE, REFERENCE
-from baimo.pipeline.variables import MEASURES
 from baimo.simulation.errors import ParameterError
 
 Step = Callable[[str, float | None], None]
@@ -56,16 +58,24 @@ retention:
 """
 
 
+SHOWN: tuple[Named, ...] = (*TAILS.values(), COMPARISON, AUDIT, PROVENANCE)
+
+
 @dataclass(frozen=True, eq=False)
 class Finished:
-    """What a run leaves behind."""
+    """What a run leaves behind.
+
+    Parameters
+    ----------
+    day, out
+        The day that was measured, and the folder of report and parameters.
+    results
+        Reader of what a summary shows: `SHOWN`.
+    """
 
     day: date
     out: Path
-    fits: dict[str, Any]
-    comparison: pl.DataFrame
-    claims: Any
-    provenance: dict[str, Any]
+    results: Day
 
 
 class RunError(PipelineError):
@@ -88,7 +98,9 @@ def snapshot_day(source: str, day: date | None = None) -> date:
         raise SourceError(f"--day goes with --source lake; {source} has its own day")
     if source == REFERENCE:
         return date.fromisoformat(read_manifest()["day"])
-    day = load_snapshots(source, day).day
+    if source == LAKE:
+        return published_day(Lake(lake_dir()), day)
+    day = load_snapshots(source).day  # of recordings only the rows tell it
     if not FIRST_DAY <= day <= date.today() + timedelta(days=1):
         raise SourceError(
             f"the model listing is of {day}: the calendar runs from {FIRST_DAY} to today; "
@@ -156,16 +168,7 @@ def run_graph(
             raise RunError(
                 f"unforeseen {type(error).__name__}: {first}; the trace is in `baimo ui`, Runs"
             ) from error
-    from baimo.pipeline.lake.results import read_result
-
-    return Finished(
-        day=day,
-        out=chosen,
-        fits={name: read_result(lake, f"{name}_tail", day) for name in MEASURES},
-        comparison=lake.read_table("comparison", day),
-        claims=read_result(lake, "audit", day),
-        provenance=read_result(lake, "provenance", day),
-    )
+    return Finished(day=day, out=chosen, results=Day.of_lake(lake, day, SHOWN))
 
 
 def _step_logger(step: Step) -> Any:

@@ -1,8 +1,27 @@
-"""Words that several rooms use for the same thing."""
+"""Sentences made of typed results, for the terminal, the report and the tables.
+
+Words are made here and nowhere read back: whoever needs a verdict reads its fields.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
+
+from baimo.estimation.predictive.joint import JointVerdict, Outcome
+from baimo.estimation.predictive.replicate import Replicated
+from baimo.pipeline.statistics import STATISTICS
+
+NO_PREDICTION = "no prediction"
+_LEADS = {
+    Outcome.EXPLAINS: "explains ",
+    Outcome.CONTRADICTED: "contradicted by ",
+    Outcome.UNDECIDED: "cannot be told: ",
+}
+
+
+def joined(parts: Iterable[str]) -> str:
+    """Join what there is to say."""
+    return "; ".join(part for part in parts if part)
 
 
 def cutoff_words(label: str) -> str:
@@ -12,6 +31,67 @@ def cutoff_words(label: str) -> str:
     return share.get(bare, bare.replace("top", "top "))
 
 
-def joined(parts: Iterable[str]) -> str:
-    """Join what there is to say."""
-    return "; ".join(part for part in parts if part)
+def cutoff_title(label: str) -> str:
+    """Return the words for a cut-off, with what it is a share of."""
+    base, _, of = label.partition("_")
+    words = base.removeprefix("top").replace("pct", " %")
+    return f"top {words}" + (" of positive" if of == "positive" else "")
+
+
+def list_cutoffs(labels: Sequence[str]) -> str:
+    """Return cut-offs as a list in a sentence: top 10 %, 1 % and the top 100."""
+    *shares, last = (cutoff_words(label) for label in labels)
+    first, *others = shares
+    return (
+        ", ".join([first, *(words.removeprefix("top ") for words in others)]) + f" and the {last}"
+    )
+
+
+def bare(value: float) -> str:
+    """Return a number between 0 and 1 without its leading zero."""
+    return f"{value:g}".removeprefix("0")
+
+
+def clustered_words(design_effect: float | None) -> str:
+    """Say whether errors know that items of one author are not independent."""
+    if design_effect is None:
+        return "items taken as independent"
+    return f"author-clustered, design effect {design_effect:.3g}"
+
+
+def outcome_words(joint: JointVerdict | None) -> str:
+    """Say what the statistics say together of a model, with all on which it rests."""
+    if joint is None:
+        return NO_PREDICTION
+    return _LEADS[joint.outcome] + ", ".join(_statistic_words(joint.reasons))
+
+
+def short_outcome_words(outcome: str | None, reasons: Sequence[str]) -> str:
+    """Say the same with the first of the reasons, and how many more there are."""
+    if outcome is None:
+        return NO_PREDICTION
+    first, *more = _statistic_words(reasons)
+    return _LEADS[Outcome(outcome)] + first + (f" + {len(more)}" if more else "")
+
+
+def comparison_words(compared: Mapping[str, Replicated], remark: str) -> str:
+    """Say the observed and the simulated value of every statistic that is shown."""
+    if not compared:
+        return f"could not be drawn ({remark})"
+    parts = []
+    for statistic in STATISTICS.values():
+        found = compared.get(statistic.name)
+        if found is None:
+            continue
+        values = found.observed, found.mean
+        if statistic.is_log10:
+            items = " / ".join(f"{10**v - 1:,.0f}" for v in values)
+            parts.append(f"{items} {statistic.words}")
+        else:
+            parts.append(f"{statistic.words} {values[0]:.3f} / {values[1]:.3f}")
+    n = max(c.n_replications for c in compared.values())
+    return f"{', '.join(parts)} (observed / mean of {n} simulated){'; ' * bool(remark)}{remark}"
+
+
+def _statistic_words(names: Iterable[str]) -> list[str]:
+    return [STATISTICS[name].words for name in names]

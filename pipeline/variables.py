@@ -23,7 +23,7 @@ EXCLUDED_CATEGORIES = ("CEX", "Chain", "Canonical Bridge")
 
 
 @dataclass(frozen=True)
-class Measure:
+class Variable:
     """A size whose distribution is fitted."""
 
     name: str
@@ -39,7 +39,7 @@ class Measure:
 
 
 @contextmanager
-def naming(measure: Measure) -> Iterator[None]:
+def naming(measure: Variable) -> Iterator[None]:
     """Put the measure's title before whatever the estimators refuse inside."""
     try:
         yield
@@ -47,10 +47,11 @@ def naming(measure: Measure) -> Iterator[None]:
         raise DataError(f"{measure.title}: {error}") from error
 
 
-DOWNLOADS = Measure("downloads", "Hub downloads (30 days)", "downloads", True, "top1pct_all")
-LIKES = Measure("likes", "Hub likes", "likes", True, "top1pct_all")
-TVL = Measure("tvl", "DeFi TVL", "USD", False, "top10pct_positive")
-MEASURES = {m.name: m for m in (DOWNLOADS, LIKES, TVL)}
+DOWNLOADS = Variable("downloads", "Hub downloads (30 days)", "downloads", True, "top1pct_all")
+LIKES = Variable("likes", "Hub likes", "likes", True, "top1pct_all")
+TVL = Variable("tvl", "DeFi TVL", "USD", False, "top10pct_positive")
+HUB = (DOWNLOADS, LIKES)
+VARIABLES = {v.name: v for v in (*HUB, TVL)}
 
 SHARES = {"top10pct": 0.1, "top1pct": 0.01, "top0.1pct": 0.001}
 SMALLEST_K = 20
@@ -73,7 +74,7 @@ def cutoffs(counts: Counts) -> dict[str, int]:
     return {label: k for label, k in found.items() if SMALLEST_K <= k <= n_positive}
 
 
-def hub_counts(frequency: pl.DataFrame, measure: Measure) -> Counts:
+def hub_counts(frequency: pl.DataFrame, measure: Variable) -> Counts:
     """Return one measure of the Hub from the joint frequency table."""
     table = frequency.group_by(measure.name).agg(pl.col("n_models").sum())
     return Counts.from_pairs(table[measure.name].to_numpy(), table["n_models"].to_numpy())
@@ -124,11 +125,8 @@ def expand(table: pl.DataFrame, weight: str) -> pl.DataFrame:
 
 def observed_sizes(frequency: pl.DataFrame, listing: pl.DataFrame) -> dict[str, Counts]:
     """Return the three observed samples by name."""
-    return {
-        "downloads": hub_counts(frequency, DOWNLOADS),
-        "likes": hub_counts(frequency, LIKES),
-        "tvl": tvl_counts(listing),
-    }
+    hub = {variable.name: hub_counts(frequency, variable) for variable in HUB}
+    return {**hub, TVL.name: tvl_counts(listing)}
 
 
 EXIT_THRESHOLD = 1e4  # USD; below it a protocol counts as gone

@@ -88,8 +88,8 @@ def test_importing_an_estimator_loads_neither_pipeline_nor_dagster() -> None:
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=lambda p: p.relative_to(ROOT).as_posix())
-def test_no_file_grows_beyond_500_lines(path: Path) -> None:
-    assert len(path.read_text(encoding="utf-8").splitlines()) <= 500
+def test_no_file_grows_beyond_700_lines(path: Path) -> None:
+    assert len(path.read_text(encoding="utf-8").splitlines()) <= 700
     assert path.stem not in {"utils", "helpers", "common"}
 
 

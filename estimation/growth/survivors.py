@@ -15,6 +15,7 @@ from baimo.estimation.errors import DataError
 from baimo.estimation.results import Estimate, FitResult, registered
 
 WEEKS_PER_YEAR = 365.25 / 7.0
+MIN_OVERLAP = 26  # weeks that two items must have in common
 
 
 @registered("PanelGrowthFit")
@@ -58,6 +59,15 @@ class PanelGrowthFit(FitResult):
 
     title: ClassVar[str] = "Growth of survivors (weekly panel)"
 
+    @property
+    def cd_at_least(self) -> float:
+        """Pesaran's (2004) CD of independent growth, taken at the smallest overlap of a pair.
+
+        Standard normal under independence; every pair has at least `MIN_OVERLAP` weeks.
+        """
+        pairs = self.n_items * (self.n_items - 1) / 2.0
+        return self.mean_correlation * math.sqrt(MIN_OVERLAP * pairs)
+
     def estimates(self) -> dict[str, Estimate]:
         """Return volatility, its idiosyncratic part, and the common factor."""
         return {
@@ -77,7 +87,7 @@ class PanelGrowthFit(FitResult):
 
 
 def fit_panel_growth(
-    items: ArrayLike, weeks: ArrayLike, log_growth: ArrayLike, *, min_weeks: int = 26
+    items: ArrayLike, weeks: ArrayLike, log_growth: ArrayLike, *, min_weeks: int = MIN_OVERLAP
 ) -> PanelGrowthFit:
     """Measure the noise of weekly growth: per item, common and idiosyncratic.
 
@@ -114,7 +124,7 @@ def fit_panel_growth(
     own = np.nanvar(residual, axis=1, ddof=1) * WEEKS_PER_YEAR
     sigma_own = math.sqrt(float(own.mean()))
     standard = (panel - np.nanmean(panel, axis=1)[:, None]) / np.nanstd(panel, axis=1)[:, None]
-    correlation = _correlation(standard, 26)
+    correlation = _correlation(standard, MIN_OVERLAP)
     off = ~np.eye(names.size, dtype=bool) & np.isfinite(correlation)
     filled = np.where(np.isfinite(correlation), correlation, 0.0)
     eigen = np.linalg.eigvalsh(filled)

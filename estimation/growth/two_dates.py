@@ -18,8 +18,11 @@ from scipy import stats
 
 from baimo.estimation.arrays import Floats
 from baimo.estimation.errors import DataError
+from baimo.estimation.growth.on_size import fit_growth_on_size
 from baimo.estimation.results import Estimate, FitResult, registered
 from baimo.simulation.growth.gbm import GrowthParams
+
+FEWEST = 10
 
 
 @registered("PopulationGrowthFit")
@@ -120,8 +123,6 @@ def fit_population_growth(
     interval; the exit hazard carries the rest. Errors take the market of the interval as given:
     its common shock is not in them. Renamed items look like exits.
     """
-    from statsmodels.api import OLS, add_constant
-
     start, end = np.asarray(before, dtype=np.float64), np.asarray(after, dtype=np.float64)
     if start.shape != end.shape or start.ndim != 1:
         raise DataError(f"before and after must match; got shapes {start.shape}, {end.shape}")
@@ -131,8 +132,10 @@ def fit_population_growth(
         raise DataError("sizes before must be positive; leave out the others")
     both = (end > floor) & (start > floor)
     n = int(both.sum())
-    if n < 10:
-        raise DataError(f"only {n} items exceed {floor:g} on both dates; at least 10 are needed")
+    if n < FEWEST:
+        raise DataError(
+            f"only {n} items exceed {floor:g} on both dates; at least {FEWEST} are needed"
+        )
     growth = np.log(end[both] / start[both])
     sigma2 = float(growth.var(ddof=1)) / years
     if sigma2 == 0:
@@ -152,9 +155,9 @@ def fit_population_growth(
     quartiles = np.quantile(growth, [0.25, 0.75])
     at_risk = start > exit_threshold
     share, rate, rate_error = _exit(end[at_risk], exit_threshold, years)
-    if np.ptp(start[both]) == 0:
-        raise DataError("all sizes before are equal: growth cannot depend on size; check the data")
-    slope = OLS(growth / years, add_constant(np.log(start[both]))).fit(cov_type="HC1")
+    on_size = fit_growth_on_size(
+        start, end, years=years, above=floor, floor=floor, errors="HC1", fewest=FEWEST
+    )
     return PopulationGrowthFit(
         n_obs=start.size,
         n_used=n,
@@ -173,8 +176,8 @@ def fit_population_growth(
         mu=m + 0.5 * sigma2,
         mu_std_error=math.sqrt(float(to_mu @ covariance @ to_mu)),
         covariance=covariance,
-        size_slope=float(slope.params[1]),
-        size_slope_std_error=float(slope.bse[1]),
+        size_slope=on_size.slope,
+        size_slope_std_error=on_size.std_error,
         exit_rate=rate,
         exit_std_error=rate_error,
         exit_share=share,

@@ -13,13 +13,28 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from enum import StrEnum
 
 from baimo.estimation.errors import DataError
 from baimo.estimation.predictive.equivalence import LEVEL, holm, margin_tests
 from baimo.estimation.predictive.replicate import Replicated
 from baimo.estimation.results import registered
 
-MATCHES, MISSES, OPEN = "matches", "misses", "cannot tell"
+
+class Agrees(StrEnum):
+    """What one statistic says of a model."""
+
+    MATCHES = "matches"
+    MISSES = "misses"
+    OPEN = "cannot tell"
+
+
+class Outcome(StrEnum):
+    """What all statistics together say of a model."""
+
+    EXPLAINS = "explains"
+    CONTRADICTED = "contradicted"
+    UNDECIDED = "cannot be told"
 
 
 @registered("Agreement")
@@ -39,8 +54,10 @@ class Agreement:
         Of the observed statistic, 0 where the spread of the simulation is all there is.
     p_matches, p_misses
         Of the two tests, corrected by Holm over the statistics of the model.
-    verdict
-        matches, misses or cannot tell.
+    p_matches_alone, p_misses_alone
+        The same before the correction.
+    level
+        Below it a p-value decides.
     """
 
     name: str
@@ -49,7 +66,16 @@ class Agreement:
     std_error: float
     p_matches: float
     p_misses: float
-    verdict: str
+    p_matches_alone: float
+    p_misses_alone: float
+    level: float
+
+    @property
+    def agrees(self) -> Agrees:
+        """Whether the model matches here, misses, or cannot be told apart from either."""
+        if self.p_misses < self.level:
+            return Agrees.MISSES
+        return Agrees.MATCHES if self.p_matches < self.level else Agrees.OPEN
 
 
 @registered("JointVerdict")
@@ -60,17 +86,26 @@ class JointVerdict:
     agreements: tuple[Agreement, ...]
     level: float
 
-    def _named(self, verdict: str) -> list[str]:
-        return [a.name for a in self.agreements if a.verdict == verdict]
+    def _named(self, agrees: Agrees) -> tuple[str, ...]:
+        return tuple(a.name for a in self.agreements if a.agrees is agrees)
 
     @property
-    def verdict(self) -> str:
-        """Return explains, contradicted (by what) or cannot be told (for what)."""
-        if missed := self._named(MISSES):
-            return f"contradicted by {', '.join(missed)}"
-        if undecided := self._named(OPEN):
-            return f"cannot be told: {', '.join(undecided)}"
-        return "explains " + ", ".join(self._named(MATCHES))
+    def outcome(self) -> Outcome:
+        """What the statistics say together."""
+        if self._named(Agrees.MISSES):
+            return Outcome.CONTRADICTED
+        return Outcome.UNDECIDED if self._named(Agrees.OPEN) else Outcome.EXPLAINS
+
+    @property
+    def reasons(self) -> tuple[str, ...]:
+        """The statistics on which the outcome rests: those missed, left open, or matched."""
+        return self._named(
+            {
+                Outcome.CONTRADICTED: Agrees.MISSES,
+                Outcome.UNDECIDED: Agrees.OPEN,
+                Outcome.EXPLAINS: Agrees.MATCHES,
+            }[self.outcome]
+        )
 
 
 def judge_jointly(
@@ -119,7 +154,9 @@ def judge_jointly(
                 std_error=errors.get(name, 0.0),
                 p_matches=p_equal,
                 p_misses=p_different,
-                verdict=MISSES if p_different < level else MATCHES if p_equal < level else OPEN,
+                p_matches_alone=raw[name][0],
+                p_misses_alone=raw[name][1],
+                level=level,
             )
             for (name, margin), p_equal, p_different in zip(
                 margins.items(), equal, different, strict=True

@@ -77,3 +77,16 @@ def _thinned(logs: tuple[Floats, ...], n_points: int) -> NDArray[np.bool_]:
         place = np.minimum(np.floor((log - log.min()) / span * cells), cells - 1)
         keep[np.unique(place, return_index=True)[1]] = True
     return keep
+
+
+def ks_of_cdf(model_cdf: Floats) -> float:
+    """Return the Kolmogorov-Smirnov distance of a model from a sample.
+
+    Parameters
+    ----------
+    model_cdf : (n,)
+        The model's distribution function at the sorted sample.
+    """
+    n = model_cdf.size
+    steps = np.arange(n + 1) / n
+    return float(max(np.max(model_cdf - steps[:-1]), np.max(steps[1:] - model_cdf)))

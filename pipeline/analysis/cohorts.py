@@ -3,16 +3,9 @@
 from __future__ import annotations
 
 import math
-from datetime import date
-from typing import TYPE_CHECKING
-
-from baimo.pipeline.analysis.summary_statistics import Refits
-from baimo.pipeline.variables import N_COHORTS
-
-if TYPE_CHECKING:
-    pass
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from datetime import date
 
 import numpy as np
 import polars as pl
@@ -21,60 +14,146 @@ from baimo.estimation.arrays import Floats, Ints
 from baimo.estimation.errors import DataError
 from baimo.estimation.samples.counts import Counts
 from baimo.estimation.tails.cohorts import CohortsFit, fit_cohorts
-from baimo.pipeline.analysis.sizes import SizeFits
-from baimo.pipeline.analysis.summary_statistics import UNDATED, Drawn
-from baimo.pipeline.models.attachment import AttachmentCalibration
-from baimo.pipeline.variables import cohort_edges, cohort_label, hub_ages
+from baimo.pipeline.analysis.calibration import calibration
+from baimo.pipeline.analysis.sizes import TAILS, SizeFits, read_tails
+from baimo.pipeline.analysis.summary_statistics import (
+    UNDATED,
+    CohortSample,
+    Refits,
+    zeta_of_cohort,
+)
+from baimo.pipeline.lake.results import Day, Stored
+from baimo.pipeline.schema.derived import HUB_DESIGN_EFFECTS, HUB_FREQUENCY
+from baimo.pipeline.schema.results import Row, parameter_row
+from baimo.pipeline.text import joined
+from baimo.pipeline.variables import HUB, N_COHORTS, cohort_edges, cohort_label, hub_ages
+
+COHORTS: Stored[dict[str, CohortsFit]] = Stored("cohorts", dict)
+"""By variable: the tail of every age cohort above the x_min of all."""
 
 
-def cohort_zetas(refits: Refits) -> dict[tuple[str, str], tuple[float, ...]]:
-    """Return the mean zeta of each cohort over the simulated samples of every model."""
-    out = {}
-    for key, samples in refits.items():
-        means = []
-        for c in range(N_COHORTS):
-            found = [s.get(f"zeta_cohort_{c + 1}", math.nan) for s in samples]
-            finite = [z for z in found if math.isfinite(z)]
-            means.append(sum(finite) / len(finite) if 2 * len(finite) > len(found) else math.nan)
-        if any(math.isfinite(z) for z in means):
-            out[key] = tuple(means)
-    return out
+@dataclass(frozen=True, eq=False)
+class Cohorts:
+    """Age cohorts of the items of a cross-section, from young (0) to old.
+
+    Parameters
+    ----------
+    edges : (c + 1,)
+        Ages in years at which cohorts begin, and the end of the last.
+    ages, n_items : (a,)
+        Distinct ages of the dated items, ascending, and how many have each.
+    n_undated
+        Items whose age is not known; they make a cohort of their own, -1.
+    """
+
+    edges: Floats
+    ages: Floats
+    n_items: Ints
+    n_undated: int
+
+    @classmethod
+    def cut(cls, ages: Floats, n_items: Ints, n_undated: int) -> Cohorts:
+        """Cut the dated items into cohorts of about equal numbers."""
+        return cls(cohort_edges(ages, n_items), ages, n_items, n_undated)
+
+    @property
+    def n_all(self) -> int:
+        """Return the number of items, undated ones included."""
+        return int(self.n_items.sum()) + self.n_undated
+
+    def age_of_each(self, undated: float) -> Floats:
+        """Return the age of every item, the undated first with an age given for them."""
+        return np.concatenate(
+            [np.full(self.n_undated, undated), np.repeat(self.ages, self.n_items)]
+        )
+
+    def split(self, sizes: Ints) -> CohortSample:
+        """Cut sizes, undated items first and the others young to old, into cohorts."""
+        cohort = np.searchsorted(self.edges, self.ages, side="right") - 1
+        below = [int(self.n_items[cohort < c].sum()) for c in range(self.edges.size)]
+        ends = [self.n_undated + n for n in below]
+        parts = {UNDATED: sizes[: self.n_undated]} if self.n_undated else {}
+        parts |= {c: sizes[ends[c] : ends[c + 1]] for c in range(len(ends) - 1)}
+        return {c: Counts.from_sample(part) for c, part in parts.items() if part.size}
 
 
-def cohort_data(
-    frequency: pl.DataFrame, attachment: AttachmentCalibration, day: date
-) -> dict[str, Drawn]:
-    """Return downloads and likes by age cohort: by measure, then by cohort."""
+def cut_cohorts(frequency: pl.DataFrame, day: date) -> Cohorts:
+    """Cut the dated models of a day into cohorts of about equal numbers."""
     dated, _ = hub_ages(frequency, day)
-    key = ["created_on", "downloads", "likes", "n_models"]
+    by_age = dated.group_by("age").agg(pl.col("n_models").sum()).sort("age")
+    ages, n_items = by_age["age"].to_numpy(), by_age["n_models"].to_numpy()
+    return Cohorts.cut(ages, n_items, int(frequency["n_models"].sum() - n_items.sum()))
+
+
+def observed_by_cohort(
+    frequency: pl.DataFrame, cohorts: Cohorts, day: date
+) -> dict[str, CohortSample]:
+    """Return downloads and likes by age cohort, in the form in which models are simulated."""
+    dated, _ = hub_ages(frequency, day)
+    key = ["created_on", *(v.name for v in HUB), "n_models"]
     undated = frequency.join(dated.select(key[0]).unique(), on=key[0], how="anti")
     every = pl.concat(
         [dated.select(*key, "age"), undated.select(*key, pl.lit(None, pl.Float64).alias("age"))]
     )
-    cohorts = cohorts_of(attachment)
-    return {name: observed_cohorts(every, name, cohorts) for name in ("downloads", "likes")}
+    return {v.name: count_by_cohort(every, v.name, cohorts) for v in HUB}
 
 
-def positive_by_cohort(seen: Mapping[str, Drawn]) -> dict[str, dict[int, int]]:
-    """Return how many items of each cohort have at least one."""
+def count_by_cohort(frequency: pl.DataFrame, variable: str, cohorts: Cohorts) -> CohortSample:
+    """Return one variable by cohort; `frequency` has `age` (null: not known)."""
+    where = np.searchsorted(cohorts.edges, frequency["age"].fill_null(-1.0), side="right") - 1
+    table = frequency.with_columns(cohort=pl.Series(where, dtype=pl.Int64))
+    sums = table.group_by("cohort", variable).agg(pl.col("n_models").sum())
+    sums = sums.sort("cohort", variable)
     return {
-        name: {c: counts.n_obs - counts.n_zero for c, counts in drawn.items()}
-        for name, drawn in seen.items()
+        int(str(c)): Counts.from_pairs(rows[variable].to_numpy(), rows["n_models"].to_numpy())
+        for (c,), rows in sums.group_by("cohort", maintain_order=True)
     }
+
+
+def _shown(found: dict[str, CohortsFit]) -> dict[str, float | None]:
+    shown: dict[str, float | None] = {}
+    for name, fit in found.items():
+        shown |= {f"{name}_zeta_{i + 1}": float(z) for i, z in enumerate(fit.zeta)}
+        shown[f"{name}_homogeneity_p"] = fit.p_value
+    return shown
+
+
+def _parameters(found: dict[str, CohortsFit]) -> Iterator[Row]:
+    for variable, fit in found.items():
+        note = joined(("disjoint cohorts above the x_min of all, young to old", *fit.notes))
+        for name, e in fit.estimates().items():
+            full = f"cohorts_hub_{variable}_{name}"
+            yield parameter_row(full, e, fit, "CSN by age cohort", "") | {"notes": note}
+
+
+@calibration(
+    COHORTS,
+    order=35,
+    description="Tails of five age cohorts above the x_min of all: one exponent, or light tails "
+    "that only their mixture makes heavy?",
+    needs=(HUB_FREQUENCY, HUB_DESIGN_EFFECTS, *(TAILS[v.name] for v in HUB)),
+    shown=_shown,
+    parameters=_parameters,
+)
+def measure_cohorts_of(day: Day) -> dict[str, CohortsFit]:
+    """Fit the tail of every age cohort of downloads and likes."""
+    frequency = day.table(HUB_FREQUENCY)
+    fits = read_tails(day, (v.name for v in HUB))
+    edges = cut_cohorts(frequency, day.date).edges
+    return measure_cohorts(frequency, day.table(HUB_DESIGN_EFFECTS), edges, fits, day.date)
 
 
 def measure_cohorts(
     frequency: pl.DataFrame,
     effects: pl.DataFrame,
-    attachment: AttachmentCalibration,
+    edges: Floats,
     fits: Mapping[str, SizeFits],
     day: date,
 ) -> dict[str, CohortsFit]:
     """Fit the tail of every age cohort above the x_min of all, where enough items are dated."""
     dated, _ = hub_ages(frequency, day)
-    edges = cohorts_of(attachment).edges
     found = {}
-    for name in ("downloads", "likes"):
+    for name in (v.name for v in HUB):
         inflation = [_effect(effects, name, c) for c in range(edges.size - 1)]
         known = [e for e in inflation if e is not None]
         try:
@@ -93,68 +172,25 @@ def measure_cohorts(
     return found
 
 
-def _effect(effects: pl.DataFrame, measure: str, cohort: int) -> float | None:
+def _effect(effects: pl.DataFrame, variable: str, cohort: int) -> float | None:
     """Look up the design effect of one cohort's zeta, None where none was measured."""
     row = effects.filter(
-        (pl.col("measure") == measure)
+        (pl.col("measure") == variable)
         & (pl.col("statistic") == "cohort_alpha")
         & (pl.col("cutoff") == cohort_label(cohort))
     )
     return float(row["design_effect"][0]) if row.height else None
 
 
-@dataclass(frozen=True, eq=False)
-class Cohorts:
-    """Age cohorts of the items of a cross-section, from young (0) to old.
-
-    Parameters
-    ----------
-    edges : (c + 1,)
-        Ages in years at which cohorts begin, and the end of the last.
-    ages, cohort : (dated items,)
-        Age and cohort of each dated item, young to old.
-    n_undated
-        Items whose age is not known; they make a cohort of their own, -1.
-    """
-
-    edges: Floats
-    ages: Floats
-    cohort: Ints
-    n_undated: int
-
-    @property
-    def n_items(self) -> int:
-        """Return the number of items, undated ones included."""
-        return self.ages.size + self.n_undated
-
-
-def cohorts_of(attachment: AttachmentCalibration) -> Cohorts:
-    """Cut the dated items into cohorts of about equal numbers."""
-    ages, n = attachment.ages, attachment.n_models
-    edges = cohort_edges(ages, n)
-    every = np.repeat(ages, n)
-    return Cohorts(
-        edges=edges,
-        ages=every,
-        cohort=np.searchsorted(edges, every, side="right") - 1,
-        n_undated=attachment.simon_likes.n_obs - every.size,
-    )
-
-
-def observed_cohorts(frequency: pl.DataFrame, measure: str, cohorts: Cohorts) -> Drawn:
-    """Return the data in the form in which models are drawn; `frequency` has `age` (null: none)."""
-    where = np.searchsorted(cohorts.edges, frequency["age"].fill_null(-1.0), side="right") - 1
-    table = frequency.with_columns(cohort=pl.Series(where, dtype=pl.Int64))
-    sums = table.group_by("cohort", measure).agg(pl.col("n_models").sum()).sort("cohort", measure)
-    return {
-        int(str(c)): Counts.from_pairs(rows[measure].to_numpy(), rows["n_models"].to_numpy())
-        for (c,), rows in sums.group_by("cohort", maintain_order=True)
-    }
-
-
-def split_into_cohorts(sizes: Ints, cohorts: Cohorts) -> Drawn:
-    """Cut sizes, undated items first and the others young to old, into cohorts."""
-    ends = np.searchsorted(cohorts.cohort, np.arange(cohorts.edges.size)) + cohorts.n_undated
-    out = {UNDATED: sizes[: cohorts.n_undated]} if cohorts.n_undated else {}
-    out |= {c: sizes[ends[c] : ends[c + 1]] for c in range(ends.size - 1)}
-    return {c: Counts.from_sample(part) for c, part in out.items() if part.size}
+def cohort_zetas(refits: Refits) -> dict[tuple[str, str], tuple[float, ...]]:
+    """Return the mean zeta of each cohort over the simulated samples of every model."""
+    out = {}
+    for key, samples in refits.items():
+        means = []
+        for c in range(N_COHORTS):
+            found = [s.get(zeta_of_cohort(c), math.nan) for s in samples]
+            finite = [z for z in found if math.isfinite(z)]
+            means.append(sum(finite) / len(finite) if 2 * len(finite) > len(found) else math.nan)
+        if any(math.isfinite(z) for z in means):
+            out[key] = tuple(means)
+    return out

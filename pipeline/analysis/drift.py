@@ -14,7 +14,7 @@ import numpy as np
 import polars as pl
 
 from baimo.pipeline.lake.store import Lake
-from baimo.pipeline.variables import Measure
+from baimo.pipeline.variables import Variable
 
 DAYS_BACK = timedelta(days=30)
 FEWEST_DAYS = 5
@@ -40,13 +40,15 @@ class Drift:
         return abs(self.value - self.median) > self.limit
 
 
-def watched(measure: Measure) -> tuple[str, ...]:
+def watched(measure: Variable) -> tuple[str, ...]:
     """Return the names of the watched parameters of one size."""
     prefix = measure.prefix
     return (f"tail_{prefix}_x_min", f"tail_{prefix}_zeta", f"shape_{prefix}_top1pct_share")
 
 
-def measure_drift(lake: Lake, parameters: pl.DataFrame, day: date, measure: Measure) -> list[Drift]:
+def measure_drift(
+    lake: Lake, parameters: pl.DataFrame, day: date, measure: Variable
+) -> list[Drift]:
     """Compare a day's parameters with those of the thirty days before it in the lake."""
     days = [d for d in lake.days("parameters") if day - DAYS_BACK <= d < day]
     earlier = [lake.read_table("parameters", d) for d in days]

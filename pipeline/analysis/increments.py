@@ -1,16 +1,12 @@
-"""Likes gained between two days: the kernel of attachment in the data, and under each mechanism.
-
-A mechanism calibrated on one cross-section says what items of given likes and age gain next.
-Yule's process and Simon's urn: in proportion to likes (plus a). CES and rates drawn at birth: at a
-rate of one's own, of which the likes so far are the evidence, so that it is drawn from what is
-known of it given likes (and age). All are brought to the observed total, and refitted alike.
-"""
+"""Likes gained between two days: the kernel of attachment, its noise and its shape, as observed."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date
+from types import NoneType
 
 import numpy as np
 import polars as pl
@@ -23,12 +19,19 @@ from baimo.estimation.attachment.kernel_bins import KernelBinsFit
 from baimo.estimation.attachment.noise import NoiseFit, around_kernel
 from baimo.estimation.errors import EstimationError
 from baimo.estimation.results import registered
+from baimo.pipeline.analysis.calibration import calibration
 from baimo.pipeline.analysis.summary_statistics import Statistics
+from baimo.pipeline.lake.results import Day, Stored
+from baimo.pipeline.schema.derived import HUB_FREQUENCY, HUB_INCREMENTS
+from baimo.pipeline.schema.results import Row, parameter_row
+from baimo.pipeline.statistics import KERNEL
 from baimo.pipeline.variables import DAYS_PER_YEAR, expand
 
 WHOLE = 0.9  # of the models of a day: then they stand for all
 LARGEST_AUTHORS = 3  # left out to see how much hangs on them
 ALONE_FROM = 10.0  # likes from which an item is a cell of its own (its scatter is measured)
+
+_KERNEL_NAMES = frozenset(s.name for s in KERNEL)
 
 
 @registered("KernelCalibration")
@@ -82,12 +85,55 @@ class KernelCalibration:
         errors: dict[str, float] = {}
         for fit in (self.kernel, self.noise):
             for name, e in fit.estimates().items() if fit else ():
-                if name in ("theta", "phi", "psi") and e.value is not None:
+                if name in _KERNEL_NAMES and e.value is not None:
                     found[name], errors[name] = e.value, e.std_error or 0.0
         return found, errors
 
 
-def calibrate_gains(
+KERNEL_FIT: Stored[KernelCalibration | None] = Stored("kernel_fit", KernelCalibration, NoneType)
+"""None where the source has no likes of two days."""
+
+
+def _shown(found: KernelCalibration | None) -> dict[str, float | str | None]:
+    if found is None:
+        return {"kernel": "no likes of two days"}
+    return {**found.statistics()[0], "days": f"{found.before_on} to {found.after_on}"}
+
+
+def _parameters(found: KernelCalibration | None) -> Iterator[Row]:
+    if found is None:
+        return
+    who = "the whole Hub" if found.whole else "not the whole Hub of the day"
+    note = f"{found.before_on} to {found.after_on}, {who}"
+    method = "Poisson pseudo maximum likelihood of gains, author-clustered (CR3, Student's t)"
+    if found.kernel is not None:
+        for name, e in found.kernel.estimates().items():
+            yield parameter_row(f"pa_{name}", e, found.kernel, method, "19 with entry", note)
+    if found.noise is not None:
+        e = found.noise.estimates()["psi"]
+        yield parameter_row("pa_psi", e, found.noise, "log |residual| on log likes", "19", note)
+    if found.whole:  # of others the days between are not the time that passed
+        for name, e in found.inflow.estimates().items():
+            yield parameter_row(
+                f"pa_{name}", e, found.inflow, "gains and entry of two days", "19", note
+            )
+
+
+@calibration(
+    KERNEL_FIT,
+    order=50,
+    description="Kernel of attachment (eq 19 with entry) from likes of the same models on two "
+    "days: theta, phi, psi, inflow and entry.",
+    needs=(HUB_INCREMENTS, HUB_FREQUENCY),
+    shown=_shown,
+    parameters=_parameters,
+)
+def calibrate_kernel(day: Day) -> KernelCalibration | None:
+    """Fit the kernel of attachment, where the source has two days."""
+    return fit_increments(day.table(HUB_INCREMENTS), day.table(HUB_FREQUENCY), day.date)
+
+
+def fit_increments(
     increments: pl.DataFrame, frequency: pl.DataFrame, day: date
 ) -> KernelCalibration | None:
     """Fit the kernel to the likes of two days, None without such a table.

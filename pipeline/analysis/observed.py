@@ -1,7 +1,8 @@
-"""The data in the form in which mechanisms are drawn and judged: by age cohort."""
+"""The data as models are held against them: statistics by variable, and their errors."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 
 import polars as pl
@@ -9,45 +10,68 @@ import polars as pl
 from baimo.estimation.tails.cohorts import CohortsFit
 from baimo.pipeline.analysis.increments import KernelCalibration
 from baimo.pipeline.analysis.sizes import SizeFits
-from baimo.pipeline.analysis.summary_statistics import UNDATED, Drawn, Statistics, measure_drawn
-from baimo.pipeline.analysis.two_dates import measure_movement, movement_errors, two_dates
-from baimo.pipeline.variables import N_COHORTS
+from baimo.pipeline.analysis.summary_statistics import (
+    UNDATED,
+    CohortSample,
+    Statistics,
+    measure_sample,
+)
+from baimo.pipeline.analysis.two_dates import growth_errors, measure_growth, two_dates
+from baimo.pipeline.statistics import YOUNG_IN_TAIL, ZETA, ZETA_OLDEST
+from baimo.pipeline.variables import LIKES, N_COHORTS, TVL
 
 
 def observed_statistics(
-    seen: Mapping[str, Drawn], fits: Mapping[str, SizeFits]
-) -> dict[str, Statistics]:
-    """Measure the data as every simulated sample is measured."""
-    out = {}
-    for name, fit in fits.items():
-        drawn = seen.get(name, {UNDATED: fit.counts})
-        out[name] = measure_drawn(drawn, discrete=fit.tail.discrete, x_min=fit.tail.x_min)
-    return out
-
-
-def seen_later(
-    statistics: Mapping[str, Statistics],
+    by_cohort: Mapping[str, CohortSample],
+    fits: Mapping[str, SizeFits],
     kernel: KernelCalibration | None,
     population: pl.DataFrame,
 ) -> dict[str, Statistics]:
-    """Add what the data say of the following interval: gains of likes, growth of TVL."""
-    later = {"tvl": measure_movement(*two_dates(population))}
+    """Measure the data as every simulated sample is measured, and what came next.
+
+    Parameters
+    ----------
+    by_cohort
+        By variable; without cohorts the whole sample is measured.
+    kernel, population
+        Of the following interval: increments of likes between two days, TVL on two dates.
+    """
+    later = {TVL.name: measure_growth(*two_dates(population))}
     if kernel is not None and kernel.whole:
-        later["likes"] = kernel.statistics()[0]
-    return {name: found | later.get(name, {}) for name, found in statistics.items()}
+        later[LIKES.name] = kernel.statistics()[0]
+    out = {}
+    for name, fit in fits.items():
+        sample = by_cohort.get(name, {UNDATED: fit.counts})
+        found = measure_sample(sample, discrete=fit.tail.discrete, x_min=fit.tail.x_min)
+        out[name] = found | later.get(name, {})
+    return out
 
 
-def clustered_errors(
+def observed_errors(
+    observed: Mapping[str, Statistics],
+    fits: Mapping[str, SizeFits],
     cohorts: Mapping[str, CohortsFit],
     kernel: KernelCalibration | None,
     population: pl.DataFrame,
 ) -> dict[str, dict[str, float]]:
-    """Return, by measure, errors clustered by author (Hub) or category (DeFi)."""
-    found: dict[str, dict[str, float]] = {
-        name: {"zeta_oldest": float(fit.std_error[-1])}
-        for name, fit in cohorts.items()
-        if fit.zeta.size == N_COHORTS  # else the oldest may be among those left out
-    }
+    """Return, by variable, the sampling errors of the data that clusters make larger than a draw's.
+
+    Clusters are authors (Hub) or categories (DeFi).
+    """
+    found = {name: _tail_errors(fit, observed[name]) for name, fit in fits.items()}
+    for name, fit in cohorts.items():
+        if fit.zeta.size == N_COHORTS:  # else the oldest may be among those left out
+            found[name][ZETA_OLDEST.name] = float(fit.std_error[-1])
     if kernel is not None and kernel.whole:
-        found["likes"] = found.get("likes", {}) | kernel.statistics()[1]
-    return found | {"tvl": movement_errors(population)}
+        found[LIKES.name] |= kernel.statistics()[1]
+    found[TVL.name] |= growth_errors(population)
+    return found
+
+
+def _tail_errors(fit: SizeFits, seen: Statistics) -> dict[str, float]:
+    errors = {ZETA.name: fit.tail.std_error_clustered}
+    share = seen.get(YOUNG_IN_TAIL.name, math.nan)
+    if math.isfinite(share):
+        effect = fit.tail.design_effect or 1.0
+        errors[YOUNG_IN_TAIL.name] = math.sqrt(effect * share * (1.0 - share) / fit.tail.n_tail)
+    return errors

@@ -6,6 +6,7 @@ file of which nothing is known: every estimate that exists, and a note where one
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -28,8 +29,9 @@ from baimo.estimation.tails.tail_index import (
     fit_moment,
     pareto_lognormal_path,
 )
+from baimo.pipeline.lake.results import Day, Stored
 from baimo.pipeline.settings import P_REPLICATIONS, SEED
-from baimo.pipeline.variables import Measure, cutoffs
+from baimo.pipeline.variables import VARIABLES, Variable, cutoffs
 
 # Zero inflation finds nothing in these data and takes longest; `baimo fit compare` has it.
 WHOLE_MODELS = (
@@ -109,9 +111,18 @@ class SizeFits:
         return self.judged.comparisons
 
 
+TAILS: dict[str, Stored[SizeFits]] = {name: Stored(f"{name}_tail", SizeFits) for name in VARIABLES}
+"""By variable: everything measured on it."""
+
+
+def read_tails(day: Day, names: Iterable[str] = VARIABLES) -> dict[str, SizeFits]:
+    """Return what was measured on each variable of a day."""
+    return {name: day.read(TAILS[name]) for name in names}
+
+
 def fit_sizes(
     counts: Counts,
-    measure: Measure,
+    measure: Variable,
     effects: pl.DataFrame | None,
     *,
     n_replications: int = P_REPLICATIONS,
@@ -143,13 +154,13 @@ def fit_sizes(
     )
 
 
-def _whole(counts: Counts, measure: Measure) -> WholeSampleComparison:
+def _whole(counts: Counts, measure: Variable) -> WholeSampleComparison:
     models = WHOLE_MODELS if measure.discrete else None
     return compare_whole_sample(counts, discrete=measure.discrete, models=models)
 
 
 def judge_tail(
-    counts: Counts, measure: Measure, design_effect: float | None, n_replications: int
+    counts: Counts, measure: Variable, design_effect: float | None, n_replications: int
 ) -> JudgedTail:
     """Fit the tail, test it, hold it against its rivals."""
     tail = fit_tail(counts, discrete=measure.discrete, design_effect=design_effect)
@@ -177,7 +188,7 @@ def _index(
 
 
 def _effect(
-    effects: pl.DataFrame | None, measure: Measure, statistic: str, cutoff: str, k: int
+    effects: pl.DataFrame | None, measure: Variable, statistic: str, cutoff: str, k: int
 ) -> float | None:
     """Look up the design effect measured on exactly these items, None where there is none."""
     if effects is None:

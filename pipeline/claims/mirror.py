@@ -1,51 +1,100 @@
-"""Does DeFi mirror language models (section 11.3)? Tail exponents and whole shapes, jointly."""
+"""The distribution of DeFi mirrors that of language models: exponents and whole shapes, jointly."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
 
 from baimo.estimation.errors import TooFewError
 from baimo.estimation.predictive.equivalence import LEVEL, holm, margin_tests
-from baimo.estimation.shapes.compare import ShapeComparison, compare_shapes
+from baimo.estimation.shapes.compare import (
+    DISTANCE_MARGIN,
+    GAP_MARGIN,
+    ShapeComparison,
+    compare_shapes,
+)
 from baimo.estimation.shapes.curves import ShapeSample, shape_sample
-from baimo.pipeline.analysis.sizes import SizeFits
+from baimo.pipeline.analysis.populations import COMPANION_FITS, CompanionFits
+from baimo.pipeline.analysis.sizes import TAILS, SizeFits, read_tails
+from baimo.pipeline.claims.claim import Finding, Number, Paper, Verdict, claim
+from baimo.pipeline.figures.of_claims import VERDICTS
+from baimo.pipeline.lake.results import Day
 from baimo.pipeline.settings import SEED
-from baimo.pipeline.text import joined
-
-if TYPE_CHECKING:
-    from baimo.pipeline.analysis.populations import CompanionFits
-
+from baimo.pipeline.text import bare, joined
+from baimo.pipeline.variables import DOWNLOADS, HUB, LIKES, TVL
 
 ZETA_MARGIN = 0.1
 REPLICATIONS = 999
-HUB = ("downloads", "likes")
-BESIDE = (
-    ("downloads", "datasets_downloads"),
-    ("likes", "datasets_likes"),
-    ("datasets_downloads", "tvl"),
-    ("chains_tvl", "tvl"),
+OTHER_PAIRS = (
+    (DOWNLOADS.name, "datasets_downloads"),
+    (LIKES.name, "datasets_likes"),
+    ("datasets_downloads", TVL.name),
+    ("chains_tvl", TVL.name),
 )
 Tests = dict[tuple[str, str], tuple[float, float]]
 """By size and test: p that the difference is at least its margin, and that it is at most."""
 
 
-def mirror_tests(fits: Mapping[str, SizeFits]) -> tuple[Tests, str]:
-    """Hold TVL against downloads and against likes; return the tests, and the numbers in words."""
+@claim(
+    order=170,
+    paper=Paper.RUAN,
+    where="section 11.3",
+    text="The distribution of DeFi mirrors that of language models.",
+    statistic="TVL against downloads and likes: zeta above each x_min, shapes up to a factor "
+    "(Holm)",
+    criterion=f"holds if zeta (±{bare(ZETA_MARGIN)}) and shape ({bare(DISTANCE_MARGIN)}, tail "
+    f"ratios within {10**GAP_MARGIN:g}) agree with both; fails if one lies beyond for either of "
+    "them; in part if for one",
+    needs=(*TAILS.values(), COMPANION_FITS),
+    figure=VERDICTS,
+)
+def mirror(day: Day) -> Finding:
+    """Whether TVL has the tail and the shape of downloads and likes."""
+    fits = read_tails(day)
+    tests, shown, numbers = mirror_tests(fits)
+    gap, error = zeta_gap(fits[DOWNLOADS.name], fits[LIKES.name])
+    best = ", ".join(f"{f.measure} {f.whole.best.model.replace('_', ' ')}" for f in fits.values())
+    shown += (
+        f"; downloads and likes differ themselves by {gap:+.2f} ({error:.2f}); best law of the "
+        f"whole sample: {best}"
+    )
+    others = other_ecosystems(fits, day.read(COMPANION_FITS))
+    equal, different = decide(tests)
+    if all(equal):
+        verdict = Verdict.HOLDS
+    elif all(different):
+        verdict = Verdict.FAILS
+    else:
+        verdict = Verdict.PART if any(different) or any(equal) else Verdict.UNTOLD
+    return Finding(verdict, shown, others, numbers)
+
+
+def mirror_tests(fits: Mapping[str, SizeFits]) -> tuple[Tests, str, tuple[Number, ...]]:
+    """Hold TVL against downloads and against likes; return tests, words and numbers."""
     tests: Tests = {}
-    words = []
-    for name in HUB:
-        gap, error = zeta_gap(fits[name], fits["tvl"])
+    words, numbers = [], []
+    for name in (v.name for v in HUB):
+        gap, error = zeta_gap(fits[name], fits[TVL.name])
         tests[name, "zeta"] = margin_tests(gap, ZETA_MARGIN, error)
         words.append(f"zeta of {name} less that of TVL {gap:+.2f} ({error:.2f})")
-        found = shapes(fits[name], fits["tvl"])
+        what = f"zeta of {name} less that of TVL"
+        numbers.append(Number(name=what, value=gap, std_error=error, held_against=0.0))
+        found = compare_two(fits[name], fits[TVL.name])
         if found is None:
             words.append(f"shapes of {name} and TVL: too few items at an equal share")
             continue
         tests[name, "shape"] = (found.p_matches, found.p_misses)
-        words.append(f"shapes of {name} and TVL {spoken(found)}")
-    return tests, joined(words)
+        words.append(f"shapes of {name} and TVL {shape_words(found)}")
+        distance = found.distance
+        numbers.append(
+            Number(
+                name=f"distance of the shapes of {name} and TVL",
+                value=distance.value,
+                interval=distance.conf_int(),
+                held_against=0.0,
+            )
+        )
+    return tests, joined(words), tuple(numbers)
 
 
 def decide(tests: Tests) -> tuple[list[bool], list[bool]]:
@@ -56,10 +105,10 @@ def decide(tests: Tests) -> tuple[list[bool], list[bool]]:
     equal, different = (
         dict(zip(tests, holm([p[i] for p in tests.values()]), strict=True)) for i in (0, 1)
     )
-    of = {name: [t for t in tests if t[0] == name] for name in HUB}
+    of = {v.name: [t for t in tests if t[0] == v.name] for v in HUB}
     return (
-        [len(of[n]) == 2 and all(equal[t] < LEVEL for t in of[n]) for n in HUB],
-        [any(different[t] < LEVEL for t in of[n]) for n in HUB],
+        [len(found) == 2 and all(equal[t] < LEVEL for t in found) for found in of.values()],
+        [any(different[t] < LEVEL for t in found) for found in of.values()],
     )
 
 
@@ -69,7 +118,7 @@ def zeta_gap(one: SizeFits, other: SizeFits) -> tuple[float, float]:
     return one.tail.zeta - other.tail.zeta, math.hypot(*errors)
 
 
-def shapes(one: SizeFits, other: SizeFits) -> ShapeComparison | None:
+def compare_two(one: SizeFits, other: SizeFits) -> ShapeComparison | None:
     """Compare two samples up to a factor, None where too little can be compared."""
     try:
         return compare_shapes(
@@ -89,8 +138,8 @@ def _sample(fits: SizeFits) -> ShapeSample:
     )
 
 
-def spoken(found: ShapeComparison) -> str:
-    """Return distance, interval and what is compared, in words."""
+def shape_words(found: ShapeComparison) -> str:
+    """Say distance, interval and what is compared."""
     low, high = found.distance.conf_int() or (math.nan, math.nan)
     text = (
         f"{found.distance.value:.3f} apart [{low:.3f}, {high:.3f}] over the top "
@@ -101,20 +150,20 @@ def spoken(found: ShapeComparison) -> str:
     return text
 
 
-def other_ecosystems(fits: Mapping[str, SizeFits], beside: CompanionFits | None) -> str:
+def other_ecosystems(fits: Mapping[str, SizeFits], populations: CompanionFits) -> str:
     """Say how datasets and chains compare, one pair at a time."""
-    every = dict(fits) | (beside.sizes if beside is not None else {})
+    every = dict(fits) | populations.sizes
     parts = []
-    for a, b in BESIDE:
+    for a, b in OTHER_PAIRS:
         if a not in every or b not in every:
             continue
         gap, error = zeta_gap(every[a], every[b])
-        found = shapes(every[a], every[b])
-        said = "" if found is None else f", shapes {found.verdict} ({spoken(found)})"
+        found = compare_two(every[a], every[b])
+        said = "" if found is None else f", shapes {found.verdict} ({shape_words(found)})"
         parts.append(f"{_named(a)} and {_named(b)}: zeta {gap:+.2f} ({error:.2f}){said}")
     return joined(parts)
 
 
 def _named(name: str) -> str:
-    words = {"tvl": "TVL of protocols", "chains_tvl": "TVL of chains"}
+    words = {TVL.name: "TVL of protocols", "chains_tvl": "TVL of chains"}
     return words.get(name, name.replace("_", "' "))

@@ -1,20 +1,20 @@
-"""What other cuts of the sizes and other populations say, in words: sensitivities of the audit."""
+"""What other cuts of the sizes and other populations say, in words: sensitivities of the claims."""
 
 from __future__ import annotations
+
+from collections.abc import Iterable
 
 import polars as pl
 
 from baimo.estimation.errors import EstimationError
 from baimo.estimation.samples.counts import Counts
 from baimo.estimation.tails.power_law import fit_tail
-from baimo.estimation.tails.rank_size import fit_zipf
+from baimo.estimation.tails.rank_size import ZipfFit, fit_zipf
 from baimo.pipeline.analysis.populations import CompanionFits
-from baimo.pipeline.analysis.two_dates import slope_above, two_dates
-from baimo.pipeline.models.gbm import GrowthCalibration, slope_under_gbm
+from baimo.pipeline.analysis.sizes import SizeFits
 from baimo.pipeline.text import cutoff_words, joined
-from baimo.pipeline.variables import cutoffs
+from baimo.pipeline.variables import Variable, cutoffs
 
-LARGE = (1e6, 1e7)  # USD
 CUTOFFS = ("top1pct_all", "top0.1pct_all", "top100")
 
 
@@ -26,31 +26,53 @@ def variant(variants: pl.DataFrame, population: str) -> Counts | None:
     return Counts.from_pairs(rows["size"].to_numpy(), rows["n_items"].to_numpy())
 
 
-def slopes(counts: Counts) -> str:
-    """Return the rank-size slopes at the usual cut-offs."""
-    parts = []
-    for label, k in cutoffs(counts).items():
-        if label in CUTOFFS:
-            parts.append(f"{cutoff_words(label)} {fit_zipf(counts, k=k).slope:.3f}")
-    return ", ".join(parts)
+def slope_words(lines: Iterable[tuple[str, ZipfFit]]) -> str:
+    """Say rank-size slopes by cut-off."""
+    return ", ".join(f"{cutoff_words(label)} {line.slope:.3f}" for label, line in lines)
 
 
-def slopes_of_families(variants: pl.DataFrame, measure: str) -> str:
+def slopes_without_largest(fits: SizeFits) -> str:
+    """Say the slopes at the same cut-offs when the largest item is left out."""
+    trimmed = fits.counts.without_largest()
+    n_positive = trimmed.n_obs - trimmed.n_zero
+    kept = [
+        (label, fit_zipf(trimmed, k=fits.zipf[label].k))
+        for label in CUTOFFS
+        if label in fits.zipf and fits.zipf[label].k <= n_positive
+    ]
+    return f"without the largest item: {slope_words(kept)}" if kept else ""
+
+
+def slopes_of_families(variants: pl.DataFrame, variable: Variable) -> str:
     """Say the slopes when derived models are counted with their base."""
-    counts = variant(variants, f"{measure}_families")
+    counts = variant(variants, f"{variable.name}_families")
     if counts is None:
         return ""
-    return f"families merged with their base model ({counts.n_obs:,}): {slopes(counts)}"
+    found = [(c, fit_zipf(counts, k=k)) for c, k in cutoffs(counts).items() if c in CUTOFFS]
+    return f"families merged with their base model ({counts.n_obs:,}): {slope_words(found)}"
 
 
-def slopes_of_datasets(beside: CompanionFits | None, measure: str) -> str:
+def slopes_of_datasets(populations: CompanionFits, variable: Variable) -> str:
     """Say the slopes of the Hub's datasets."""
-    name = f"datasets_{measure}"
-    if beside is None or name not in beside.sizes:
+    name = f"datasets_{variable.name}"
+    if name not in populations.sizes:
         return ""
-    fits = beside.sizes[name]
-    found = [f"{cutoff_words(k)} {fits.zipf[k].slope:.3f}" for k in CUTOFFS if k in fits.zipf]
-    return f"the Hub's datasets on {beside.taken_on[name]}: {', '.join(found)}"
+    lines = populations.sizes[name].zipf
+    found = slope_words((label, lines[label]) for label in CUTOFFS if label in lines)
+    return f"the Hub's datasets on {populations.taken_on[name]}: {found}"
+
+
+def slopes_cut_otherwise(
+    fits: SizeFits, variants: pl.DataFrame, populations: CompanionFits, variable: Variable
+) -> str:
+    """Say the slopes without the largest item, of families, and of the Hub's datasets."""
+    return joined(
+        (
+            slopes_without_largest(fits),
+            slopes_of_families(variants, variable),
+            slopes_of_datasets(populations, variable),
+        )
+    )
 
 
 def tvl_cut_otherwise(variants: pl.DataFrame) -> str:
@@ -75,22 +97,20 @@ def tvl_cut_otherwise(variants: pl.DataFrame) -> str:
     return joined(parts)
 
 
-def other_tvl(beside: CompanionFits | None) -> str:
+def other_tvl(populations: CompanionFits) -> str:
     """Say the tails of DeFi on the later date, at equal cut-offs on both, and of chains."""
-    if beside is None:
-        return ""
     parts = []
     for name, words in (("tvl_later", "DeFi"), ("chains_tvl", "chains")):
-        if name in beside.sizes:
-            fits = beside.sizes[name]
+        if name in populations.sizes:
+            fits = populations.sizes[name]
             parts.append(
-                f"{words} on {beside.taken_on[name]}: zeta {fits.tail.zeta:.2f} "
+                f"{words} on {populations.taken_on[name]}: zeta {fits.tail.zeta:.2f} "
                 f"({fits.tail.std_error_clustered:.2f}) from {fits.tail.x_min / 1e6:,.0f} million "
                 f"USD on, {fits.tail.n_tail:,} of {fits.tail.n_obs:,}, support "
                 f"{fits.judged.support.level}"
             )
-    for date, fits_at in beside.equal_cutoffs.items():
-        day = beside.taken_on.get(date, date)
+    for date, fits_at in populations.equal_cutoffs.items():
+        day = populations.taken_on.get(date, date)
         each = ", ".join(
             f"{t.zeta:.2f} ({t.std_error_clustered:.2f}) from {t.x_min / 1e6:,.0f} million on"
             for t in fits_at
@@ -99,42 +119,13 @@ def other_tvl(beside: CompanionFits | None) -> str:
     return joined(parts)
 
 
-def floor_on_both_dates(calibration: GrowthCalibration, population: pl.DataFrame) -> str:
-    """Say what a floor on both dates does to the slope of a process that has none."""
-    if population.is_empty():
-        return ""
-    slope = slope_under_gbm(calibration, population)
-    return f"the floor on both dates alone gives a GBM {slope:+.3f}" if slope == slope else ""
-
-
-def growth_of_the_large(population: pl.DataFrame) -> str:
-    """Say the slope of growth on size among protocols above a size on the earlier date."""
-    if population.is_empty():
-        return ""
-    found = [(c, slope_above(*two_dates(population), c)) for c in LARGE]
-    parts = [f"{s[0]:+.3f} ({s[1]:.3f}) above {c / 1e6:,.0f} million USD ({s[2]:,})"
-             for c, s in found if s]  # fmt: skip
-    return f"chosen by the earlier size alone: {', '.join(parts)}" if parts else ""
-
-
-def lasting_tastes(beside: CompanionFits | None) -> str:
-    """Say how well downloads of two windows agree, and how well they would if tastes stayed."""
-    if beside is None or beside.waves is None or beside.waves.fixed_tastes_correlation is None:
-        return ""
-    waves = beside.waves
-    return (
-        f"over {waves.years:.1f} years log downloads of the same {waves.n_obs:,} models correlate "
-        f"{waves.log_correlation:.2f}, and would {waves.fixed_tastes_correlation:.2f} if tastes "
-        "stayed as they were"
-    )
-
-
-def growth_of_downloads(beside: CompanionFits | None) -> str:
+def growth_of_downloads(populations: CompanionFits) -> str:
     """Say how downloads of the same models grew with their size over two years."""
-    if beside is None or beside.waves is None:
+    if populations.waves is None:
         return ""
     parts = [
         f"{s.value:+.3f} ({s.std_error:.3f}) of {s.n_models:,} models {name.replace('_', ' ')}"
-        for name, s in beside.waves.slopes.items()
+        for name, s in populations.waves.slopes.items()
     ]
-    return f"the Hub's downloads, {beside.taken_on['waves']}, slope a year: {', '.join(parts)}"
+    taken_on = populations.taken_on["waves"]
+    return f"the Hub's downloads, {taken_on}, slope a year: {', '.join(parts)}"

@@ -2,92 +2,79 @@
 
 from __future__ import annotations
 
+import textwrap
 from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from baimo.pipeline.claims.claim import Claim
-from baimo.pipeline.lake.atomic import write_atomically
-from baimo.pipeline.lake.store import Lake
-from baimo.pipeline.settings import SEED, lake_dir, out_dir
-
-if TYPE_CHECKING:
-    pass
-import textwrap
-
 import click
 
-from baimo.pipeline.claims._figures import FIGURES
-from baimo.pipeline.console import aligned, one_line_errors
-from baimo.pipeline.errors import SourceError
-from baimo.pipeline.settings import N_REPLICATIONS
+from baimo.pipeline.console import aligned, one_line_errors, report_step
+from baimo.pipeline.errors import LakeError, SourceError
+from baimo.pipeline.settings import N_REPLICATIONS, SEED, lake_dir, out_dir
 
+if TYPE_CHECKING:
+    from baimo.pipeline.claims.claim import Claim, TestedClaim
 
-def newest_audit(*, fresh: bool, n_replications: int) -> tuple[date, tuple[Claim, ...]]:
-    """Return the newest day measured and its claims; measure the bundled reference if none is."""
-    from baimo.pipeline.errors import LakeError
-    from baimo.pipeline.lake.results import read_result
-    from baimo.pipeline.run import run_graph
-
-    lake = Lake(lake_dir())
-    days = [] if fresh else lake.days("audit")
-    if days:
-        try:
-            claims = read_result(lake, "audit", days[-1])
-        except (LakeError, ValueError):
-            days = []
-        else:
-            if all(isinstance(c, Claim) for c in claims):
-                return days[-1], claims
-    done = run_graph(
-        "reference", None, seed=SEED, n_replications=n_replications, step=lambda *_: None
-    )
-    return done.day, done.claims
-
-
-def plot_claim(name: str, day: date, out: Path | None) -> Path | None:
-    """Draw the figure of a claim as SVG and return its path; None for a claim without one."""
-    from baimo.pipeline.figures.style import STYLE
-
-    draw = FIGURES.get(name)
-    if draw is None:
-        return None
-    import matplotlib
-
-    figure = draw(Lake(lake_dir()), day)
-    if figure is None:
-        return None
-    path = (out or out_dir(day) / "audit") / f"{name}.svg"
-    with matplotlib.rc_context(STYLE):
-        write_atomically(path, lambda to: figure.savefig(to, format="svg", metadata={"Date": None}))
-    return path
+WIDTH = 100
 
 
 @click.command()
 @click.argument("claim", required=False)
 @click.option("--out", type=click.Path(path_type=Path), help="Folder for the figure of a claim.")
-@click.option("--fresh", is_flag=True, help="Measure the bundled reference again.")
+@click.option("--fresh", is_flag=True, help="Measure the bundled reference first (two minutes).")
 @one_line_errors
 def audit(claim: str | None, out: Path | None, fresh: bool) -> None:
     """Print the papers' claims and their verdicts; or explain one CLAIM, with its figure.
 
-    The verdicts are those of the newest day measured; without any the bundled reference is
-    measured first (two minutes).
+    The verdicts are those of the newest day measured (baimo run).
     """
-    from baimo.pipeline.claims.claim import CLAIMS
+    from baimo.pipeline.claims.registry import ALL_CLAIMS
 
-    pass
-
-    names = [entry.name for entry in CLAIMS]
-    if claim is not None and claim not in names:
-        raise SourceError(f"no claim is called {claim!r}; there are {', '.join(names)}")
-    day, claims = newest_audit(fresh=fresh, n_replications=N_REPLICATIONS)
+    if claim is not None and claim not in ALL_CLAIMS:
+        raise SourceError(f"no claim is called {claim!r}; there are {', '.join(ALL_CLAIMS)}")
+    day, claims = _measured_now() if fresh else _newest()
     if claim is None:
         click.echo(f"run of {day}")
         click.echo(aligned([(c.verdict, c.name, c.text) for c in claims], left=(0, 1, 2)))
         click.echo("explain one with: baimo audit NAME")
         return
-    found = next(c for c in claims if c.name == claim)
+    _explain(next(c for c in claims if c.name == claim), day)
+    figure = _write_figure(ALL_CLAIMS[claim], day, out)
+    if figure is not None:
+        click.echo(f"{'figure':<13}{figure}")
+
+
+def _newest() -> tuple[date, tuple[TestedClaim, ...]]:
+    """Return the newest day measured, and its claims."""
+    from baimo.pipeline.claims.claim import AUDIT
+    from baimo.pipeline.lake.results import Day
+    from baimo.pipeline.lake.store import Lake
+
+    lake = Lake(lake_dir())
+    days = lake.days(AUDIT.name)
+    remedy = "measure one with baimo run (two minutes), or baimo audit --fresh"
+    if not days:
+        raise LakeError(f"no day has been measured in {lake.root} yet; {remedy}")
+    try:
+        return days[-1], Day.of_lake(lake, days[-1], [AUDIT]).read(AUDIT)
+    except ValueError as error:
+        raise LakeError(
+            f"the audit of {days[-1]} is not of this version ({error}); {remedy}"
+        ) from None
+
+
+def _measured_now() -> tuple[date, tuple[TestedClaim, ...]]:
+    """Measure the bundled reference, and return its day and claims."""
+    from baimo.pipeline.claims.claim import AUDIT
+    from baimo.pipeline.run import run_graph
+    from baimo.pipeline.sources.snapshot import REFERENCE
+
+    done = run_graph(REFERENCE, None, seed=SEED, n_replications=N_REPLICATIONS, step=report_step)
+    return done.day, done.results.read(AUDIT)
+
+
+def _explain(found: TestedClaim, day: date) -> None:
     for title, text in (
         ("claim", f"{found.text} ({found.where})"),
         ("test", found.statistic),
@@ -97,7 +84,24 @@ def audit(claim: str | None, out: Path | None, fresh: bool) -> None:
         ("sensitivity", found.sensitivity),
     ):
         if text:
-            click.echo(textwrap.fill(f"{title:<13}{text}", 100, subsequent_indent=" " * 13))
-    figure = plot_claim(claim, day, out)
-    if figure is not None:
-        click.echo(f"{'figure':<13}{figure}")
+            click.echo(textwrap.fill(f"{title:<13}{text}", WIDTH, subsequent_indent=" " * 13))
+
+
+def _write_figure(claim: Claim, day: date, out: Path | None) -> Path | None:
+    """Draw the figure of a claim as SVG and return its path; None for a claim without one."""
+    if claim.figure is None:
+        return None
+    import matplotlib
+
+    from baimo.pipeline.figures.style import STYLE
+    from baimo.pipeline.lake.atomic import write_atomically
+    from baimo.pipeline.lake.results import Day
+    from baimo.pipeline.lake.store import Lake
+
+    figure = claim.figure.plot(Day.of_lake(Lake(lake_dir()), day, claim.figure.needs))
+    if figure is None:
+        return None
+    path = (out or out_dir(day) / "audit") / f"{claim.name}.svg"
+    with matplotlib.rc_context(STYLE):
+        write_atomically(path, lambda to: figure.savefig(to, format="svg", metadata={"Date": None}))
+    return path

@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from baimo.pipeline.console import aligned, one_line_errors
+from baimo.pipeline.console import aligned, one_line_errors, report_step
 from baimo.pipeline.settings import N_REPLICATIONS, SEED
 
 
@@ -43,8 +43,12 @@ from baimo.pipeline.settings import N_REPLICATIONS, SEED
 @one_line_errors
 def run(source: str, day: datetime | None, out: Path | None, seed: int, replications: int) -> None:
     """Fit, calibrate, simulate, refit, audit and report, in one go."""
+    from baimo.pipeline.analysis.sizes import read_tails
+    from baimo.pipeline.claims.claim import AUDIT
+    from baimo.pipeline.datasets.load import PROVENANCE
     from baimo.pipeline.report.tables import TABLE_HEADER, TAIL_HEADER, table_rows, tail_rows
     from baimo.pipeline.run import run_graph
+    from baimo.pipeline.schema.results import COMPARISON
 
     started = time.monotonic()
     finished = run_graph(
@@ -52,27 +56,23 @@ def run(source: str, day: datetime | None, out: Path | None, seed: int, replicat
         out,
         seed=seed,
         n_replications=replications,
-        step=_report_step,
+        step=report_step,
         day=day.date() if day else None,
     )
-    for line in _taken(finished.provenance):
+    results = finished.results
+    for line in _taken(results.read(PROVENANCE)):
         click.echo(line)
     click.echo()
-    click.echo(aligned([TABLE_HEADER, *table_rows(finished.comparison)]))
+    click.echo(aligned([TABLE_HEADER, *table_rows(results.table(COMPARISON))]))
     click.echo("slope: log(rank - 1/2) on log(size), top 1 % of all (* top 10 % of the positive)")
     click.echo()
-    click.echo(aligned([TAIL_HEADER, *tail_rows(finished.fits)], left=(0, 2, 3)))
+    click.echo(aligned([TAIL_HEADER, *tail_rows(read_tails(results))], left=(0, 2, 3)))
     click.echo()
-    click.echo(aligned([(c.verdict, c.text) for c in finished.claims], left=(0, 1)))
+    click.echo(aligned([(c.verdict, c.text) for c in results.read(AUDIT)], left=(0, 1)))
     click.echo()
     click.echo(f"report      {finished.out / 'report.html'}")
     click.echo(f"parameters  {finished.out / 'parameters.json'}")
     click.echo(f"{time.monotonic() - started:.0f} s; look at the graph with: baimo ui")
-
-
-def _report_step(name: str, seconds: float | None) -> None:
-    if seconds is not None:
-        click.echo(f"  {name.replace('_', ' '):<24}{seconds:6.1f} s", err=True)
 
 
 def _taken(provenance: dict[str, Any]) -> list[str]:

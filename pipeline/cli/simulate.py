@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import click
 
 from baimo.pipeline.console import aligned, one_line_errors
 from baimo.pipeline.errors import SourceError
 from baimo.pipeline.settings import SEED
+
+if TYPE_CHECKING:
+    from baimo.pipeline.models.base import FileModel
 
 
 @click.command()
@@ -34,46 +37,43 @@ def simulate(
     """
     import numpy as np
 
-    from baimo.pipeline.models.simulated_files import (
-        ALIASES,
+    from baimo.pipeline.predictive.simulated_files import (
         LARGEST_N,
-        MODELS,
         choose_parameters,
+        find_model,
         read_parameters,
         write_simulated,
     )
     from baimo.simulation.errors import ParameterError
 
-    model = ALIASES.get(model, model)
-    if model not in MODELS:
-        raise SourceError(f"no model is called {model!r}; there are {', '.join(MODELS)}")
+    chosen = find_model(model)
     if settings == ("help",):
-        _list_parameters(MODELS[model])
+        _list_parameters(chosen)
         return
     if out is None:
         raise SourceError("say where to write: --out FILE.csv or FILE.parquet")
     if n > LARGEST_N:
         raise SourceError(f"--n {n:,} is more than fits into memory; at most {LARGEST_N:,}")
     files = read_parameters(params) if params is not None else {}
-    values, taken = choose_parameters(model, files, settings)
+    values, taken = choose_parameters(chosen, files, settings)
     try:
-        frame = MODELS[model].draw(values, n, np.random.default_rng(seed))
+        frame = chosen.sample(values, n, np.random.default_rng(seed))
     except ParameterError as error:
-        raise SourceError(f"{model} cannot be drawn with these parameters: {error}") from None
+        raise SourceError(f"{chosen.name} cannot be drawn with these parameters: {error}") from None
     except (ArithmeticError, MemoryError, ValueError) as error:
         raise SourceError(
-            f"{model} cannot be drawn with these parameters ({error}): sizes or their number go "
-            "beyond what is held; lower rates, horizon or --n"
+            f"{chosen.name} cannot be drawn with these parameters ({error}): sizes or their number "
+            "go beyond what is held; lower rates, horizon or --n"
         ) from error
     write_simulated(frame, out)
     for name, value in values.items():
         origin = "" if name in taken else "  (default)"
         click.echo(f"{name:<26}{value:>12g}{origin}")
     click.echo(f"{frame.height:,} rows of {', '.join(frame.columns)}, seed {seed}: {out}")
-    click.echo(f"fit it with: {MODELS[model].refit.replace('FILE', str(out))}")
+    click.echo(f"fit it with: {chosen.refit.replace('FILE', str(out))}")
 
 
-def _list_parameters(model: Any) -> None:
+def _list_parameters(model: FileModel) -> None:
     rows: list[tuple[str, ...]] = [("parameter", "default", "meaning")]
     rows += [(name, f"{v:g}", model.meaning.get(name, "")) for name, v in model.defaults.items()]
     click.echo(aligned(rows, left=(0, 2)))

@@ -16,7 +16,7 @@ from baimo.pipeline.schema.catalog import TABLES
 from baimo.pipeline.variables import (
     DOWNLOADS,
     LIKES,
-    Measure,
+    Variable,
     cohort_edges,
     cohort_label,
     cutoffs,
@@ -108,7 +108,7 @@ def measure_design_effects(models: pl.DataFrame, day: date) -> pl.DataFrame:
 
 
 def _cohort_effects(
-    known: pl.DataFrame, dated: pl.DataFrame, measure: Measure
+    known: pl.DataFrame, dated: pl.DataFrame, measure: Variable
 ) -> Iterator[tuple[str, int, float, tuple[float, int]]]:
     """Yield label, tail, x_min and (design effect, owners) of each age cohort's zeta."""
     by_age = dated.group_by("age").len().sort("age")

@@ -46,15 +46,14 @@ HUB_COLUMNS = (
 )
 
 
-def load_published(day: date | None = None) -> Snapshots:
-    """Load the snapshots of a day, or of the newest day that has both sources.
+def published_day(lake: Lake, day: date | None = None) -> date:
+    """Return the day, or the newest day that has both sources, as the receipts tell it.
 
     Raises
     ------
     SourceError
         The day is not published.
     """
-    lake = Lake(lake_dir())
     hub, defi = (published_days(lake, t) for t in ("hub_models", "defillama_protocols"))
     both = sorted(set(hub) & set(defi))
     if day is None:
@@ -69,6 +68,20 @@ def load_published(day: date | None = None) -> Snapshots:
                 f"{name} of {day} is not published; today's: baimo refresh, a past day's: "
                 "baimo backfill"
             )
+    return day
+
+
+def load_published(day: date | None = None) -> Snapshots:
+    """Load the snapshots of a day, or of the newest day that has both sources.
+
+    Raises
+    ------
+    SourceError
+        The day is not published.
+    """
+    lake = Lake(lake_dir())
+    day = published_day(lake, day)
+    hub, defi = (published_days(lake, t) for t in ("hub_models", "defillama_protocols"))
     models = read_file(lake.path("hub_models", day), list(HUB_COLUMNS))
     protocols = lake.read_table("defillama_protocols", day)
     reference = load_reference()

@@ -13,11 +13,15 @@ from baimo.pipeline.datasets.from_lake import load_published
 from baimo.pipeline.datasets.hub import frequency_of_models, tabulate_hub
 from baimo.pipeline.datasets.variants import model_variants, protocol_variants
 from baimo.pipeline.errors import SourceError
+from baimo.pipeline.lake.results import Stored
 from baimo.pipeline.schema.catalog import TABLES
 from baimo.pipeline.schema.validate import Validated, validate
 from baimo.pipeline.sources.recordings import load_recordings
 from baimo.pipeline.sources.reference import load_ready, load_reference, load_variants
 from baimo.pipeline.sources.snapshot import LAKE, RECORDINGS, REFERENCE, Input, Snapshots
+
+PROVENANCE: Stored[dict[str, Any]] = Stored("provenance", dict)
+"""Which files went in, what was ignored and why, what was quarantined."""
 
 ROWS_OF = {
     "hub_models": "hub_models",

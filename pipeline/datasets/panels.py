@@ -102,11 +102,11 @@ def _require(lake: Lake, table: str, days: Iterable[date]) -> None:
     if missing:
         raise LakeError(
             f"{table}: {len(missing)} of {len(wanted)} needed days not in the lake: "
-            f"{_spoken(missing)}; {_REMEDY}"
+            f"{_list_days(missing)}; {_REMEDY}"
         )
 
 
-def _spoken(days: Sequence[date]) -> str:
+def _list_days(days: Sequence[date]) -> str:
     """Return days in words, runs of neighbours drawn together."""
     runs: list[list[date]] = []
     for day in days:
@@ -176,7 +176,7 @@ def _pairs(
     wanted = grid(first, last, step) if days is None else sorted(set(days))
     outside = [d for d in wanted if not first <= d <= last]
     if outside:
-        raise LakeError(f"{_spoken(outside)} not from {first} to {last}: widen the range")
+        raise LakeError(f"{_list_days(outside)} not from {first} to {last}: widen the range")
     _require(lake, MODELS, wanted)
     return list(pairwise(wanted)), _models(lake, wanted)
 
@@ -342,7 +342,7 @@ def window_days(lake: Lake, first: date, last: date, *, tolerance: int = 0) -> l
     if missing:
         raise LakeError(
             f"{MODELS}: no day for {len(missing)} of {len(missing) + len(chosen)} windows, "
-            f"those that end on {_spoken(missing)} (tolerance {tolerance} days); {_REMEDY}, or "
+            f"those that end on {_list_days(missing)} (tolerance {tolerance} days); {_REMEDY}, or "
             "allow a greater tolerance"
         )
     return chosen

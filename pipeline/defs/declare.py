@@ -1,13 +1,14 @@
 """What all asset modules use: partitions, groups, metadata."""
 
 import base64
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import date, timedelta
 from typing import Any
 
 import dagster as dg
 import polars as pl
 
+from baimo.pipeline.lake.results import Day, Named, names_of
 from baimo.pipeline.schema.catalog import TABLES
 from baimo.pipeline.settings import FIRST_DAY
 
@@ -61,6 +62,23 @@ def reads(**inputs: str) -> dict[str, set[dg.AssetKey]]:
     return {out: {dg.AssetKey(name) for name in names.split()} for out, names in inputs.items()}
 
 
+IO_MANAGER = "io_manager"
+READS_DAY = frozenset({IO_MANAGER})
+"""Resource keys of an asset that takes a `Day`."""
+
+
+def dep_keys(needs: Iterable[Named]) -> list[str]:
+    """Return the assets that some needs are, each once: what an asset depends on."""
+    return sorted(names_of(needs))
+
+
+def day_for(context: dg.AssetExecutionContext, needs: Iterable[Named]) -> Day:
+    """Return the reader of the run's day, of the lake that the IO manager writes to."""
+    manager = getattr(context.resources, IO_MANAGER)
+    reader: Day = manager.day(day_of(context), needs)
+    return reader
+
+
 def day_of(context: dg.AssetExecutionContext) -> date:
     """Return the day that the run is filed under."""
     return date.fromisoformat(context.partition_key)
@@ -106,15 +124,31 @@ def rows(frame: pl.DataFrame) -> dict[str, Any]:
     return {"dagster/row_count": frame.height}
 
 
-def numbers(values: Mapping[str, float | int | None]) -> dict[str, Any]:
-    """Return the numbers a person looks for as metadata, unknown ones left out."""
-    return {
-        key: dg.MetadataValue.int(value)
-        if isinstance(value, int)
-        else dg.MetadataValue.float(float(f"{value:.6g}"))
-        for key, value in values.items()
-        if value is not None
-    }
+def numbers(values: Mapping[str, float | int | str | None]) -> dict[str, Any]:
+    """Return the numbers and words a person looks for as metadata, unknown ones left out."""
+    return {key: _shown(value) for key, value in values.items() if value is not None}
+
+
+def _shown(value: float | int | str) -> dg.MetadataValue[Any]:
+    if isinstance(value, str):
+        return dg.MetadataValue.md(value)
+    if isinstance(value, int):
+        return dg.MetadataValue.int(value)
+    return dg.MetadataValue.float(float(f"{value:.6g}"))
+
+
+def markdown(frame: pl.DataFrame) -> dg.MetadataValue[Any]:
+    """Return a small table as metadata."""
+    head = "| " + " | ".join(frame.columns) + " |"
+    rule = "|" + "---|" * frame.width
+    body = ["| " + " | ".join(_cell(value) for value in row) + " |" for row in frame.iter_rows()]
+    return dg.MetadataValue.md("\n".join([head, rule, *body]))
+
+
+def _cell(value: object) -> str:
+    if value is None:
+        return "-"
+    return f"{value:.3f}" if isinstance(value, float) else str(value)
 
 
 def picture(png: bytes) -> dg.MetadataValue:

@@ -1,22 +1,35 @@
-"""Simulations: each mechanism at full size, and the same fits on what it gives."""
+"""Simulations: each model at full size, and the same fits on what it gives."""
 
 from collections.abc import Iterator
 from typing import Any
 
 import dagster as dg
-import polars as pl
 
+from baimo.pipeline.analysis.sizes import TAILS
 from baimo.pipeline.defs.declare import (
     PARTITIONS,
+    READS_DAY,
     REFIT,
     SIMULATION,
-    day_of,
+    day_for,
+    dep_keys,
     numbers,
-    reads,
     record_out,
     rows,
 )
+from baimo.pipeline.lake.results import Named
+from baimo.pipeline.models.attachment import ATTACHMENT_FIT
+from baimo.pipeline.models.base import FAMILIES
+from baimo.pipeline.models.printed import PRINTED_EQUATION
+from baimo.pipeline.predictive.simulate import REFITS, SIMULATIONS, needs_of
 from baimo.pipeline.settings import N_REPLICATIONS, SEED
+
+N_KEPT = 5  # samples of each model kept for pictures; all go through the fits
+NEEDS: tuple[Named, ...] = (
+    *TAILS.values(),
+    ATTACHMENT_FIT,
+    *(need for family in FAMILIES for need in needs_of(family)),
+)
 
 
 class SimulationConfig(dg.Config):
@@ -26,101 +39,67 @@ class SimulationConfig(dg.Config):
     n_replications: int = N_REPLICATIONS
 
 
-MODELS = {
-    "attachment": "preferential attachment (Simon's urn, Yule process)",
-    "demand": "CES demand",
-    "birth": "differences at birth (lognormal and double Pareto-lognormal sizes, lognormal rates)",
-    "growth": "GBM growth over the observed ages from the observed entry sizes, of the population "
-    "and as if survivors stood for it",
-}
-N_KEPT = 5  # samples of each model kept for pictures; all go through the fits
-OF = {
-    "attachment": ("Simon", "Yule"),
-    "demand": ("CES",),
-    "birth": ("lognormal", "dPlN", "fitness"),
-    "growth": ("GBM", "GBM survivors"),
-}
+def _outs() -> dict[str, dg.AssetOut]:
+    outs = {}
+    for family in FAMILIES:
+        outs[SIMULATIONS[family.name].name] = dg.AssetOut(
+            description=f"{family.words[0].upper()}{family.words[1:]}, at the observed size: the "
+            "first samples, a histogram for each age cohort.",
+            group_name=SIMULATION,
+            kinds={"parquet"},
+        )
+        outs[REFITS[family.name].name] = record_out(
+            f"The fits of the data, run on every simulated sample of {family.words}.", REFIT
+        )
+    printed = "Eq 19 exactly as printed, from equal starts at full size: does it make a tail?"
+    return outs | {PRINTED_EQUATION.name: record_out(printed, SIMULATION)}
+
+
+def _deps() -> dict[str, set[dg.AssetKey]]:
+    """Say which assets each output is made from."""
+    tails = {dg.AssetKey(tail.name) for tail in TAILS.values()}
+    deps = {PRINTED_EQUATION.name: {dg.AssetKey(ATTACHMENT_FIT.name)}}
+    for family in FAMILIES:
+        simulation, refit = SIMULATIONS[family.name].name, REFITS[family.name].name
+        deps[simulation] = {dg.AssetKey(key) for key in dep_keys(needs_of(family))}
+        deps[refit] = {dg.AssetKey(simulation)} | tails
+    return deps
 
 
 @dg.multi_asset(
     name="simulations",
-    outs={
-        **{
-            f"{name}_simulation": dg.AssetOut(
-                description=f"{what[0].upper()}{what[1:]}, at the observed size: the first "
-                "samples, a histogram for each age cohort.",
-                group_name=SIMULATION,
-                kinds={"parquet"},
-            )
-            for name, what in MODELS.items()
-        },
-        **{
-            f"{name}_refit": record_out(
-                f"The fits of the data, run on every simulated sample of {what}.", REFIT
-            )
-            for name, what in MODELS.items()
-        },
-        "printed_equation": record_out(
-            "Eq 19 exactly as printed, from equal starts at full size: does it make a tail?",
-            SIMULATION,
-        ),
-    },
-    internal_asset_deps=reads(
-        attachment_simulation="attachment_fit demand_fit hub_frequency",
-        demand_simulation="attachment_fit demand_fit",
-        birth_simulation="attachment_fit downloads_tail likes_tail birth_fit",
-        growth_simulation="growth_fit",
-        printed_equation="attachment_fit",
-        attachment_refit="attachment_simulation downloads_tail likes_tail kernel_fit",
-        demand_refit="demand_simulation downloads_tail likes_tail kernel_fit",
-        birth_refit="birth_simulation downloads_tail likes_tail kernel_fit",
-        growth_refit="growth_simulation tvl_tail defi_population",
-    ),
+    outs=_outs(),
+    deps=dep_keys(NEEDS),
+    internal_asset_deps=_deps(),
+    required_resource_keys=set(READS_DAY),
     partitions_def=PARTITIONS,
 )
-def simulations(
-    context: dg.AssetExecutionContext,
-    config: SimulationConfig,
-    hub_frequency: pl.DataFrame,
-    attachment_fit: Any,
-    demand_fit: Any,
-    growth_fit: Any,
-    birth_fit: Any,
-    kernel_fit: Any,
-    downloads_tail: Any,
-    likes_tail: Any,
-    tvl_tail: Any,
-    defi_population: pl.DataFrame,
-) -> Iterator[Any]:
-    """Draw every mechanism, parameters anew each time, and refit; run eq 19 as printed."""
-    from baimo.pipeline.analysis.cohorts import cohort_data, positive_by_cohort
-    from baimo.pipeline.models.gbm import sample_movement
+def simulations(context: dg.AssetExecutionContext, config: SimulationConfig) -> Iterator[Any]:
+    """Draw every model, parameters anew each time where they are drawn, and refit."""
+    from baimo.pipeline.analysis.sizes import read_tails
     from baimo.pipeline.models.printed import simulate_printed_equation
-    from baimo.pipeline.models.registry import draw_gains, draw_mechanisms
-    from baimo.pipeline.models.simulate import refit_later, refit_models, simulate_models
-    from baimo.pipeline.models.static_sizes import births
-
-    fits = {"downloads": downloads_tail, "likes": likes_tail}
-    x_min = {name: fit.tail.x_min for name, fit in (fits | {"tvl": tvl_tail}).items()}
-    seen = cohort_data(hub_frequency, attachment_fit, day_of(context))
-    draws = draw_mechanisms(
-        attachment_fit, demand_fit, births(fits), birth_fit, positive_by_cohort(seen), growth_fit
+    from baimo.pipeline.predictive.simulate import (
+        increments_of,
+        refit_increments,
+        refit_models,
+        samplers_of,
+        simulate_models,
     )
-    later = draw_gains(kernel_fit, attachment_fit, demand_fit, birth_fit)
-    later["GBM", "tvl"] = sample_movement(growth_fit, defi_population)
-    n, seed = config.n_replications, config.seed
-    for name, models in OF.items():
-        chosen = {key: draw for key, draw in draws.items() if key[0] in models}
-        samples = simulate_models(chosen, n_replications=min(n, N_KEPT), seed=seed)
-        yield dg.Output(samples, output_name=f"{name}_simulation", metadata=rows(samples))
-        refitted = refit_models(chosen, x_min, n_replications=n, seed=seed)
-        refitted = refit_later(refitted, later, seed=seed)
-        context.log.info(f"{name}: {n} samples of each model drawn and refitted")
-        told = {
-            f"{model}_{measure}_mean_zeta": sum(s["zeta"] for s in drawn) / len(drawn)
-            for (model, measure), drawn in refitted.items()
+
+    day, n, seed = day_for(context, NEEDS), config.n_replications, config.seed
+    x_min = {name: fits.tail.x_min for name, fits in read_tails(day).items()}
+    for family in FAMILIES:
+        samplers = samplers_of(day, family)
+        kept = simulate_models(samplers, n_replications=min(n, N_KEPT), seed=seed)
+        yield dg.Output(kept, output_name=SIMULATIONS[family.name].name, metadata=rows(kept))
+        refits = refit_models(samplers, x_min, n_replications=n, seed=seed)
+        refits = refit_increments(refits, increments_of(day, family), seed=seed)
+        context.log.info(f"{family.name}: {n} samples of each model drawn and refitted")
+        zetas = {
+            f"{model}_{variable}_mean_zeta": sum(s["zeta"] for s in found) / len(found)
+            for (model, variable), found in refits.items()
         }
-        yield dg.Output(refitted, output_name=f"{name}_refit", metadata=numbers(told))
-    printed = simulate_printed_equation(attachment_fit, seed)
+        yield dg.Output(refits, output_name=REFITS[family.name].name, metadata=numbers(zetas))
+    printed = simulate_printed_equation(day.read(ATTACHMENT_FIT), seed)
     metadata = numbers({"smallest_zeta": min(printed.zetas)})
-    yield dg.Output(printed, output_name="printed_equation", metadata=metadata)
+    yield dg.Output(printed, output_name=PRINTED_EQUATION.name, metadata=metadata)

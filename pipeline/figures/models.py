@@ -14,15 +14,16 @@ from matplotlib.ticker import NullLocator
 from baimo.estimation.attachment.kernel import KernelFit
 from baimo.estimation.tails.cohorts import CohortsFit
 from baimo.pipeline.analysis.increments import KernelCalibration
-from baimo.pipeline.figures.style import FIT, GUIDE, INK, MODEL_COLOURS, STYLE
-from baimo.pipeline.variables import MEASURES
+from baimo.pipeline.figures.style import FIT, GUIDE, INK, STYLE
+from baimo.pipeline.models.registry import COLOURS
+from baimo.pipeline.variables import VARIABLES
 
 _TICKS = (0.4, 0.6, 0.8, 1.0, 1.5, 2.0, 3.0, 5.0, 8.0)
 Oldest = Mapping[tuple[str, str], tuple[float, ...]]
 """By (model, measure): mean zeta of each cohort over the simulated samples, NaN without a tail."""
 
 
-def draw_cohorts(cohorts: Mapping[str, CohortsFit], simulated: Oldest) -> Figure:
+def plot_cohorts(cohorts: Mapping[str, CohortsFit], simulated: Oldest) -> Figure:
     """Draw zeta of every age cohort: data with 95 % intervals, and the models."""
     with matplotlib.rc_context(STYLE):
         figure = Figure(figsize=(5.6 * max(len(cohorts), 1), 3.8))
@@ -52,18 +53,18 @@ def _paint_cohorts(axes: Axes, name: str, fit: CohortsFit, simulated: Oldest) ->
         if measure != name or not np.isfinite(y).any():
             continue
         axes.plot(fit.mean_age[: y.size], y, "-", lw=1.4, marker=".", label=model,
-                  color=MODEL_COLOURS.get(model, GUIDE))  # fmt: skip
+                  color=COLOURS.get(model, GUIDE))  # fmt: skip
     axes.set_yscale("log")
     axes.set_ylim(0.35, 12.0)
     axes.set_yticks(_TICKS, [f"{tick:g}" for tick in _TICKS])
     axes.yaxis.set_minor_locator(NullLocator())
     axes.set_xlabel("mean age of the cohort, years")
     axes.set_ylabel(f"ζ above {fit.x_min:,.0f}")
-    axes.set_title(MEASURES[name].title, fontsize=11, loc="left")
+    axes.set_title(VARIABLES[name].title, fontsize=11, loc="left")
     axes.legend(loc="upper right", ncols=2, fontsize=8)
 
 
-def draw_kernel(found: KernelCalibration) -> Figure:
+def plot_kernel(found: KernelCalibration) -> Figure:
     """Draw what items of each stock gain, ages held equal, and the fitted kernel."""
     shape, fit = found.shape, found.kernel
     if shape is None or fit is None:
@@ -99,7 +100,7 @@ def _error(fit: KernelFit, name: str) -> str:
     return "-" if e is None or e.std_error is None else f"{e.std_error:.2f}"
 
 
-def draw_verdicts(comparison: pl.DataFrame) -> Figure:
+def plot_verdicts(comparison: pl.DataFrame) -> Figure:
     """Draw the simulated zeta of every model against the observed one."""
     with matplotlib.rc_context(STYLE):
         figure = Figure(figsize=(6.4, 0.36 * comparison.height + 1.1))
@@ -110,7 +111,7 @@ def draw_verdicts(comparison: pl.DataFrame) -> Figure:
             if r["simulated_zeta"] is not None:
                 half = 1.96 * (r["simulated_sd"] or 0.0)
                 axes.errorbar(r["simulated_zeta"], y, xerr=half, fmt="o", capsize=3,
-                              color=MODEL_COLOURS.get(r["model"], INK))  # fmt: skip
+                              color=COLOURS.get(r["model"], INK))  # fmt: skip
         axes.set_yticks(
             range(comparison.height),
             [f"{r['model']}, {r['measure']}" for r in comparison.iter_rows(named=True)],

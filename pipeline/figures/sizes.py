@@ -26,17 +26,19 @@ from baimo.estimation.tails.power_law import TailFit, tail_ccdf, tail_path
 from baimo.estimation.tails.rank_size import ZipfFit
 from baimo.estimation.tails.tail_index import index_path
 from baimo.pipeline.analysis.sizes import SizeFits
-from baimo.pipeline.figures.style import FIT, GUIDE, INK, MODEL_COLOURS, STYLE
-from baimo.pipeline.variables import SHARES, Measure
+from baimo.pipeline.figures.style import FIT, GUIDE, INK, STYLE
+from baimo.pipeline.models.registry import COLOURS
+from baimo.pipeline.text import cutoff_title
+from baimo.pipeline.variables import SHARES, Variable
 
 POINTS = 400
 
 
-Panel = tuple[Measure, Counts, TailFit, Mapping[str, Counts]]
+Panel = tuple[Variable, Counts, TailFit, Mapping[str, Counts]]
 
 
-def draw_ccdf(
-    measure: Measure,
+def plot_ccdf(
+    measure: Variable,
     counts: Counts,
     tail: TailFit,
     simulated: Mapping[str, Counts],
@@ -53,7 +55,7 @@ def draw_ccdf(
     return figure
 
 
-def draw_overview(panels: Sequence[Panel]) -> Figure:
+def plot_overview(panels: Sequence[Panel]) -> Figure:
     """Draw the CCDF of every size side by side: data, fitted tail, simulated models."""
     with matplotlib.rc_context(STYLE):
         figure = Figure(figsize=(12.6, 4.0))
@@ -70,7 +72,7 @@ def draw_overview(panels: Sequence[Panel]) -> Figure:
 
 def _paint_ccdf(
     axes: Axes,
-    measure: Measure,
+    measure: Variable,
     counts: Counts,
     tail: TailFit,
     simulated: Mapping[str, Counts],
@@ -87,15 +89,15 @@ def _paint_ccdf(
     for model, sample in simulated.items():
         xs, ys = ccdf_series(sample, POINTS)
         ys = ys * (sample.n_obs / counts.n_obs)  # shares of the observed number of items
-        axes.plot(xs, ys, color=MODEL_COLOURS[model], lw=1.3, label=model)
+        axes.plot(xs, ys, color=COLOURS[model], lw=1.3, label=model)
     for model, (xs, ys) in predicted.items():
-        axes.plot(xs, ys, color=MODEL_COLOURS[model], lw=1.1, ls="--", label=f"{model}, predicted")
+        axes.plot(xs, ys, color=COLOURS[model], lw=1.1, ls="--", label=f"{model}, predicted")
     axes.set_ylim(0.5 / counts.n_obs, 2.0)
     _clip(axes, counts)
 
 
-def draw_rank_size(
-    measure: Measure,
+def plot_rank_size(
+    measure: Variable,
     counts: Counts,
     lines: Mapping[str, ZipfFit],
     simulated: Mapping[str, Counts],
@@ -122,11 +124,16 @@ def draw_rank_size(
             xs = np.geomspace(line.threshold, largest, 20)
             ys = np.exp(line.intercept + line.slope * np.log(xs)) + 0.5
             axes.plot(
-                xs, ys, color=shade, lw=1.8, zorder=4, label=f"{spoken(label)}: {line.slope:.2f}"
+                xs,
+                ys,
+                color=shade,
+                lw=1.8,
+                zorder=4,
+                label=f"{cutoff_title(label)}: {line.slope:.2f}",
             )
         for model, sample in simulated.items():
             xs, ys = rank_size_series(sample, POINTS)
-            axes.plot(xs, ys, color=MODEL_COLOURS[model], lw=1.1, label=f"{model}, simulated")
+            axes.plot(xs, ys, color=COLOURS[model], lw=1.1, label=f"{model}, simulated")
         _mark_top(axes, f"rank-{measure.name}", top, lambda r: r)
         axes.set_ylim(0.7, 2.0 * counts.n_obs)
         _clip(axes, counts)
@@ -134,7 +141,7 @@ def draw_rank_size(
     return figure
 
 
-def draw_index_path(measure: Measure, fits: SizeFits) -> Figure:
+def plot_index_path(measure: Variable, fits: SizeFits) -> Figure:
     """Draw zeta over the number of items in the tail: Hill, bias-corrected, moment."""
     with matplotlib.rc_context(STYLE):
         figure = Figure(figsize=(5.6, 3.4))
@@ -161,7 +168,7 @@ def draw_index_path(measure: Measure, fits: SizeFits) -> Figure:
     return figure
 
 
-def draw_tail_path(measure: Measure, fits: SizeFits) -> Figure:
+def plot_tail_path(measure: Variable, fits: SizeFits) -> Figure:
     """Draw the KS distance and zeta of the CSN fit over the candidates for x_min."""
     path = tail_path(fits.counts, fits.tail)
     with matplotlib.rc_context(STYLE):
@@ -185,13 +192,6 @@ def draw_tail_path(measure: Measure, fits: SizeFits) -> Figure:
         other.set_ylim(0, 1.2 * float(zeta[path.n_tail >= 50].max(initial=1.0)))
         other.set_ylabel("ζ", color=FIT)
     return figure
-
-
-def spoken(label: str) -> str:
-    """Return a cut-off's label in words."""
-    base, _, of = label.partition("_")
-    words = base.removeprefix("top").replace("pct", " %")
-    return f"top {words}" + (" of positive" if of == "positive" else "")
 
 
 def _log_scales(axes: Axes, x_label: str, y_label: str) -> None:
@@ -243,12 +243,3 @@ def _mark_top(axes: Axes, prefix: str, top: pl.DataFrame | None, place: object) 
             gid=f"{prefix}-{row['rank']}",
             zorder=6,
         )
-
-
-def yule_simon_ccdf(rho: float, share_positive: float, largest: float) -> Line:
-    """Return Simon's stationary law (x, P(X >= x)), scaled to the share of positive items."""
-    from scipy.special import gammaln
-
-    x = np.unique(np.floor(np.geomspace(1.0, largest, 80)))
-    y = np.exp(gammaln(x) + math.lgamma(rho + 1.0) - gammaln(x + rho))
-    return x, share_positive * y

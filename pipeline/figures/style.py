@@ -12,13 +12,6 @@ import matplotlib
 from matplotlib.figure import Figure
 
 INK, FIT, GUIDE = "#1f2933", "#c2410c", "#9aa5b1"
-MODEL_COLOURS = {
-    "Simon": "#2563eb", "Yule": "#0d9488", "CES": "#7c3aed", "GBM": "#15803d",
-    "GBM survivors": "#a16207",
-    "lognormal": "#64748b", "dPlN": "#db2777", "fitness": "#65a30d",
-}  # fmt: skip
-
-
 STYLE: Any = {
     "font.family": "sans-serif",
     "font.size": 10,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from baimo.pipeline.errors import SourceError
-from baimo.pipeline.sources.http import CONNECT_SECONDS, READ_SECONDS, host, spoken
+from baimo.pipeline.sources.http import CONNECT_SECONDS, READ_SECONDS, failure_words, host
 
 _LONGEST = 500
 
@@ -34,6 +34,6 @@ def post_failure(address: str, *, job: str, day: str, run_id: str, why: list[str
             allow_redirects=False,
         )
     except (requests.RequestException, OSError) as error:
-        raise SourceError(f"{host(address)}: {spoken(error)}; check BAIMO_WEBHOOK") from None
+        raise SourceError(f"{host(address)}: {failure_words(error)}; check BAIMO_WEBHOOK") from None
     if answer.status_code >= 300:
         raise SourceError(f"{host(address)}: HTTP {answer.status_code}; check BAIMO_WEBHOOK")

@@ -1,53 +1,218 @@
-"""CES demand with common Pareto tastes (eq 20-24)."""
+"""CES demand with common Pareto tastes (eq 20-24): the same tail at every age.
+
+One cross-section identifies zeta only; rho is assumed and alpha moves with it.
+"""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Iterator
+from dataclasses import dataclass
 
 import numpy as np
+import polars as pl
 
-from baimo.estimation.arrays import Ints
-from baimo.estimation.demand.ces import DemandFit
-from baimo.pipeline.analysis.cohorts import Cohorts, split_into_cohorts
-from baimo.pipeline.analysis.increments import KernelCalibration
-from baimo.pipeline.analysis.summary_statistics import (
-    Drawn,
+from baimo.estimation.arrays import Floats, Ints
+from baimo.estimation.demand.ces import DemandFit, fit_demand
+from baimo.estimation.heterogeneity.posterior import pareto_rate_posterior
+from baimo.estimation.results import Estimate
+from baimo.pipeline.analysis.calibration import calibration
+from baimo.pipeline.analysis.cohorts import Cohorts
+from baimo.pipeline.analysis.increments import KERNEL_FIT, KernelCalibration
+from baimo.pipeline.analysis.sizes import TAILS, read_tails
+from baimo.pipeline.analysis.summary_statistics import CohortSample
+from baimo.pipeline.errors import SourceError
+from baimo.pipeline.lake.results import Day, Stored
+from baimo.pipeline.models.attachment import ATTACHMENT_FIT
+from baimo.pipeline.models.base import (
+    DEMAND,
+    FileModel,
+    FittedModel,
+    IncrementSampler,
+    Prediction,
+    Sampler,
+    Values,
+    file_model,
+    fitted_model,
 )
-from baimo.pipeline.models.attachment import AttachmentCalibration
-from baimo.pipeline.models.base import GRID, REACH, Draw, at_observed_total, normalised
-from baimo.simulation.demand.ces import DemandParams, simulate_demand
+from baimo.pipeline.models.increments import (
+    MeasuredIncrements,
+    at_observed_total,
+    whole_hub_kernel,
+)
+from baimo.pipeline.schema.results import Row, parameter_row
+from baimo.pipeline.statistics import KERNEL, SHARE_ZERO, TAIL, TAIL_ITEMS, ZETA
+from baimo.pipeline.variables import DOWNLOADS, HUB, LIKES, Variable
+from baimo.simulation.demand.ces import (
+    DemandParams,
+    attraction,
+    sample_log_tastes,
+    simulate_counts,
+    simulate_demand,
+)
+
+DEMAND_FIT: Stored[dict[str, DemandFit]] = Stored("demand_fit", dict)
+"""By variable."""
 
 
-def sample_demand_increments(
-    c: KernelCalibration, fit: DemandFit, attachment: AttachmentCalibration
-) -> Callable[[np.random.Generator], Ints]:
-    """Draw Poisson gains at Pareto rates of no age, given the likes so far."""
-    stocks, where = np.unique(c.stock, return_inverse=True)
-    n, total = attachment.simon_likes.n_obs, attachment.simon_likes.total
-
-    def draw(rng: np.random.Generator) -> Ints:
-        zeta = max(rng.normal(fit.zeta, fit.std_error), 0.05)
-        tastes = float(np.sum(np.exp(rng.standard_exponential(n) / zeta)))
-        least = math.log(total / tastes)  # smallest rate: the observed total, shared by tastes
-        top = np.log(stocks + REACH**2 + 4.0 * REACH * np.sqrt(stocks + 1.0))
-        low = np.log(np.maximum(stocks - REACH * np.sqrt(stocks + 1.0), 1e-300))
-        low, top = np.maximum(low, least), np.maximum(top, least + 1.0)
-        grid = low[:, None] + (top - low)[:, None] * (np.arange(GRID) + 0.5) / GRID
-        chances = normalised((stocks - zeta)[:, None] * grid - np.exp(grid))
-        numbers = rng.multinomial(c.items, chances[where])
-        return rng.poisson(at_observed_total(c, np.sum(numbers * np.exp(grid)[where], axis=1)))
-
-    return draw
+def _parameters(fits: dict[str, DemandFit]) -> Iterator[Row]:
+    method = "alpha = zeta rho/(1 - rho) from the CSN tail"
+    for variable, fit in fits.items():
+        found, central = fit.estimates(), fit.params()
+        prefix = "ces_" if variable == DOWNLOADS.name else f"ces_{variable}_"
+        for name, estimate in found.items():
+            e, note = estimate, ""
+            if fit.rho is None and name in ("alpha", "rho"):  # not measured: the central case
+                at_centre = found[f"alpha_rho_{central.rho:g}"]
+                e = at_centre if name == "alpha" else Estimate(value=central.rho)
+                note = f"rho = {central.rho:g} assumed"
+            yield parameter_row(f"{prefix}{name}", e, fit, method, "22, 24 corrected", note)
 
 
-def sample_demand(fit: DemandFit, cohorts: Cohorts) -> Draw:
-    """Return a draw of CES demand by cohort, zeta anew each time."""
-    rho = fit.params().rho
+@calibration(
+    DEMAND_FIT,
+    order=20,
+    description="CES demand with Pareto tastes (eq 20-24): the taste exponent alpha over a band of "
+    "rho; one cross-section identifies only zeta.",
+    needs=tuple(TAILS[v.name] for v in HUB),
+    shown=lambda fits: {f"alpha_{name}": fit.params().alpha for name, fit in fits.items()},
+    parameters=_parameters,
+)
+def calibrate_demand(day: Day) -> dict[str, DemandFit]:
+    """Calibrate CES demand of downloads and likes."""
+    tails = read_tails(day, (v.name for v in HUB))
+    return {name: fit_demand(found.counts, found.tail) for name, found in tails.items()}
 
-    def draw(rng: np.random.Generator) -> Drawn:
-        zeta = max(rng.normal(fit.zeta, fit.std_error), 0.05)
-        params = DemandParams(alpha=zeta * rho / (1.0 - rho), rho=rho)
-        return split_into_cohorts(simulate_demand(params, cohorts.n_items, fit.total, rng), cohorts)
 
-    return draw
+@dataclass(frozen=True, eq=False)
+class DemandSampler:
+    """Draws demand at the observed total, the exponent of tastes anew each time.
+
+    Parameters
+    ----------
+    zeta, std_error
+        Of demand.
+    rho
+        Substitution, assumed.
+    total
+        Purchases.
+    cohorts
+        How many items there are of each age; demand does not depend on it.
+    """
+
+    zeta: float
+    std_error: float
+    rho: float
+    total: int
+    cohorts: Cohorts
+
+    def __call__(self, rng: np.random.Generator) -> CohortSample:
+        """Return one sample by cohort."""
+        zeta = max(rng.normal(self.zeta, self.std_error), 0.05)
+        params = DemandParams(alpha=zeta * self.rho / (1.0 - self.rho), rho=self.rho)
+        return self.cohorts.split(simulate_demand(params, self.cohorts.n_all, self.total, rng))
+
+
+@dataclass(frozen=True, eq=False)
+class DemandIncrements:
+    """Draws Poisson increments at Pareto rates of no age, given the likes so far.
+
+    Parameters
+    ----------
+    observed
+        Stocks and numbers of items.
+    zeta, std_error
+        Of demand.
+    n_items, total
+        Of the cross-section, which set the smallest rate.
+    """
+
+    observed: KernelCalibration
+    zeta: float
+    std_error: float
+    n_items: int
+    total: int
+
+    def __call__(self, rng: np.random.Generator) -> Ints:
+        """Return the increment of each cell."""
+        c = self.observed
+        stocks, where = np.unique(c.stock, return_inverse=True)
+        zeta = max(rng.normal(self.zeta, self.std_error), 0.05)
+        tastes = float(np.sum(np.exp(rng.standard_exponential(self.n_items) / zeta)))
+        least = math.log(self.total / tastes)  # smallest rate: the total, shared by tastes
+        rates: Floats = pareto_rate_posterior(stocks, zeta, least).sample(c.items, rng, where)
+        return rng.poisson(at_observed_total(c, rates))
+
+
+@fitted_model
+class Ces(FittedModel):
+    """CES demand of downloads and likes."""
+
+    name = "ces"
+    label = "CES"
+    colour = "#7c3aed"
+    equations = "20-24"
+    order = 30
+    family = DEMAND
+    variables = HUB
+    judged = (SHARE_ZERO, *TAIL, *KERNEL)
+    tuned = (ZETA, TAIL_ITEMS)
+    needs = (ATTACHMENT_FIT, DEMAND_FIT, KERNEL_FIT)
+
+    def sampler(self, day: Day, variable: Variable) -> Sampler:
+        """Return demand for as many items as there are, at the observed total."""
+        fit = day.read(DEMAND_FIT)[variable.name]
+        cohorts = day.read(ATTACHMENT_FIT).cohorts
+        return DemandSampler(fit.zeta, fit.std_error, fit.params().rho, fit.total, cohorts)
+
+    def increments(self, day: Day, variable: Variable) -> IncrementSampler | None:
+        """Return increments at rates that are drawn from what the likes so far say of them."""
+        c = whole_hub_kernel(day) if variable == LIKES else None
+        if c is None:
+            return None
+        fit, simon = day.read(DEMAND_FIT)[variable.name], day.read(ATTACHMENT_FIT).simon(variable)
+        return MeasuredIncrements(
+            c, DemandIncrements(c, fit.zeta, fit.std_error, simon.n_obs, simon.total)
+        )
+
+    def predict(self, day: Day, variable: Variable) -> Prediction:
+        """Return the fitted zeta, to which alpha is tuned."""
+        return Prediction(day.read(DEMAND_FIT)[variable.name].zeta)
+
+
+def _sample(v: Values, n: int, rng: np.random.Generator) -> pl.DataFrame:
+    params = DemandParams(alpha=v["alpha"], rho=v["rho"])
+    size = round(v["family_size"])
+    if size < 1:
+        raise SourceError("family_size must be at least 1")
+    family = np.arange(n) // size
+    tastes = sample_log_tastes(params, int(family[-1]) + 1, rng)[family]
+    costs = np.exp(v["cost_sd"] * rng.standard_normal(n))
+    demand = simulate_counts(attraction(params, tastes, costs), round(v["mean_demand"] * n), rng)
+    return pl.DataFrame({"demand": demand, "cost": costs, "family": family})
+
+
+file_model(
+    FileModel(
+        name="ces",
+        order=50,
+        prefix="ces",
+        defaults={
+            "alpha": 1.0,
+            "rho": 0.5,
+            "mean_demand": 100.0,
+            "cost_sd": 0.5,
+            "family_size": 5.0,
+        },
+        meaning={
+            "alpha": "Pareto exponent of tastes",
+            "rho": "substitution, (0, 1)",
+            "mean_demand": "purchases an item",
+            "cost_sd": "sd of log cost",
+            "family_size": "items that share a taste",
+        },
+        refit="baimo fit demand FILE --demand demand --cost cost --family family",
+        sample=_sample,
+        aliases=("demand",),
+    )
+)

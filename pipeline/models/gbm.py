@@ -1,125 +1,70 @@
-"""Geometric Brownian growth of TVL (eq 36-39): calibrated, sampled, and what it predicts."""
+"""Geometric Brownian growth of TVL with entry and exit (eq 36-39).
+
+Calibrated on the population between two dates, on the listings and on a weekly panel of survivors;
+beside it the same with what the survivors alone would say, which shows what their choice does.
+"""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from datetime import date
+from datetime import date, timedelta
 
 import numpy as np
 import polars as pl
 
 from baimo.estimation.arrays import Floats
-from baimo.estimation.errors import DataError
+from baimo.estimation.growth.asymptotic_zeta import (
+    ZetaBootstrap,
+    asymptotic_zeta,
+    bootstrap_asymptotic_zeta,
+)
 from baimo.estimation.growth.entry import EntryTrendFit, fit_entry_growth
 from baimo.estimation.growth.survivors import PanelGrowthFit, fit_panel_growth
 from baimo.estimation.growth.two_dates import PopulationGrowthFit, fit_population_growth
 from baimo.estimation.results import Estimate, registered
 from baimo.estimation.samples.counts import Counts
-from baimo.pipeline.analysis.summary_statistics import (
-    UNDATED,
-    Drawn,
-    Statistics,
-)
-from baimo.pipeline.analysis.two_dates import measure_movement, two_dates
+from baimo.estimation.samples.curves import Line, ks_of_cdf
+from baimo.pipeline.analysis.calibration import calibration
+from baimo.pipeline.analysis.sizes import TAILS
+from baimo.pipeline.analysis.summary_statistics import UNDATED, CohortSample, Statistics
+from baimo.pipeline.analysis.two_dates import measure_growth, two_dates
 from baimo.pipeline.datasets.defi import category_rows
-from baimo.pipeline.models.base import Draw
+from baimo.pipeline.errors import SourceError
+from baimo.pipeline.lake.results import Day, Stored
+from baimo.pipeline.models.base import (
+    GROWTH,
+    FileModel,
+    FittedModel,
+    IncrementSampler,
+    Prediction,
+    Sampler,
+    Values,
+    file_model,
+    fitted_model,
+)
+from baimo.pipeline.schema.derived import DEFI_LISTING, DEFI_POPULATION, TVL_WEEKLY
+from baimo.pipeline.schema.results import Row, parameter_row
 from baimo.pipeline.settings import SEED
+from baimo.pipeline.statistics import GROWTH as GROWTH_STATISTICS
+from baimo.pipeline.statistics import SIZE_SLOPE, TAIL_ITEMS, TOP_1PCT, ZETA
 from baimo.pipeline.variables import (
     BIRTH_TRANSIENT_WEEKS,
     DAYS_PER_YEAR,
     DEFI_START,
     EXIT_THRESHOLD,
     LISTING_FLOOR,
+    TVL,
+    Variable,
     expand,
 )
 from baimo.simulation.growth.gbm import GrowthParams, mixture_ccdf, simulate_growth
-
-SLOPE_DRAWS = 100
-
-
-def slope_under_gbm(calibration: GrowthCalibration, population: pl.DataFrame) -> float:
-    """Return the mean slope of a GBM, which has none, measured with the floor on both dates."""
-    draw = sample_movement(calibration, population)
-    drawn = (draw(np.random.default_rng([SEED, 38, i])) for i in range(SLOPE_DRAWS))
-    found = [d["size_slope"] for d in drawn if d]
-    return float(np.mean(found)) if found else math.nan
-
-
-def sample_movement(
-    calibration: GrowthCalibration, population: pl.DataFrame
-) -> Callable[[np.random.Generator], Statistics]:
-    """Return a draw of growth over the interval from the observed sizes, measured alike."""
-    before, _, years = two_dates(population)
-
-    def draw(rng: np.random.Generator) -> Statistics:
-        p = sample_growth_params(calibration, rng)
-        growth = p.m * years + p.sigma * math.sqrt(years) * rng.standard_normal(before.size)
-        gone = rng.random(before.size) < -math.expm1(-p.exit_rate * years)
-        return measure_movement(before, np.where(gone, math.nan, before * np.exp(growth)), years)
-
-    return draw
-
-
-def sample_growth_params(calibration: GrowthCalibration, rng: np.random.Generator) -> GrowthParams:
-    """Draw drift and volatility from their sampling distribution."""
-    fit = calibration.alive
-    spread = np.linalg.cholesky(fit.covariance + 1e-15 * np.eye(2))
-    m, s2 = np.array([fit.m, fit.sigma**2]) + spread @ rng.standard_normal(2)
-    s2 = max(float(s2), 1e-6)
-    return GrowthParams(
-        mu=float(m) + 0.5 * s2, sigma=math.sqrt(s2), exit_rate=calibration.params.exit_rate
-    )
-
-
-def sample_survivor_params(
-    calibration: GrowthCalibration, rng: np.random.Generator
-) -> GrowthParams:
-    """Draw what the panel of today's largest says of growth: winners only, and none exits.
-
-    Beside the population it shows what the choice of survivors does.
-    """
-    p, panel = calibration.survivors, calibration.panel
-    shift = panel.drift_survivors_std_error * float(rng.standard_normal())
-    return GrowthParams(mu=p.mu + shift, sigma=p.sigma)
-
-
-def sample_growth(
-    calibration: GrowthCalibration,
-    params: Callable[[GrowthCalibration, np.random.Generator], GrowthParams],
-) -> Draw:
-    """Return a draw of sizes grown from the observed entry sizes over the observed ages."""
-
-    def draw(rng: np.random.Generator) -> Drawn:
-        drawn = params(calibration, rng)
-        sizes = simulate_growth(drawn, calibration.log_entry, calibration.ages, rng)
-        return {UNDATED: Counts.from_sample(sizes)}
-
-    return draw
-
+from baimo.simulation.growth.paths import PathParams, simulate_paths
 
 QUARTER_MIDDLE_DAYS = 45
-N_BOOTSTRAP, FEWEST_WITH_TAIL = 400, 100
-
-
-@registered("ZetaBootstrap")
-@dataclass(frozen=True, kw_only=True)
-class ZetaBootstrap:
-    """95 % interval of the asymptotic zeta over the resamples that have one.
-
-    Parameters
-    ----------
-    low, high
-        Ends, percentiles.
-    without_tail
-        Share of the resamples in which exit and growing entry sum to nothing: ages then have no
-        stationary mixture, and sizes no tail.
-    """
-
-    low: float
-    high: float
-    without_tail: float
+SLOPE_DRAWS = 100
+FIRST_DATE = date(2020, 1, 1)  # of simulated files
 
 
 @registered("GrowthCalibration")
@@ -178,17 +123,114 @@ class GrowthCalibration:
     @property
     def zeta(self) -> Estimate:
         """Return the asymptotic zeta with its delta-method error, None where none exists."""
-        p = self.params
-        rate = p.exit_rate + p.entry_growth
-        if rate <= 0:
-            return Estimate(value=None)
-        zeta, s2 = p.zeta, p.sigma**2
-        slope = s2 * zeta + p.m
-        gradient = np.array([-zeta, -(zeta**2) / 2.0]) / slope  # in (m, sigma^2)
-        errors = (self.alive.exit_std_error, self.entry.std_error if self.entry else None)
-        turnover = sum((error or 0.0) ** 2 for error in errors)
-        variance = float(gradient @ self.alive.covariance @ gradient) + turnover / slope**2
-        return Estimate(value=zeta, std_error=math.sqrt(variance))
+        return asymptotic_zeta(self.alive, self.entry)
+
+
+GROWTH_FIT: Stored[GrowthCalibration] = Stored("growth_fit", GrowthCalibration)
+
+
+def _shown(fit: GrowthCalibration) -> dict[str, float | None]:
+    return {
+        "mu_per_year": fit.alive.mu,
+        "sigma_per_root_year": fit.alive.sigma,
+        "exit_rate_per_year": fit.population.exit_rate,
+        "size_slope_per_year": fit.population.size_slope,
+        "factor_share": fit.panel.factor_share,
+        "asymptotic_zeta": fit.zeta.value,
+    }
+
+
+def _parameters(fit: GrowthCalibration) -> Iterator[Row]:
+    used = f"above {fit.alive.exit_threshold:,.0f} USD on both dates; what the simulations use"
+    for name in ("mu", "sigma", "log_drift", "size_slope"):
+        e = fit.alive.estimates()[name]
+        yield parameter_row(
+            f"gbm_{name}", e, fit.alive, "matched population, two dates", "36", used
+        )
+    names = {
+        "mu": "gbm_mu_all_positive",
+        "sigma": "gbm_sigma_all_positive",
+        "sigma_robust": "gbm_sigma_robust_all_positive",
+        "log_drift": "gbm_log_drift_all_positive",
+        "log_drift_median": "gbm_log_drift_median_all_positive",
+        "size_slope": "gbm_size_slope_all_positive",
+        "exit_rate": "gbm_exit_rate",
+    }
+    for name, e in fit.population.estimates().items():
+        row = parameter_row(
+            names[name], e, fit.population, "matched population, two dates", "36-38"
+        )
+        if name == "exit_rate":
+            n = fit.population.n_at_risk
+            row |= {"n_obs": n, "n_used": n, "notes": fit.population.notes[-1]}
+        yield row
+    for name, e in fit.panel.estimates().items():
+        yield parameter_row(
+            "gbm_sigma_idiosyncratic" if name == "sigma_idiosyncratic" else f"gbm_panel_{name}",
+            e,
+            fit.panel,
+            "weekly panel of survivors",
+            "36",
+        )
+    if fit.entry is not None:
+        e = fit.entry.estimates()["entry_growth"]
+        yield parameter_row("gbm_entry_growth", e, fit.entry, "Poisson trend of listings", "39")
+    for name, ks in (("growth", fit.ks_growth), ("entry_only", fit.ks_entry_only)):
+        row = parameter_row(
+            f"gbm_ks_{name}",
+            Estimate(value=ks),
+            fit.alive,
+            "distance of the positive TVL from the lognormal mixture, or from entry sizes alone",
+            "39",
+        )
+        yield row | {"n_obs": fit.ages.size, "n_used": fit.ages.size, "notes": ""}
+    yield parameter_row(
+        "gbm_zeta_asymptotic",
+        fit.zeta,
+        fit.alive,
+        "root of the corrected eq 39, delta method",
+        "39 corrected",
+        "holds only for a long history; entrants' sizes taken as not growing",
+    )
+    if (drawn := fit.zeta_bootstrap) is not None:
+        yield parameter_row(
+            "gbm_zeta_asymptotic_bootstrap",
+            Estimate(value=fit.zeta.value, interval=(drawn.low, drawn.high)),
+            fit.alive,
+            "the same, protocols resampled by category",
+            "39 corrected",
+            f"of resamples with a tail; {drawn.without_tail:.0%} have none: turnover of ages "
+            "not above zero",
+        )
+
+
+def _estimates(fit: GrowthCalibration) -> Iterator[tuple[str, Mapping[str, Estimate]]]:
+    yield "GBM: above the exit threshold", fit.alive.estimates()
+    yield "GBM: all positive", fit.population.estimates()
+    yield "GBM: survivors' panel", fit.panel.estimates()
+    yield "GBM: entry", fit.entry.estimates() if fit.entry else {}
+    asymptotic = {"zeta": fit.zeta}
+    if (drawn := fit.zeta_bootstrap) is not None:
+        name = f"zeta resampled ({drawn.without_tail:.0%} of resamples without a tail)"
+        asymptotic[name] = Estimate(value=fit.zeta.value, interval=(drawn.low, drawn.high))
+    yield "GBM: asymptotic", asymptotic
+
+
+@calibration(
+    GROWTH_FIT,
+    order=30,
+    description="GBM growth (eq 36-39): drift, dispersion, exit and size dependence of the "
+    "population; common factor and noise of the survivors' panel; entry.",
+    needs=(DEFI_POPULATION, DEFI_LISTING, TVL_WEEKLY),
+    shown=_shown,
+    parameters=_parameters,
+    estimates=_estimates,
+)
+def calibrate_growth_of(day: Day) -> GrowthCalibration:
+    """Calibrate the GBM on the tables of a day."""
+    return calibrate_growth(
+        day.table(DEFI_POPULATION), day.table(DEFI_LISTING), day.table(TVL_WEEKLY)
+    )
 
 
 def calibrate_growth(
@@ -233,52 +275,18 @@ def calibrate_growth(
     entry = np.searchsorted(calibration.log_entry, np.log(sizes), side="right")
     return replace(
         calibration,
-        ks_growth=_ks(mixture),
-        ks_entry_only=_ks(entry / calibration.log_entry.size),
-        zeta_bootstrap=_bootstrap_zeta(calibration, moved, before, after, years),
+        ks_growth=ks_of_cdf(mixture),
+        ks_entry_only=ks_of_cdf(entry / calibration.log_entry.size),
+        zeta_bootstrap=bootstrap_asymptotic_zeta(
+            before,
+            after,
+            category_rows(moved),
+            calibration.entry,
+            years=years,
+            floor=EXIT_THRESHOLD,
+            rng=np.random.default_rng([SEED, 39]),
+        ),
     )
-
-
-def _bootstrap_zeta(
-    calibration: GrowthCalibration,
-    moved: pl.DataFrame,
-    before: Floats,
-    after: Floats,
-    years: float,
-) -> ZetaBootstrap | None:
-    """Resample protocols by category, and draw the trend of entry from its error."""
-    rng = np.random.default_rng([SEED, 39])
-    parts = category_rows(moved)
-    entry, found = calibration.entry, []
-    for _ in range(N_BOOTSTRAP):
-        chosen = np.concatenate([parts[i] for i in rng.integers(0, len(parts), len(parts))])
-        trend = 0.0 if entry is None else entry.rate + entry.std_error * rng.standard_normal()
-        try:
-            fit = fit_population_growth(
-                before[chosen],
-                after[chosen],
-                years=years,
-                exit_threshold=EXIT_THRESHOLD,
-                floor=EXIT_THRESHOLD,
-            )
-        except DataError:
-            return None
-        params = fit.params(entry_growth=float(trend))
-        if params.exit_rate + params.entry_growth > 0:
-            found.append(params.zeta)
-    if len(found) < FEWEST_WITH_TAIL:
-        return None
-    low, high = np.quantile(found, [0.025, 0.975])
-    return ZetaBootstrap(
-        low=float(low), high=float(high), without_tail=1.0 - len(found) / N_BOOTSTRAP
-    )
-
-
-def _ks(model_cdf: Floats) -> float:
-    """Return the distance of a model's CDF, taken at the sorted sample, from the sample's."""
-    n = model_cdf.size
-    steps = np.arange(n + 1) / n
-    return float(max(np.max(model_cdf - steps[:-1]), np.max(steps[1:] - model_cdf)))
 
 
 def _entry_growth(listings: pl.DataFrame, until: date) -> EntryTrendFit | None:
@@ -291,3 +299,225 @@ def _entry_growth(listings: pl.DataFrame, until: date) -> EntryTrendFit | None:
     if per_quarter.size < 4:
         return None
     return fit_entry_growth(per_quarter, step_years=0.25)
+
+
+@dataclass(frozen=True, eq=False)
+class PopulationGrowth:
+    """Draws drift and volatility of the population from their sampling distribution."""
+
+    m: float
+    sigma2: float
+    covariance: Floats
+    exit_rate: float
+
+    @classmethod
+    def of(cls, fit: GrowthCalibration) -> PopulationGrowth:
+        """Return what the protocols above the exit threshold on both dates say."""
+        alive = fit.alive
+        return cls(alive.m, alive.sigma**2, alive.covariance, fit.params.exit_rate)
+
+    def __call__(self, rng: np.random.Generator) -> GrowthParams:
+        """Return one draw of the parameters."""
+        spread = np.linalg.cholesky(self.covariance + 1e-15 * np.eye(2))
+        m, s2 = np.array([self.m, self.sigma2]) + spread @ rng.standard_normal(2)
+        s2 = max(float(s2), 1e-6)
+        return GrowthParams(mu=float(m) + 0.5 * s2, sigma=math.sqrt(s2), exit_rate=self.exit_rate)
+
+
+@dataclass(frozen=True)
+class SurvivorGrowth:
+    """Draws what the panel of today's largest says of growth: winners only, and none exits."""
+
+    mu: float
+    sigma: float
+    std_error: float
+
+    @classmethod
+    def of(cls, fit: GrowthCalibration) -> SurvivorGrowth:
+        """Return what the survivors' panel says."""
+        p = fit.survivors
+        return cls(p.mu, p.sigma, fit.panel.drift_survivors_std_error)
+
+    def __call__(self, rng: np.random.Generator) -> GrowthParams:
+        """Return one draw of the parameters."""
+        shift = self.std_error * float(rng.standard_normal())
+        return GrowthParams(mu=self.mu + shift, sigma=self.sigma)
+
+
+@dataclass(frozen=True, eq=False)
+class GrowthSampler:
+    """Draws sizes grown over the observed ages from the observed entry sizes.
+
+    Parameters
+    ----------
+    params
+        Draws the parameters.
+    log_entry, ages : (e,), (n,)
+        Log entry sizes, and the age of each item in years.
+    """
+
+    params: PopulationGrowth | SurvivorGrowth
+    log_entry: Floats
+    ages: Floats
+
+    def __call__(self, rng: np.random.Generator) -> CohortSample:
+        """Return one sample; ages are in it and make no cohorts."""
+        params = self.params(rng)
+        sizes = simulate_growth(params, self.log_entry, self.ages, rng)
+        return {UNDATED: Counts.from_sample(sizes)}
+
+
+@dataclass(frozen=True, eq=False)
+class NextDate:
+    """Draws growth over an interval from the observed sizes, measured as the data were.
+
+    Parameters
+    ----------
+    params
+        Draws the parameters.
+    before : (n,)
+        Sizes at the beginning, USD.
+    years
+        Length of the interval.
+    """
+
+    params: PopulationGrowth
+    before: Floats
+    years: float
+
+    def __call__(self, rng: np.random.Generator) -> Statistics:
+        """Return the statistics of growth against size."""
+        p, n = self.params(rng), self.before.size
+        growth = p.m * self.years + p.sigma * math.sqrt(self.years) * rng.standard_normal(n)
+        gone = rng.random(n) < -math.expm1(-p.exit_rate * self.years)
+        after = np.where(gone, math.nan, self.before * np.exp(growth))
+        return measure_growth(self.before, after, self.years)
+
+
+def next_date(calibration: GrowthCalibration, population: pl.DataFrame) -> NextDate:
+    """Return a draw of growth from the first of two dates of a population."""
+    before, _, years = two_dates(population)
+    return NextDate(PopulationGrowth.of(calibration), before, years)
+
+
+def slope_under_gbm(calibration: GrowthCalibration, population: pl.DataFrame) -> float:
+    """Return the mean slope of a GBM, which has none, measured with the floor on both dates."""
+    draw = next_date(calibration, population)
+    samples = (draw(np.random.default_rng([SEED, 38, i])) for i in range(SLOPE_DRAWS))
+    found = [s[SIZE_SLOPE.name] for s in samples if s]
+    return float(np.mean(found)) if found else math.nan
+
+
+@fitted_model
+class Gbm(FittedModel):
+    """Growth of the population, exits included."""
+
+    name = "gbm"
+    label = "GBM"
+    colour = "#15803d"
+    equations = "36-39"
+    order = 70
+    family = GROWTH
+    variables = (TVL,)
+    judged = (ZETA, TOP_1PCT, TAIL_ITEMS, *GROWTH_STATISTICS)
+    needs = (GROWTH_FIT, DEFI_POPULATION, TAILS[TVL.name])
+
+    def sampler(self, day: Day, variable: Variable) -> Sampler:
+        """Return growth over the observed ages, drift and volatility drawn anew each time."""
+        fit = day.read(GROWTH_FIT)
+        return GrowthSampler(PopulationGrowth.of(fit), fit.log_entry, fit.ages)
+
+    def increments(self, day: Day, variable: Variable) -> IncrementSampler:
+        """Return growth from the first of the two dates to the second."""
+        return next_date(day.read(GROWTH_FIT), day.table(DEFI_POPULATION))
+
+    def predict(self, day: Day, variable: Variable) -> Prediction:
+        """Return the asymptotic zeta."""
+        return Prediction(day.read(GROWTH_FIT).zeta.value)
+
+    def predicted_ccdf(self, day: Day, variable: Variable) -> Line:
+        """Return the lognormal mixture over the observed ages and entry sizes."""
+        fit, largest = day.read(GROWTH_FIT), float(day.read(TAILS[variable.name]).counts.values[-1])
+        x = np.geomspace(largest * 1e-10, largest, 60)
+        return x, mixture_ccdf(fit.params, x, fit.log_entry, fit.ages)
+
+
+@fitted_model
+class GbmSurvivors(FittedModel):
+    """Growth as the survivors' panel alone would have it."""
+
+    name = "gbm_survivors"
+    label = "GBM survivors"
+    colour = "#a16207"
+    equations = "36-39"
+    order = 80
+    family = GROWTH
+    variables = (TVL,)
+    judged = (ZETA, TOP_1PCT, TAIL_ITEMS)
+    needs = (GROWTH_FIT,)
+    in_overview = False
+
+    def sampler(self, day: Day, variable: Variable) -> Sampler:
+        """Return growth over the observed ages with the winners' drift and no exit."""
+        fit = day.read(GROWTH_FIT)
+        return GrowthSampler(SurvivorGrowth.of(fit), fit.log_entry, fit.ages)
+
+    def predict(self, day: Day, variable: Variable) -> Prediction:
+        """Return the asymptotic zeta of the survivors' growth."""
+        p = day.read(GROWTH_FIT).survivors
+        exists = p.exit_rate + p.entry_growth > 0
+        return Prediction(p.zeta if exists else None, "drift of today's largest, no exits")
+
+
+def _sample(v: Values, n: int, rng: np.random.Generator) -> pl.DataFrame:
+    params = PathParams(
+        mu=v["mu"],
+        sigma_idiosyncratic=v["sigma_idiosyncratic"],
+        sigma_common=v["sigma_common"],
+        exit_rate=v["exit_rate"],
+    )
+    step = round(v["step_days"])
+    steps = round(v["years"] * DAYS_PER_YEAR / step) if step >= 1 else 0
+    if steps < 1:
+        raise SourceError("years and step_days must give at least one step of a day or more")
+    days = np.arange(steps + 1) * step
+    log_entry = v["log_entry_mean"] + v["log_entry_sd"] * rng.standard_normal(n)
+    paths = np.asarray(simulate_paths(params, days / DAYS_PER_YEAR, log_entry, rng))
+    if np.isinf(paths).any() or not np.isfinite(paths).any():
+        raise SourceError("sizes beyond what numbers hold: lower mu, years or log_entry_mean")
+    item, when = np.nonzero(np.isfinite(paths))
+    dates = pl.Series([FIRST_DATE + timedelta(days=int(d)) for d in days])
+    return pl.DataFrame({"item": item, "date": dates[when], "value": paths[item, when]})
+
+
+file_model(
+    FileModel(
+        name="gbm",
+        order=60,
+        prefix="gbm",
+        defaults={
+            "mu": 0.1,
+            "sigma_idiosyncratic": 0.9,
+            "sigma_common": 0.0,
+            "exit_rate": 0.0,
+            "years": 3.0,
+            "step_days": 7.0,
+            "log_entry_mean": 14.0,
+            "log_entry_sd": 2.0,
+        },
+        meaning={
+            "mu": "drift of the level, 1/yr",
+            "sigma_idiosyncratic": "own volatility, yr^-1/2",
+            "sigma_common": "common volatility, yr^-1/2",
+            "exit_rate": "hazard, 1/yr",
+            "years": "horizon",
+            "step_days": "days between dates",
+            "log_entry_mean": "mean log size at first",
+            "log_entry_sd": "its sd",
+        },
+        refit="baimo fit growth FILE --item item --date date --value value",
+        sample=_sample,
+        aliases=("growth",),
+        also_called={"sigma_idiosyncratic": ("sigma", "gbm_sigma")},
+    )
+)

@@ -1,9 +1,13 @@
-"""Poisson counts at lognormal rates that differ from entry on and fade with age."""
+"""Poisson counts at lognormal rates that differ from entry on and fade with age.
+
+The rival of attachment: whoever has much has a high rate, and success need not breed success.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Iterator
 from contextlib import suppress
+from dataclasses import dataclass
 from datetime import date
 
 import numpy as np
@@ -12,57 +16,75 @@ import polars as pl
 from baimo.estimation.arrays import Floats, Ints
 from baimo.estimation.errors import EstimationError
 from baimo.estimation.heterogeneity.poisson_rates import PoissonRatesFit, fit_poisson_rates
-from baimo.pipeline.analysis.cohorts import (
-    Cohorts,
-    split_into_cohorts,
+from baimo.estimation.heterogeneity.posterior import RatePosterior, lognormal_rate_posterior
+from baimo.pipeline.analysis.calibration import calibration
+from baimo.pipeline.analysis.cohorts import Cohorts
+from baimo.pipeline.analysis.increments import KERNEL_FIT, KernelCalibration
+from baimo.pipeline.analysis.summary_statistics import CohortSample
+from baimo.pipeline.lake.results import Day, Stored
+from baimo.pipeline.models.ages import AGES, AGES_MEANING, sample_ages
+from baimo.pipeline.models.attachment import ATTACHMENT_FIT
+from baimo.pipeline.models.base import (
+    HETEROGENEITY,
+    FileModel,
+    FittedModel,
+    IncrementSampler,
+    Prediction,
+    Sampler,
+    Values,
+    file_model,
+    fitted_model,
 )
-from baimo.pipeline.analysis.increments import KernelCalibration
-from baimo.pipeline.models.attachment import AttachmentCalibration
-from baimo.pipeline.models.base import GRID, REACH, Draw, at_observed_total, normalised
-from baimo.pipeline.variables import (
-    hub_ages,
+from baimo.pipeline.models.increments import (
+    MeasuredIncrements,
+    at_observed_total,
+    whole_hub_kernel,
 )
-from baimo.simulation.heterogeneity.poisson_rates import simulate_poisson_rates
+from baimo.pipeline.schema.derived import HUB_FREQUENCY
+from baimo.pipeline.schema.results import Row, parameter_row
+from baimo.pipeline.statistics import (
+    KERNEL,
+    SHARE_ZERO,
+    TAIL,
+    TAIL_ITEMS,
+    YOUNG_IN_TAIL,
+    ZETA,
+)
+from baimo.pipeline.variables import HUB, LIKES, Variable, hub_ages
+from baimo.simulation.heterogeneity.poisson_rates import PoissonRateParams, simulate_poisson_rates
+
+RATES_FIT: Stored[dict[str, PoissonRatesFit]] = Stored("birth_fit", dict)
+"""By variable; one that cannot be fitted is not there."""
 
 
-def sample_rate_increments(
-    c: KernelCalibration, fit: PoissonRatesFit
-) -> Callable[[np.random.Generator], Ints]:
-    """Draw Poisson gains at lognormal rates, each drawn from what its likes and age leave of it."""
-    prior = fit.mu + fit.phi * np.log(c.age)
-    variance = max(fit.sigma, 1e-6) ** 2
-    x = _mode(c.stock, prior, variance)
-    sd = 1.0 / np.sqrt(np.exp(x) + 1.0 / variance)
-    grid = x[:, None] + sd[:, None] * np.linspace(-REACH, REACH, GRID)
-    log_density = c.stock[:, None] * grid - np.exp(grid)
-    log_density -= (grid - prior[:, None]) ** 2 / (2.0 * variance)
-    chances = normalised(log_density)
-    onward = (1.0 + c.years / c.age) ** fit.phi - 1.0  # of the rate so far, in the years to come
-
-    def draw(rng: np.random.Generator) -> Ints:
-        numbers = rng.multinomial(c.items, chances)
-        return rng.poisson(at_observed_total(c, onward * np.sum(numbers * np.exp(grid), axis=1)))
-
-    return draw
+def _parameters(fits: dict[str, PoissonRatesFit]) -> Iterator[Row]:
+    method = "Poisson counts at lognormal rates, maximum likelihood over ages"
+    for variable, fit in fits.items():
+        for name, e in fit.estimates().items():
+            yield parameter_row(f"fitness_hub_{variable}_{name}", e, fit, method, "")
 
 
-def _mode(stock: Floats, prior: Floats, variance: float) -> Floats:
-    """Return the mode of L x - e^x - (x - m)^2/(2 v) by Newton's method (concave)."""
-    x = np.where(stock > 0, np.log(np.maximum(stock, 1.0)), np.minimum(prior, 0.0))
-    for _ in range(50):
-        slope = stock - np.exp(x) - (x - prior) / variance
-        step = slope / (np.exp(x) + 1.0 / variance)
-        x = x + np.clip(step, -2.0, 2.0)
-        if np.max(np.abs(step)) < 1e-10:
-            break
-    return x
+@calibration(
+    RATES_FIT,
+    order=40,
+    description="Differences at birth that work over time: Poisson counts at lognormal rates, with "
+    "an exponent of age (the rival of attachment).",
+    needs=(HUB_FREQUENCY,),
+    shown=lambda fits: {
+        f"{name}_{p}": e.value for name, fit in fits.items() for p, e in fit.estimates().items()
+    },
+    parameters=_parameters,
+)
+def calibrate_rates(day: Day) -> dict[str, PoissonRatesFit]:
+    """Fit lognormal rates of downloads and likes."""
+    return fit_rates(day.table(HUB_FREQUENCY), day.date)
 
 
 def fit_rates(frequency: pl.DataFrame, day: date) -> dict[str, PoissonRatesFit]:
     """Fit lognormal rates to downloads and likes over ages, where there is something to fit."""
     dated, _ = hub_ages(frequency, day)
     found = {}
-    for name in ("downloads", "likes"):
+    for name in (v.name for v in HUB):
         pairs = dated.group_by("age", name).agg(pl.col("n_models").sum()).sort("age", name)
         with suppress(EstimationError):
             found[name] = fit_poisson_rates(
@@ -71,9 +93,116 @@ def fit_rates(frequency: pl.DataFrame, day: date) -> dict[str, PoissonRatesFit]:
     return found
 
 
-def sample_poisson_rates(
-    fit: PoissonRatesFit, attachment: AttachmentCalibration, cohorts: Cohorts
-) -> Draw:
-    """Return a draw of Poisson counts at lognormal rates, by cohort."""
-    ages = np.concatenate([np.full(cohorts.n_undated, attachment.entry.horizon), cohorts.ages])
-    return lambda rng: split_into_cohorts(simulate_poisson_rates(fit.params, ages, rng), cohorts)
+@dataclass(frozen=True, eq=False)
+class RateSampler:
+    """Draws counts at lognormal rates over the observed ages.
+
+    Parameters
+    ----------
+    params
+        Of the rates.
+    cohorts
+        Ages of the items.
+    horizon
+        Age of those whose age is not known, in years.
+    """
+
+    params: PoissonRateParams
+    cohorts: Cohorts
+    horizon: float
+
+    def __call__(self, rng: np.random.Generator) -> CohortSample:
+        """Return one sample by cohort."""
+        ages = self.cohorts.age_of_each(self.horizon)
+        return self.cohorts.split(simulate_poisson_rates(self.params, ages, rng))
+
+
+@dataclass(frozen=True, eq=False)
+class RateIncrements:
+    """Draws Poisson gains at rates that are drawn from what likes and age leave of them.
+
+    Parameters
+    ----------
+    observed
+        Numbers of items and the total.
+    posterior
+        Of the rates so far.
+    onward : (cells,)
+        Factor of the rate so far in the interval to come.
+    """
+
+    observed: KernelCalibration
+    posterior: RatePosterior
+    onward: Floats
+
+    @classmethod
+    def of(cls, c: KernelCalibration, fit: PoissonRatesFit) -> RateIncrements:
+        """Return the increments of fitted rates."""
+        posterior = lognormal_rate_posterior(c.stock, fit.mu + fit.phi * np.log(c.age), fit.sigma)
+        return cls(c, posterior, (1.0 + c.years / c.age) ** fit.phi - 1.0)
+
+    def __call__(self, rng: np.random.Generator) -> Ints:
+        """Return the increment of each cell."""
+        c = self.observed
+        rates = self.onward * self.posterior.sample(c.items, rng)
+        return rng.poisson(at_observed_total(c, rates))
+
+
+@fitted_model
+class PoissonRates(FittedModel):
+    """Lognormal rates of downloads and likes."""
+
+    name = "poisson_rates"
+    label = "fitness"
+    colour = "#65a30d"
+    equations = "rival of 19"
+    order = 60
+    family = HETEROGENEITY
+    variables = HUB
+    judged = (ZETA, SHARE_ZERO, *TAIL, *KERNEL)
+    tuned = (SHARE_ZERO, TAIL_ITEMS, ZETA, YOUNG_IN_TAIL)
+    needs = (ATTACHMENT_FIT, RATES_FIT, KERNEL_FIT)
+
+    def sampler(self, day: Day, variable: Variable) -> Sampler | None:
+        """Return counts at the fitted rates, None where they could not be fitted."""
+        fit, attachment = day.read(RATES_FIT).get(variable.name), day.read(ATTACHMENT_FIT)
+        if fit is None:
+            return None
+        return RateSampler(fit.params, attachment.cohorts, attachment.entry.horizon)
+
+    def increments(self, day: Day, variable: Variable) -> IncrementSampler | None:
+        """Return increments at rates that are drawn from what likes and age say of them."""
+        c = whole_hub_kernel(day) if variable == LIKES else None
+        fit = day.read(RATES_FIT).get(variable.name)
+        if c is None or fit is None:
+            return None
+        return MeasuredIncrements(c, RateIncrements.of(c, fit))
+
+    def predict(self, day: Day, variable: Variable) -> Prediction:
+        """Return no exponent: the rates are fitted to sizes and ages."""
+        return Prediction(None, "fitted to sizes and ages")
+
+
+def _sample(v: Values, n: int, rng: np.random.Generator) -> pl.DataFrame:
+    ages = sample_ages(v["entry_growth_plus_exit"], v["horizon"], n, rng)
+    params = PoissonRateParams(mu=v["mu"], sigma=v["sigma"], phi=v["phi"])
+    return pl.DataFrame({LIKES.name: simulate_poisson_rates(params, ages, rng), "age": ages})
+
+
+file_model(
+    FileModel(
+        name="fitness",
+        order=80,
+        prefix="fitness",
+        defaults={"mu": -3.0, "sigma": 2.5, "phi": 1.0, **AGES},
+        meaning={
+            "mu": "mean log rate at one year",
+            "sigma": "its sd",
+            "phi": "exponent of age",
+            **AGES_MEANING,
+        },
+        refit="baimo fit attachment FILE --likes likes --age age",
+        sample=_sample,
+        also_called={name: (f"fitness_hub_likes_{name}",) for name in ("mu", "sigma", "phi")},
+    )
+)

@@ -1,4 +1,4 @@
-"""Eq 19 exactly as printed, run at the size of the data."""
+"""Eq 19 exactly as printed, run at the size of the data: it makes a normal distribution."""
 
 from __future__ import annotations
 
@@ -6,13 +6,19 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
+import polars as pl
 
 from baimo.estimation.results import registered
+from baimo.pipeline.errors import SourceError
+from baimo.pipeline.lake.results import Stored
 from baimo.pipeline.models.attachment import AttachmentCalibration
-from baimo.pipeline.variables import (
-    DAYS_PER_YEAR,
+from baimo.pipeline.models.base import FileModel, Values, file_model
+from baimo.pipeline.variables import DAYS_PER_YEAR
+from baimo.simulation.attachment.printed import (
+    PrintedAttachmentParams,
+    simulate_printed,
+    simulate_printed_steps,
 )
-from baimo.simulation.attachment.printed import PrintedAttachmentParams, simulate_printed_steps
 
 
 @registered("PrintedEquation")
@@ -45,6 +51,9 @@ class PrintedEquation:
 
 PRINTED_NOISE = (0.1, 0.5, 1.0)
 PRINTED_STEPS = 24
+
+
+PRINTED_EQUATION: Stored[PrintedEquation] = Stored("printed_equation", PrintedEquation)
 
 
 def simulate_printed_equation(calibration: AttachmentCalibration, seed: int) -> PrintedEquation:
@@ -87,3 +96,29 @@ def simulate_printed_equation(calibration: AttachmentCalibration, seed: int) -> 
         excess_kurtosis=kurtosis,
         share_negative=negative,
     )
+
+
+def _sample(v: Values, n: int, rng: np.random.Generator) -> pl.DataFrame:
+    if not v["days"] > 0:
+        raise SourceError(f"days = {v['days']:g} must be positive")
+    params = PrintedAttachmentParams(eta=v["eta"], sigma=v["sigma"])
+    start = np.full(n, v["start"])
+    return pl.DataFrame({"size": simulate_printed(params, start, v["days"], rng)})
+
+
+file_model(
+    FileModel(
+        name="printed",
+        order=40,
+        prefix="pa",
+        defaults={"eta": 1000.0, "sigma": 1.0, "start": 10.0, "days": 365.0},
+        meaning={
+            "eta": "total inflow a day",
+            "sigma": "noise of an item, per root day",
+            "start": "size of every item at first",
+            "days": "horizon",
+        },
+        refit="baimo fit index FILE --column size, negative sizes taken out before",
+        sample=_sample,
+    )
+)

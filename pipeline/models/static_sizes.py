@@ -1,38 +1,51 @@
-"""Sizes fixed at entry: lognormal and double Pareto-lognormal, rounded to counts."""
+"""Sizes fixed at entry: lognormal and double Pareto-lognormal, rounded to counts.
+
+Rivals of attachment that say nothing of age, nor of what is gained later.
+"""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
 
 from baimo.estimation.distributions.fit import WholeSampleFit
-from baimo.pipeline.analysis.cohorts import (
-    Cohorts,
-    split_into_cohorts,
+from baimo.pipeline.analysis.cohorts import Cohorts
+from baimo.pipeline.analysis.sizes import TAILS
+from baimo.pipeline.analysis.summary_statistics import CohortSample
+from baimo.pipeline.lake.results import Day
+from baimo.pipeline.models.attachment import ATTACHMENT_FIT
+from baimo.pipeline.models.base import (
+    HETEROGENEITY,
+    FileModel,
+    FittedModel,
+    Prediction,
+    Sampler,
+    Values,
+    file_model,
+    fitted_model,
 )
-from baimo.pipeline.analysis.sizes import SizeFits
-from baimo.pipeline.models.base import Draw
+from baimo.pipeline.statistics import SHARE_ZERO, TAIL, TAIL_ITEMS, ZETA
+from baimo.pipeline.variables import HUB, Variable
 from baimo.simulation.heterogeneity.static_sizes import StaticSizeParams, simulate_static_counts
 
-BORN = {
-    "lognormal": "discretised_lognormal",
-    "dPlN": "discretised_double_pareto_lognormal",
-}
 
+@dataclass(frozen=True, eq=False)
+class StaticSizeSampler:
+    """Draws sizes that do not depend on age."""
 
-def births(fits: Mapping[str, SizeFits]) -> dict[tuple[str, str], WholeSampleFit]:
-    """Return the laws of a size settled at birth, where the whole sample has one."""
-    return {
-        (model, measure): law
-        for measure, fit in fits.items()
-        for model, name in BORN.items()
-        for law in fit.whole.fits
-        if law.model == name
-    }
+    params: StaticSizeParams
+    cohorts: Cohorts
+
+    def __call__(self, rng: np.random.Generator) -> CohortSample:
+        """Return one sample by cohort."""
+        return self.cohorts.split(simulate_static_counts(self.params, self.cohorts.n_all, rng))
 
 
 def static_size_params(law: WholeSampleFit) -> StaticSizeParams:
-    """Return the law of the size at birth for `simulate_static_counts`."""
+    """Return the fitted law of the whole sample for `simulate_static_counts`."""
     p = law.parameters
     return StaticSizeParams(
         mu=p["mu"],
@@ -42,9 +55,75 @@ def static_size_params(law: WholeSampleFit) -> StaticSizeParams:
     )
 
 
-def sample_static_sizes(law: WholeSampleFit, cohorts: Cohorts) -> Draw:
-    """Return a draw of sizes fixed at entry, by cohort."""
-    params = static_size_params(law)
-    return lambda rng: split_into_cohorts(
-        simulate_static_counts(params, cohorts.n_items, rng), cohorts
+class StaticSizes(FittedModel):
+    """A law of the whole sample, fitted to sizes of all ages together."""
+
+    law: str
+    """Name of the law among those of the whole sample."""
+    equations = "rival of 19"
+    family = HETEROGENEITY
+    variables = HUB
+    judged = (ZETA, SHARE_ZERO, *TAIL)
+    tuned = (SHARE_ZERO, TAIL_ITEMS, ZETA)
+    needs = (ATTACHMENT_FIT, *(TAILS[v.name] for v in HUB))
+    in_overview = False
+
+    def sampler(self, day: Day, variable: Variable) -> Sampler | None:
+        """Return draws of the fitted law, None where it could not be fitted."""
+        for law in day.read(TAILS[variable.name]).whole.fits:
+            if law.model == self.law:
+                cohorts = day.read(ATTACHMENT_FIT).cohorts
+                return StaticSizeSampler(static_size_params(law), cohorts)
+        return None
+
+    def predict(self, day: Day, variable: Variable) -> Prediction:
+        """Return no exponent: the law is fitted to the whole sample."""
+        return Prediction(None, "fitted to the whole sample")
+
+
+@fitted_model
+class Lognormal(StaticSizes):
+    """Lognormal sizes, rounded to counts."""
+
+    name = "lognormal"
+    label = "lognormal"
+    colour = "#64748b"
+    order = 40
+    law = "discretised_lognormal"
+
+
+@fitted_model
+class DoubleParetoLognormal(StaticSizes):
+    """Double Pareto-lognormal sizes, rounded to counts."""
+
+    name = "dpln"
+    label = "dPlN"
+    colour = "#db2777"
+    order = 50
+    law = "discretised_double_pareto_lognormal"
+
+
+def _sample(v: Values, n: int, rng: np.random.Generator) -> pl.DataFrame:
+    params = StaticSizeParams(mu=v["mu"], sigma=v["sigma"], alpha=v["alpha"], beta=v["beta"])
+    return pl.DataFrame({"size": simulate_static_counts(params, n, rng)})
+
+
+_EXPORTED = "whole_hub_likes_discretised_double_pareto_lognormal_"
+
+file_model(
+    FileModel(
+        name="birth",
+        order=70,
+        prefix="birth",
+        defaults={"mu": 0.0, "sigma": 2.0, "alpha": math.inf, "beta": math.inf},
+        meaning={
+            "mu": "mean log size",
+            "sigma": "its sd",
+            "alpha": "upper exponent (inf: lognormal)",
+            "beta": "lower exponent (inf: lognormal)",
+        },
+        refit="baimo fit compare FILE --column size",
+        sample=_sample,
+        also_called={name: (_EXPORTED + name,) for name in ("mu", "sigma", "alpha", "beta")},
     )
+)

@@ -1,29 +1,83 @@
-"""The Yule process with immigration (eq 19 with entry)."""
+"""The Yule process with immigration: items grow in proportion to their size plus a (eq 19, entry).
+
+Given its age an item is negative binomial: tails are light within a cohort, and the mixture of ages
+makes zeta = (n + delta)/gamma.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
+import polars as pl
 
-from baimo.estimation.arrays import Ints
-from baimo.pipeline.analysis.cohorts import Cohorts, split_into_cohorts
-from baimo.pipeline.analysis.increments import KernelCalibration
-from baimo.pipeline.models.attachment import AttachmentCalibration
-from baimo.pipeline.models.base import Draw
-from baimo.simulation.attachment.simon_yule import (
-    YuleParams,
-    simulate_yule,
+from baimo.estimation.arrays import Floats, Ints
+from baimo.pipeline.analysis.cohorts import Cohorts
+from baimo.pipeline.analysis.increments import KERNEL_FIT
+from baimo.pipeline.analysis.summary_statistics import CohortSample
+from baimo.pipeline.lake.results import Day
+from baimo.pipeline.models.ages import AGES, AGES_MEANING, sample_ages
+from baimo.pipeline.models.attachment import ATTACHMENT_FIT, AttachmentCalibration
+from baimo.pipeline.models.base import (
+    ATTACHMENT,
+    FileModel,
+    FittedModel,
+    IncrementSampler,
+    Prediction,
+    Sampler,
+    Values,
+    file_model,
+    fitted_model,
 )
+from baimo.pipeline.models.ces import DEMAND_FIT
+from baimo.pipeline.models.increments import MeasuredIncrements, whole_hub_kernel
+from baimo.pipeline.statistics import KERNEL, SHARE_ZERO, TAIL, ZETA
+from baimo.pipeline.variables import LIKES, Variable
+from baimo.simulation.attachment.simon_yule import YuleParams, simulate_yule
 
 
-def sample_yule_increments(
-    c: KernelCalibration, attachment: AttachmentCalibration, zeta: float
-) -> Callable[[np.random.Generator], Ints]:
-    """Draw births of a Yule process with immigration: negative binomial given the stock."""
-    weight = c.items * (c.stock + tuned_yule(attachment, zeta).a)
-    growth = c.total_gain / float(weight.sum())  # e^(gamma h) - 1
-    return lambda rng: rng.negative_binomial(weight, 1.0 / (1.0 + growth))
+@dataclass(frozen=True, eq=False)
+class YuleSampler:
+    """Draws the process over the observed ages.
+
+    Parameters
+    ----------
+    params
+        Of the process.
+    cohorts
+        Ages of the items.
+    horizon
+        Age of those whose age is not known, in years.
+    """
+
+    params: YuleParams
+    cohorts: Cohorts
+    horizon: float
+
+    def __call__(self, rng: np.random.Generator) -> CohortSample:
+        """Return one sample by cohort."""
+        ages = self.cohorts.age_of_each(self.horizon)
+        return self.cohorts.split(simulate_yule(self.params, ages, rng))
+
+
+@dataclass(frozen=True, eq=False)
+class YuleIncrements:
+    """Draws births of a Yule process with immigration: negative binomial given the stock.
+
+    Parameters
+    ----------
+    weight : (cells,)
+        Items times (stock + a).
+    growth
+        e^(gamma h) - 1 over the interval.
+    """
+
+    weight: Floats
+    growth: float
+
+    def __call__(self, rng: np.random.Generator) -> Ints:
+        """Return the increment of each cell."""
+        return rng.negative_binomial(self.weight, 1.0 / (1.0 + self.growth))
 
 
 def tuned_yule(attachment: AttachmentCalibration, zeta: float) -> YuleParams:
@@ -43,9 +97,69 @@ def tuned_yule(attachment: AttachmentCalibration, zeta: float) -> YuleParams:
     )
 
 
-def sample_yule(attachment: AttachmentCalibration, zeta: float, cohorts: Cohorts) -> Draw:
-    """Return a draw of the Yule process over the observed ages, by cohort."""
-    params = tuned_yule(attachment, zeta)
-    oldest = np.full(cohorts.n_undated, attachment.entry.horizon)
-    ages = np.concatenate([oldest, cohorts.ages])
-    return lambda rng: split_into_cohorts(simulate_yule(params, ages, rng), cohorts)
+@fitted_model
+class Yule(FittedModel):
+    """The Yule process of likes; downloads are no stock that grows."""
+
+    name = "yule"
+    label = "Yule"
+    colour = "#0d9488"
+    equations = "19 with entry"
+    order = 20
+    family = ATTACHMENT
+    variables = (LIKES,)
+    judged = (SHARE_ZERO, *TAIL, *KERNEL)
+    tuned = (ZETA,)
+    needs = (ATTACHMENT_FIT, DEMAND_FIT, KERNEL_FIT)
+
+    def _params(self, day: Day) -> YuleParams:
+        return tuned_yule(day.read(ATTACHMENT_FIT), day.read(DEMAND_FIT)[LIKES.name].zeta)
+
+    def sampler(self, day: Day, variable: Variable) -> Sampler | None:
+        """Return the process, None where entry does not grow: ages then have no tail to give."""
+        attachment = day.read(ATTACHMENT_FIT)
+        if attachment.entry.rate <= 0:
+            return None
+        return YuleSampler(self._params(day), attachment.cohorts, attachment.entry.horizon)
+
+    def increments(self, day: Day, variable: Variable) -> IncrementSampler | None:
+        """Return births over the interval."""
+        c = whole_hub_kernel(day)
+        if c is None or day.read(ATTACHMENT_FIT).entry.rate <= 0:
+            return None
+        weight = c.items * (c.stock + self._params(day).a)
+        growth = c.total_gain / float(weight.sum())
+        return MeasuredIncrements(c, YuleIncrements(weight, growth))
+
+    def predict(self, day: Day, variable: Variable) -> Prediction:
+        """Return (n + delta)/gamma, or the zeta to which gamma was tuned."""
+        yule = day.read(ATTACHMENT_FIT).yule_likes
+        if yule.params:
+            return Prediction(yule.params.zeta)
+        remark = "gamma and a tuned to zeta and the total; " + "; ".join(yule.notes)
+        return Prediction(day.read(DEMAND_FIT)[variable.name].zeta, remark)
+
+
+def _sample(v: Values, n: int, rng: np.random.Generator) -> pl.DataFrame:
+    ages = sample_ages(v["entry_growth_plus_exit"], v["horizon"], n, rng)
+    params = YuleParams(entry_plus_exit=v["entry_growth_plus_exit"], gamma=v["gamma"], a=v["a"])
+    return pl.DataFrame({LIKES.name: simulate_yule(params, ages, rng), "age": ages})
+
+
+YULE_FILE = file_model(
+    FileModel(
+        name="yule",
+        order=20,
+        prefix="pa",
+        defaults={"gamma": 1.0, "a": 1.0, **AGES},
+        meaning={
+            "gamma": "growth rate of items, 1/yr",
+            "a": "appeal without success",
+            **AGES_MEANING,
+        },
+        refit="baimo fit attachment FILE --likes likes --age age",
+        sample=_sample,
+        aliases=("attachment", "pa"),
+        also_called={"gamma": ("pa_yule_likes_gamma",), "a": ("pa_yule_likes_a",)},
+    )
+)

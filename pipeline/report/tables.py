@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import polars as pl
 
-from baimo.estimation.results import Estimate
 from baimo.estimation.tails.alternatives import preferred_model
 from baimo.estimation.tails.cohorts import CohortsFit
 from baimo.pipeline.analysis.increments import KernelCalibration
 from baimo.pipeline.analysis.populations import POPULATIONS, CompanionFits
 from baimo.pipeline.analysis.sizes import JudgedTail, SizeFits
-from baimo.pipeline.claims.claim import Claim
+from baimo.pipeline.claims.claim import TestedClaim, Verdict
 from baimo.pipeline.claims.robustness import growth_of_downloads, other_tvl
-from baimo.pipeline.figures.sizes import spoken
-from baimo.pipeline.models.attachment import AttachmentCalibration
+from baimo.pipeline.lake.results import Day
 from baimo.pipeline.models.gbm import GrowthCalibration
-from baimo.pipeline.text import joined
-from baimo.pipeline.variables import MEASURES, Measure
+from baimo.pipeline.models.registry import CALIBRATIONS
+from baimo.pipeline.text import cutoff_title, joined, short_outcome_words
+from baimo.pipeline.variables import DOWNLOADS, TVL, VARIABLES, Variable
 
 TABLE_HEADER = (
     "measure",
@@ -78,42 +77,36 @@ def table_rows(comparison: pl.DataFrame) -> list[tuple[str, ...]]:
     last = ""
     for r in comparison.iter_rows(named=True):
         first = (
-            MEASURES[r["measure"]].title,
+            VARIABLES[r["measure"]].title,
             size(r["n_obs"]),
             size(r["x_min"]),
             size(r["n_tail"]),
             number(r["zeta"]),
             interval(r["zeta_low"], r["zeta_high"]),
-            number(r["slope"]) + ("*" if r["measure"] == "tvl" else ""),
+            number(r["slope"]) + ("*" if r["measure"] == TVL.name else ""),
             interval(r["slope_low"], r["slope_high"]),
         )
         model = (
             r["model"],
             number(r["predicted_zeta"]),
             number(r["simulated_zeta"]),
-            short_verdict(r["verdict"]),
+            short_outcome_words(r["outcome"], r["reasons"]),
         )
         rows.append((*(first if r["measure"] != last else ("",) * len(first)), *model))
         last = r["measure"]
     return rows
 
 
-def short_verdict(verdict: str) -> str:
-    """Return a verdict with the first of its reasons, and how many more there are."""
-    first, *more = verdict.split(", ")
-    return f"{first} + {len(more)}" if more else first
-
-
 def mechanism_rows(comparison: pl.DataFrame) -> list[tuple[str, ...]]:
     """Return size, model, verdict and what it rests on as cells."""
     return [
-        (MEASURES[r["measure"]].title, r["model"], r["verdict"], r["evidence"])
+        (VARIABLES[r["measure"]].title, r["model"], r["verdict"], r["evidence"])
         for r in comparison.iter_rows(named=True)
     ]
 
 
 def tail_rows(
-    fits: Mapping[str, SizeFits], measures: Mapping[str, Measure] = MEASURES
+    fits: Mapping[str, SizeFits], measures: Mapping[str, Variable] = VARIABLES
 ) -> list[tuple[str, ...]]:
     """Return verdict and tail index of every size as cells; without its largest item too."""
     rows: list[tuple[str, ...]] = []
@@ -175,15 +168,15 @@ def kernel_text(found: KernelCalibration | None) -> str:
     )
 
 
-def beside_text(beside: CompanionFits) -> str:
+def populations_text(populations: CompanionFits) -> str:
     """Say when the other populations were taken, and what equal cut-offs and two windows show."""
     dates = ", ".join(
         f"{POPULATIONS[name].title} {day}"
-        for name, day in beside.taken_on.items()
-        if name in beside.sizes
+        for name, day in populations.taken_on.items()
+        if name in populations.sizes
     )
-    found = joined([f"Taken on: {dates}", other_tvl(beside), growth_of_downloads(beside)])
-    return joined([found, *beside.notes]) + "."
+    found = joined([f"Taken on: {dates}", other_tvl(populations), growth_of_downloads(populations)])
+    return joined([found, *populations.notes]) + "."
 
 
 def _judged_cells(judged: JudgedTail) -> tuple[str, str, str]:
@@ -210,21 +203,22 @@ def whole_rows(fits: SizeFits) -> list[tuple[str, ...]]:
     ]
 
 
-def lead(claims: tuple[Claim, ...]) -> str:
+_PLURAL = {
+    Verdict.HOLDS: "hold",
+    Verdict.PART: "hold in part",
+    Verdict.FAILS: "fail",
+    Verdict.UNTOLD: "cannot be told",
+}
+
+
+def lead(claims: Sequence[TestedClaim]) -> str:
     """Say in one sentence how the claims fared."""
-    verdicts = ("holds", "holds in part", "fails", "cannot be told")
-    counted = [(v, sum(c.verdict == v for c in claims)) for v in verdicts]
-    shown = ", ".join(f"{n} {_plural(v, n)}" for v, n in counted if n)
+    counted = [(v, sum(c.verdict is v for c in claims)) for v in Verdict]
+    shown = ", ".join(f"{n} {v if n == 1 else _PLURAL[v]}" for v, n in counted if n)
     return f"Of {len(claims)} claims tested, {shown}."
 
 
-def _plural(verdict: str, n: int) -> str:
-    if n == 1:
-        return verdict
-    return verdict.replace("holds", "hold").replace("fails", "fail")
-
-
-def section_text(measure: Measure, fits: SizeFits) -> str:
+def section_text(measure: Variable, fits: SizeFits) -> str:
     """Describe one size in plain words."""
     tail, held = fits.tail, fits.concentration
     ci = tail.conf_int()["zeta"]
@@ -278,7 +272,7 @@ def slope_rows(fits: SizeFits) -> list[tuple[str, ...]]:
         ci = line.conf_int()["slope"]
         rows.append(
             (
-                spoken(label),
+                cutoff_title(label),
                 f"{line.k:,}",
                 size(line.threshold),
                 number(line.slope),
@@ -288,41 +282,18 @@ def slope_rows(fits: SizeFits) -> list[tuple[str, ...]]:
     return rows
 
 
-def calibration_rows(
-    attachment: AttachmentCalibration, growth: GrowthCalibration
-) -> list[tuple[str, ...]]:
+def calibration_rows(day: Day) -> list[tuple[str, ...]]:
     """Return the calibrated parameters as cells: model, parameter, value, interval, unit."""
     rows: list[tuple[str, ...]] = []
-    parts: list[tuple[str, dict[str, Estimate]]] = [
-        ("PA: entry from ages", attachment.entry.estimates()),
-        ("PA: Yule, likes over ages", attachment.yule_likes.estimates()),
-        ("PA: Simon, downloads", attachment.simon_downloads.estimates()),
-        ("PA: Simon, likes", attachment.simon_likes.estimates()),
-        ("GBM: above the exit threshold", growth.alive.estimates()),
-        ("GBM: all positive", growth.population.estimates()),
-        ("GBM: survivors' panel", growth.panel.estimates()),
-        ("GBM: entry", growth.entry.estimates() if growth.entry else {}),
-        ("GBM: asymptotic", {"zeta": growth.zeta, **_resampled(growth)}),
-    ]
-    for title, estimates in parts:
-        for i, (name, e) in enumerate(estimates.items()):
-            ci = e.conf_int()
-            shown = "none" if e.value is None else f"{e.value:.5g}"
-            bounds = f"[{ci[0]:.5g}, {ci[1]:.5g}]" if ci else "-"
-            unit = "" if e.unit == "1" else e.unit
-            rows.append((title if i == 0 else "", name.replace("_", " "), shown, bounds, unit))
+    for calibration in CALIBRATIONS:
+        for title, estimates in calibration.estimates(day.read(calibration.stored)):
+            for i, (name, e) in enumerate(estimates.items()):
+                ci = e.conf_int()
+                shown = "none" if e.value is None else f"{e.value:.5g}"
+                bounds = f"[{ci[0]:.5g}, {ci[1]:.5g}]" if ci else "-"
+                unit = "" if e.unit == "1" else e.unit
+                rows.append((title if i == 0 else "", name.replace("_", " "), shown, bounds, unit))
     return rows
-
-
-def _resampled(growth: GrowthCalibration) -> dict[str, Estimate]:
-    drawn = growth.zeta_bootstrap
-    if drawn is None:
-        return {}
-    return {
-        f"zeta resampled ({drawn.without_tail:.0%} of resamples without a tail)": Estimate(
-            value=growth.zeta.value, interval=(drawn.low, drawn.high)
-        )
-    }
 
 
 def totals_rows(totals: pl.DataFrame) -> list[tuple[str, ...]]:
@@ -335,10 +306,10 @@ def totals_rows(totals: pl.DataFrame) -> list[tuple[str, ...]]:
 
 
 def distrust(
-    fits: dict[str, SizeFits], growth: GrowthCalibration, provenance: dict[str, Any]
+    fits: dict[str, SizeFits], growth: GrowthCalibration, provenance: Mapping[str, Any]
 ) -> list[str]:
     """Say what a careful reader should not take on trust."""
-    downloads = fits["downloads"]
+    downloads = fits[DOWNLOADS.name]
     hhi = downloads.concentration.hhi
     hhi_trimmed = downloads.concentration_without_largest.hhi
     lines = [

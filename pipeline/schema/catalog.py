@@ -27,7 +27,13 @@ from baimo.pipeline.schema.derived import (
     TVL_WEEKLY,
 )
 from baimo.pipeline.schema.hub import HUB_DOWNLOADS_DAILY, HUB_MODELS
-from baimo.pipeline.schema.results import COMPARISON, PARAMETERS
+from baimo.pipeline.schema.results import (
+    CLAIM_NUMBERS,
+    CLAIMS,
+    COMPARISON,
+    PARAMETERS,
+    VERDICTS,
+)
 from baimo.pipeline.schema.table import Table
 
 TABLES: dict[str, Table] = {
@@ -52,6 +58,9 @@ TABLES: dict[str, Table] = {
         OTHER_SIZES,
         SIZE_VARIANTS,
         COMPARISON,
+        VERDICTS,
+        CLAIMS,
+        CLAIM_NUMBERS,
         PARAMETERS,
     )
 }

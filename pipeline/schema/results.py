@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import polars as pl
 
+from baimo.estimation.results import Estimate, FitResult
 from baimo.pipeline.schema.table import Column, Table
+
+Row = dict[str, Any]
+"""One row of a published table."""
 
 COMPARISON = Table(
     "comparison",
@@ -22,12 +28,75 @@ COMPARISON = Table(
         Column("slope", pl.Float64, "slope of log(rank - 1/2) on log(size)", nullable=True),
         Column("slope_low", pl.Float64, "its 95 % interval, lower end", nullable=True),
         Column("slope_high", pl.Float64, "its 95 % interval, upper end", nullable=True),
-        Column("model", pl.String, "Simon, Yule, CES or GBM"),
+        Column("model", pl.String, "label of the model"),
         Column("predicted_zeta", pl.Float64, "zeta in closed form", nullable=True),
         Column("simulated_zeta", pl.Float64, "mean zeta of refitted samples", nullable=True),
         Column("simulated_sd", pl.Float64, "its spread over samples", nullable=True),
         Column("verdict", pl.String, "what the model reproduces or misses"),
         Column("evidence", pl.String, "observed and simulated statistics"),
+        Column(
+            "outcome",
+            pl.String,
+            "explains, contradicted or cannot be told; null where nothing was simulated",
+            nullable=True,
+        ),
+        Column("reasons", pl.List(pl.String), "the statistics on which the outcome rests"),
+    ),
+)
+
+VERDICTS = Table(
+    "verdicts",
+    "Each model in each statistic: observed and simulated, margin, tests, one row a triple.",
+    ("measure", "model", "statistic"),
+    (
+        Column("measure", pl.String, "downloads, likes or tvl"),
+        Column("model", pl.String, "label of the model"),
+        Column("statistic", pl.String, "what is compared"),
+        Column("observed", pl.Float64, "in the data"),
+        Column("simulated", pl.Float64, "mean over the simulated samples"),
+        Column("simulated_sd", pl.Float64, "its spread over samples", nullable=True),
+        Column("n_replications", pl.Int64, "samples that have the statistic", low=1),
+        Column("judged", pl.Boolean, "whether the outcome may rest on it"),
+        Column("in_sample", pl.Boolean, "whether the model was fitted or tuned to it"),
+        Column("margin", pl.Float64, "largest difference that counts as none", nullable=True),
+        Column("std_error", pl.Float64, "of the observed value, clustered", nullable=True),
+        Column("p_matches_alone", pl.Float64, "p of a difference of the margin", nullable=True),
+        Column("p_misses_alone", pl.Float64, "p of a difference within it", nullable=True),
+        Column("p_matches", pl.Float64, "the first, corrected by Holm", nullable=True),
+        Column("p_misses", pl.Float64, "the second, corrected by Holm", nullable=True),
+        Column("agrees", pl.String, "matches, misses or cannot tell", nullable=True),
+    ),
+)
+
+CLAIMS = Table(
+    "claims",
+    "The papers' claims: what is said, how it is tested, what came out; one row a claim.",
+    ("claim",),
+    (
+        Column("claim", pl.String, "name of the claim"),
+        Column("paper", pl.String, "which of the papers makes it"),
+        Column("where", pl.String, "section or equation"),
+        Column("text", pl.String, "what is said"),
+        Column("statistic", pl.String, "what is measured"),
+        Column("criterion", pl.String, "what was settled to follow from it"),
+        Column("verdict", pl.String, "holds, holds in part, fails or cannot be told"),
+        Column("evidence", pl.String, "the numbers in words"),
+        Column("sensitivity", pl.String, "what it is when cut otherwise"),
+    ),
+)
+
+CLAIM_NUMBERS = Table(
+    "claim_numbers",
+    "The numbers on which the verdict of each claim rests, one row a number.",
+    ("claim", "number"),
+    (
+        Column("claim", pl.String, "name of the claim"),
+        Column("number", pl.String, "what it is"),
+        Column("value", pl.Float64, "measured", nullable=True),
+        Column("std_error", pl.Float64, "its standard error, null when unknown", nullable=True),
+        Column("ci_low", pl.Float64, "95 % interval, lower end", nullable=True),
+        Column("ci_high", pl.Float64, "95 % interval, upper end", nullable=True),
+        Column("held_against", pl.Float64, "what the criterion compares it with", nullable=True),
     ),
 )
 
@@ -50,3 +119,24 @@ PARAMETERS = Table(
         Column("notes", pl.String, "what to know before using it"),
     ),
 )
+
+
+def parameter_row(
+    name: str, e: Estimate, fit: FitResult, method: str, equation: str, note: str = ""
+) -> Row:
+    """Return one estimate as a row of `PARAMETERS`, with what is known of the fit it is from."""
+    interval = e.conf_int() or (None, None)
+    return {
+        "name": name,
+        "value": e.value,
+        "std_error": e.std_error,
+        "ci_low": interval[0],
+        "ci_high": interval[1],
+        "unit": e.unit,
+        "method": method,
+        "equation": equation,
+        "n_obs": fit.n_obs,
+        "n_used": fit.n_used,
+        "converged": fit.converged,
+        "notes": "; ".join(part for part in (note, *fit.notes) if part),
+    }

@@ -90,7 +90,7 @@ def _faults(columns: Iterable[Column]) -> list[pl.Expr]:
     for c in columns:
         value, given = pl.col(c.name), pl.col(f"raw_{c.name}")
         lost = value.is_null() & given.is_not_null()
-        faults.append(pl.when(lost).then(pl.lit(f"{c.name} is not {_spoken(c.dtype)}")))
+        faults.append(pl.when(lost).then(pl.lit(f"{c.name} is not {_type_words(c.dtype)}")))
         if not c.nullable:
             faults.append(pl.when(value.is_null()).then(pl.lit(f"{c.name} is missing")))
         if c.dtype == pl.Float64:
@@ -102,7 +102,7 @@ def _faults(columns: Iterable[Column]) -> list[pl.Expr]:
     return faults
 
 
-def _spoken(dtype: Dtype) -> str:
+def _type_words(dtype: Dtype) -> str:
     if dtype in (pl.Int64, pl.Int32):
         return "a whole number"
     if dtype == pl.Float64:

@@ -330,7 +330,7 @@ def plain_sender() -> Send:
         except (requests.exceptions.InvalidURL, UnicodeError):
             raise SourceError(_no_request(url)) from None
         except (requests.RequestException, OSError) as error:
-            raise AttemptError(spoken(error)) from None
+            raise AttemptError(failure_words(error)) from None
         except ValueError:
             raise SourceError(_no_request(url)) from None
 
@@ -348,7 +348,7 @@ def user_agent() -> str:
     return f"baimo/{version('baimo')}"
 
 
-_SPOKEN = (
+_FAILURE_WORDS = (
     ("getaddrinfo", "the name of the host cannot be resolved"),
     ("name resolution", "the name of the host cannot be resolved"),
     ("name or service", "the name of the host cannot be resolved"),
@@ -368,10 +368,10 @@ _SPOKEN = (
 )
 
 
-def spoken(error: BaseException) -> str:
+def failure_words(error: BaseException) -> str:
     """Say in a few words why an attempt failed, without addresses or objects."""
     text = f"{type(error).__name__} {error}".lower()
-    for sign, words in _SPOKEN:
+    for sign, words in _FAILURE_WORDS:
         if sign in text:
             return words
     return f"the connection failed ({type(error).__name__})"

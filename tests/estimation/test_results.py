@@ -39,6 +39,7 @@ from baimo.estimation.distributions.fit import (
     compare_whole_sample,
 )
 from baimo.estimation.errors import DataError
+from baimo.estimation.growth.asymptotic_zeta import ZetaBootstrap
 from baimo.estimation.growth.bootstrap import GrowthBootstrap, bootstrap_growth
 from baimo.estimation.growth.cce import SizeSlopeFit, fit_size_slope_cce
 from baimo.estimation.growth.entry import EntryTrendFit, fit_entry_growth
@@ -46,6 +47,7 @@ from baimo.estimation.growth.loadings import LoadingsFit, fit_loadings
 from baimo.estimation.growth.size_dependence import SizeDependenceFit, fit_size_dependence
 from baimo.estimation.growth.survivors import PanelGrowthFit, fit_panel_growth
 from baimo.estimation.growth.two_dates import PopulationGrowthFit, fit_population_growth
+from baimo.estimation.growth.two_windows import SizeSlope, TwoWindowsFit, fit_two_windows
 from baimo.estimation.growth.volatility import GrowthPathsFit, fit_growth_paths
 from baimo.estimation.heterogeneity.poisson_rates import PoissonRatesFit, fit_poisson_rates
 from baimo.estimation.predictive.joint import Agreement, JointVerdict, judge_jointly
@@ -148,6 +150,11 @@ def whole_sample() -> WholeSampleComparison:
     return compare_whole_sample([0, 0, *SAMPLE], models=models)
 
 
+def two_windows() -> TwoWindowsFit:
+    before = RNG.integers(0, 400, 300)
+    return fit_two_windows(before, np.maximum(before - 5, 0) * 2, years=2.0, seed=1)
+
+
 MAKERS: dict[type, Callable[[], Any]] = {
     TailFit: lambda: fit_tail(SAMPLE),
     GoodnessOfFit: lambda: goodness_of_fit(SAMPLE, fit_tail(SAMPLE), n_replications=5),
@@ -196,6 +203,9 @@ MAKERS: dict[type, Callable[[], Any]] = {
     CostElasticityFit: lambda: fit_cost_elasticity(GAINS, np.exp(RNG.normal(size=300)), AUTHORS),
     TwoMeasures: lambda: two_measures(1.0, 1.6, GAINS + 1.0, STOCK + 1.0),
     CommonShare: lambda: common_share(GAINS + 1.0, STOCK + 1.0),
+    TwoWindowsFit: two_windows,
+    SizeSlope: lambda: next(iter(two_windows().slopes.values())),
+    ZetaBootstrap: lambda: ZetaBootstrap(low=0.5, high=1.5, without_tail=0.25),
     Concentration: lambda: measure_concentration(SAMPLE),
     Replicated: lambda: Replicated(observed=1.0, mean=2.0, sd=None, z=None, n_replications=1),
     Counts: lambda: Counts.from_sample(SAMPLE),

@@ -1,15 +1,24 @@
 """Made-up tables whose truth is known: a Hub, protocols on two dates, their weekly growth."""
 
 import math
+from collections.abc import Mapping
 from datetime import date, timedelta
+from typing import Any
 
 import numpy as np
 import polars as pl
 
 from baimo.estimation.samples.counts import Counts
+from baimo.pipeline.analysis.increments import KernelCalibration, fit_increments
+from baimo.pipeline.analysis.populations import CompanionFits
 from baimo.pipeline.analysis.sizes import SizeFits, fit_sizes
+from baimo.pipeline.lake.results import Day, Stored
 from baimo.pipeline.schema.catalog import TABLES
-from baimo.pipeline.variables import HUB_FLOOR, LIKES, Measure
+from baimo.pipeline.schema.derived import HUB_INCREMENTS
+from baimo.pipeline.schema.results import COMPARISON
+from baimo.pipeline.schema.table import Table
+from baimo.pipeline.variables import HUB_FLOOR, LIKES, Variable
+from baimo.simulation.attachment.kernel import KernelParams, simulate_increments
 
 DAY = date(2024, 7, 11)
 BEFORE, AFTER = date(2023, 6, 27), date(2025, 12, 17)
@@ -82,5 +91,60 @@ def listing(table: pl.DataFrame) -> pl.DataFrame:
     )  # fmt: skip
 
 
-def fits_of(sizes: np.ndarray, measure: Measure = LIKES) -> SizeFits:
+def fits_of(sizes: np.ndarray, measure: Variable = LIKES) -> SizeFits:
     return fit_sizes(Counts.from_sample(sizes), measure, None, n_replications=50)
+
+
+def day_of(values: Mapping[Stored[Any] | Table, Any], day: date = DAY) -> Day:
+    """Return a day of made-up results and tables."""
+    return Day.of_values(day, {what.name: value for what, value in values.items()})
+
+
+def judged(model: str, measure: str, outcome: str | None, *reasons: str) -> dict[str, Any]:
+    """Return a row of the comparison as claims read it."""
+    words = "no prediction" if outcome is None else f"{outcome} {', '.join(reasons)}"
+    return {
+        "model": model, "measure": measure, "verdict": words, "evidence": "zeta 1 / 2",
+        "outcome": outcome, "simulated_zeta": 2.0, "simulated_sd": 0.1, "zeta": 1.0,
+    }  # fmt: skip
+
+
+def comparison_of(*rows: dict[str, Any]) -> pl.DataFrame:
+    """Return a comparison of some rows."""
+    schema = {n: t for n, t in COMPARISON.schema.items() if n in judged("", "", None)}
+    return pl.DataFrame(list(rows), schema=schema)
+
+
+NO_POPULATIONS = CompanionFits(sizes={}, equal_cutoffs={}, waves=None, taken_on={})
+
+A_MONTH_BEFORE = DAY - timedelta(days=30)
+N_INCREMENTS = 20_000
+
+
+def likes_of_two_days(
+    theta: float, phi: float, after_on: date = DAY, n: int = N_INCREMENTS
+) -> pl.DataFrame:
+    """Return likes of two days under a kernel of attachment (offset 1), 500 authors."""
+    rng = np.random.default_rng(5)
+    stock = rng.poisson(rng.gamma(0.5, 30.0, n))
+    age = np.ceil(rng.random(n) * 700) / 365.0
+    gains = simulate_increments(KernelParams(theta=theta, phi=phi), stock, 3.0 * n, rng, ages=age)
+    return pl.DataFrame(
+        {
+            "author": rng.integers(0, 2_000, n),
+            "age": age,
+            "likes_before": stock,
+            "likes_after": stock + gains,
+            "before_on": A_MONTH_BEFORE,
+            "after_on": after_on,
+            "n_models": 1,
+        },
+        schema=HUB_INCREMENTS.schema,
+    )
+
+
+def kernel_of(table: pl.DataFrame, frequency: pl.DataFrame) -> KernelCalibration:
+    """Return the kernel of attachment fitted to likes of two days."""
+    found = fit_increments(table, frequency, DAY)
+    assert found is not None
+    return found

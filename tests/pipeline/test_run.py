@@ -4,24 +4,27 @@ import json
 import re
 from datetime import date
 from html.parser import HTMLParser
+from itertools import pairwise
 from pathlib import Path
 
 import polars as pl
 import pytest
 from click.testing import CliRunner, Result
 
+from baimo.pipeline.claims.claim import AUDIT, Verdict
+from baimo.pipeline.claims.registry import ALL_CLAIMS
 from baimo.pipeline.cli.main import main
+from baimo.pipeline.defs.models import N_KEPT
+from baimo.pipeline.lake.results import Day
+from baimo.pipeline.lake.store import Lake
+from baimo.pipeline.models.registry import pairs
+from baimo.pipeline.schema.results import PARAMETERS
 
 DAY = date(2024, 7, 11)
-MODELS = [
-    "Simon", "CES", "lognormal", "dPlN", "fitness",
-    "Simon", "Yule", "CES", "lognormal", "dPlN", "fitness", "GBM", "GBM survivors",
-]  # fmt: skip
-N_CLAIMS, N_KEPT = 17, 5
-COLUMNS = [
-    "name", "value", "std_error", "ci_low", "ci_high", "unit",
-    "method", "equation", "n_obs", "n_used", "converged", "notes",
-]  # fmt: skip
+MODELS = [model.label for model, _ in pairs()]
+VARIABLE_OF_ROW = [variable.title for _, variable in pairs()]
+N_CLAIMS = len(ALL_CLAIMS)
+COLUMNS = list(PARAMETERS.names)
 
 
 @pytest.fixture(scope="module")
@@ -47,9 +50,11 @@ def test_it_succeeds_and_prints_one_aligned_table(run: tuple[Path, Result]) -> N
     lines = result.stdout.splitlines()
     head = next(i for i, line in enumerate(lines) if line.startswith("measure "))
     table = lines[head : head + 1 + len(MODELS)]
+    repeated = [a == b for a, b in pairwise(["", *VARIABLE_OF_ROW])]
     assert [line[:12].strip() for line in table[1:]] == [
-        "Hub download", "", "", "", "", "Hub likes", "", "", "", "", "", "DeFi TVL", "",
-    ]  # fmt: skip
+        "" if again else title[:12].strip()
+        for title, again in zip(VARIABLE_OF_ROW, repeated, strict=True)
+    ]
     start, end = table[0].index("model"), table[0].index("predicted") - 2
     assert [line[start:end].strip() for line in table[1:]] == MODELS
     assert "downloads" in result.stderr or "tails" in result.stderr
@@ -188,6 +193,11 @@ class TestReport:
         assert tables["tvl_frequency"]["n_items"].sum() == 2_910
         assert set(tables["simulated"]["model"]) == set(MODELS)
         assert {"comparison", "zipf", "tvl_predicted_gbm", "likes_predicted_simon"} <= set(tables)
+        assert tables["claims"]["claim"].to_list() == list(ALL_CLAIMS)
+        assert set(tables["claim_numbers"]["claim"]) == set(ALL_CLAIMS)
+        judged = tables["verdicts"].filter("judged")
+        assert set(judged["model"]) == set(MODELS)
+        assert judged["p_matches"].null_count() == 0
 
 
 def test_simulations_have_the_observed_size(run: tuple[Path, Result]) -> None:
@@ -206,23 +216,20 @@ def test_simulations_have_the_observed_size(run: tuple[Path, Result]) -> None:
 
 
 def test_claims_carry_evidence_and_a_verdict_from_the_list(run: tuple[Path, Result]) -> None:
-    from baimo.pipeline.lake.results import read_result
-    from baimo.pipeline.lake.store import Lake
-
-    claims = {c.name: c for c in read_result(Lake(run[0] / "lake"), "audit", DAY)}
-    assert len(claims) == N_CLAIMS
-    allowed = {"holds", "holds in part", "fails", "cannot be told"}
-    assert {c.verdict for c in claims.values()} <= allowed
+    day = Day.of_lake(Lake(run[0] / "lake"), DAY, [AUDIT])
+    claims = {c.name: c for c in day.read(AUDIT)}
+    assert list(claims) == list(ALL_CLAIMS)
+    assert all(isinstance(c.verdict, Verdict) for c in claims.values())
     assert all(c.evidence and c.criterion and c.where for c in claims.values())
     # Known beforehand: only the top hundred is near -1; likes are thinner; eq 19 makes no tail.
-    assert claims["downloads_zipf"].verdict == "holds in part"
-    assert claims["likes_fatter"].verdict == "fails"
-    assert claims["printed_equation"].verdict == "fails"
-    assert claims["number_of_models"].verdict == "holds"
-    assert claims["attachment_explains"].verdict == "fails"
-    assert claims["attachment_kernel"].verdict == "cannot be told"
-    assert claims["demand_index"].verdict == "fails"
-    assert claims["independent_shocks"].verdict == "fails"
+    assert claims["downloads_zipf"].verdict is Verdict.PART
+    assert claims["likes_fatter"].verdict is Verdict.FAILS
+    assert claims["printed_equation"].verdict is Verdict.FAILS
+    assert claims["number_of_models"].verdict is Verdict.HOLDS
+    assert claims["attachment_explains"].verdict is Verdict.FAILS
+    assert claims["attachment_kernel"].verdict is Verdict.UNTOLD
+    assert claims["demand_index"].verdict is Verdict.FAILS
+    assert claims["independent_shocks"].verdict is Verdict.FAILS
 
 
 def test_the_run_is_in_the_dagster_instance(
@@ -273,21 +280,18 @@ def test_the_same_seed_gives_the_same_bytes_on_one_thread_and_on_two(
 def test_the_audit_prints_every_claim_and_explains_each_with_its_figure(
     run: tuple[Path, Result], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from baimo.pipeline.claims._figures import FIGURES
-    from baimo.pipeline.claims.claim import CLAIMS
-
     monkeypatch.setenv("BAIMO_LAKE", str(run[0] / "lake"))
     listed = CliRunner().invoke(main, ["audit"])
     assert listed.exit_code == 0, listed.output
     assert listed.stdout.startswith("run of 2024-07-11\n")
-    for claim in CLAIMS:
+    for claim in ALL_CLAIMS.values():
         assert f"  {claim.name} " in listed.stdout
         out = run[0] / "audit"
         told = CliRunner().invoke(main, ["audit", claim.name, "--out", str(out)])
         assert told.exit_code == 0, told.output
         assert told.stdout.startswith("claim        ")
-        assert max(map(len, told.stdout.splitlines())) <= 100 or claim.name in FIGURES
-        assert ((out / f"{claim.name}.svg").exists()) == (claim.name in FIGURES)
+        assert max(map(len, told.stdout.splitlines())) <= 100 or claim.figure
+        assert ((out / f"{claim.name}.svg").exists()) == (claim.figure is not None)
 
 
 def test_the_same_seed_gives_the_same_samples_on_any_number_of_threads() -> None:

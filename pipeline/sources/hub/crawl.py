@@ -29,12 +29,12 @@ from baimo.pipeline.sources.http import (
     RefusedError,
     Send,
     UnreadableError,
+    failure_words,
     fetch,
     host,
     same_origin,
     shown,
     silent,
-    spoken,
     within,
 )
 from baimo.pipeline.sources.hub.checkpoint import Checkpoint, SavedPage
@@ -104,7 +104,7 @@ def hub_sender(token: str | None) -> Send:
                 f"no request can be made to {shown(url)}: check HF_ENDPOINT and the token"
             ) from None
         except (httpx2.HTTPError, OSError) as error:
-            raise AttemptError(spoken(error)) from None
+            raise AttemptError(failure_words(error)) from None
         lower = {name.lower(): value for name, value in response.headers.items()}
         body = response.content
         if token and token.encode() in body and response.status_code != 200:

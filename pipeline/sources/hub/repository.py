@@ -29,11 +29,11 @@ from baimo.pipeline.sources.http import (
     Notice,
     Patience,
     UnreadableError,
+    failure_words,
     fetch,
     same_origin,
     shown,
     silent,
-    spoken,
     within,
 )
 from baimo.pipeline.sources.hub.crawl import hub_sender
@@ -296,7 +296,7 @@ class RemoteFile(io.RawIOBase):
                 f"{shown(self.url)} is no address: {error}; see HF_ENDPOINT"
             ) from None
         except (httpx2.HTTPError, OSError) as error:
-            raise AttemptError(spoken(error)) from None
+            raise AttemptError(failure_words(error)) from None
 
     def _follow(self, start: int, body: bytearray) -> Answer:
         import httpx2

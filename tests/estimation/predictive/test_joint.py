@@ -9,7 +9,7 @@ from statsmodels.stats.multitest import multipletests
 
 from baimo.estimation.errors import DataError
 from baimo.estimation.predictive.equivalence import holm, margin_tests
-from baimo.estimation.predictive.joint import judge_jointly
+from baimo.estimation.predictive.joint import JointVerdict, Outcome, judge_jointly
 from baimo.estimation.predictive.replicate import Replicated, compare_replicates
 
 
@@ -75,18 +75,23 @@ def test_limits_of_the_margin_tests() -> None:
 # --- verdicts ----------------------------------------------------------------------------------
 
 
+def said(joint: JointVerdict) -> str:
+    """Return outcome and reasons on one line."""
+    return f"{joint.outcome.value}: {', '.join(joint.reasons)}"
+
+
 @pytest.mark.parametrize(
     ("observed", "sd", "verdict"),
     [
-        (1.0, 0.001, "explains zeta"),
-        (1.05, 0.001, "explains zeta"),
-        (1.3, 0.001, "contradicted by zeta"),
-        (0.7, 0.001, "contradicted by zeta"),
+        (1.0, 0.001, "explains: zeta"),
+        (1.05, 0.001, "explains: zeta"),
+        (1.3, 0.001, "contradicted: zeta"),
+        (0.7, 0.001, "contradicted: zeta"),
         (1.1, 0.01, "cannot be told: zeta"),  # at the margin
         (1.0, 0.5, "cannot be told: zeta"),  # a wide spread
-        (9.0, 0.5, "contradicted by zeta"),
-        (1.0, 0.0, "explains zeta"),
-        (1.2, 0.0, "contradicted by zeta"),
+        (9.0, 0.5, "contradicted: zeta"),
+        (1.0, 0.0, "explains: zeta"),
+        (1.2, 0.0, "contradicted: zeta"),
         (1.0, None, "cannot be told: zeta"),  # one replication has no spread
         (9.0, None, "cannot be told: zeta"),
     ],
@@ -95,7 +100,7 @@ def test_limits_of_the_margin_tests() -> None:
 )  # fmt: skip
 def test_one_statistic(observed: float, sd: float | None, verdict: str) -> None:
     compared = {"zeta": replicated(observed, 1.0, sd, 1 if sd is None else 10_000)}
-    assert judge_jointly(compared, {"zeta": 0.1}).verdict == verdict
+    assert said(judge_jointly(compared, {"zeta": 0.1})) == verdict
 
 
 def test_all_must_match_and_one_miss_is_enough() -> None:
@@ -108,11 +113,11 @@ def test_all_must_match_and_one_miss_is_enough() -> None:
     margins = dict.fromkeys("abcd", 0.1)
 
     def verdict(names: str) -> str:
-        return judge_jointly(compared, {n: margins[n] for n in names}).verdict
+        return said(judge_jointly(compared, {n: margins[n] for n in names}))
 
-    assert verdict("ab") == "explains a, b"
+    assert verdict("ab") == "explains: a, b"
     assert verdict("abd") == "cannot be told: d"
-    assert verdict("abcd") == "contradicted by c"
+    assert verdict("abcd") == "contradicted: c"
     judged = judge_jointly(compared, {"b": 0.1})  # what has no margin is not judged
     assert [a.name for a in judged.agreements] == ["b"]
     assert judged.agreements[0].compared == compared["b"]
@@ -126,18 +131,21 @@ def test_p_values_are_corrected_over_the_statistics_of_the_model() -> None:
     assert [a.p_matches for a in found] == pytest.approx(
         multipletests(raw, method="holm")[1], rel=5e-3
     )
+    assert [a.p_matches_alone for a in found] == pytest.approx(raw, rel=5e-3)
     assert all(a.p_misses == 1.0 for a in found)
     # one alone matches at 2.0 sd; beside three others at 5 % it does not
-    assert judge_jointly(compared, {"s0": 2.0}).verdict == "explains s0"
-    assert judge_jointly(compared, dict.fromkeys(compared, 2.0)).verdict.startswith("cannot")
+    assert said(judge_jointly(compared, {"s0": 2.0})) == "explains: s0"
+    four = judge_jointly(compared, dict.fromkeys(compared, 2.0))
+    assert four.outcome is Outcome.UNDECIDED
+    assert four.reasons == tuple(compared)
 
 
 def test_errors_of_the_data_widen_the_spread() -> None:
     compared = {"zeta": replicated(1.0, 1.0, 0.03)}
     margins = {"zeta": 0.1}
-    assert judge_jointly(compared, margins).verdict == "explains zeta"
+    assert said(judge_jointly(compared, margins)) == "explains: zeta"
     wide = judge_jointly(compared, margins, {"zeta": 0.08})
-    assert wide.verdict == "cannot be told: zeta"
+    assert said(wide) == "cannot be told: zeta"
     assert wide.agreements[0].std_error == 0.08
     spread = math.hypot(0.08, 0.03)
     assert wide.agreements[0].p_matches == pytest.approx(stats.norm.cdf(-0.1 / spread), rel=1e-3)
@@ -180,7 +188,7 @@ def verdicts(difference: float, margin: float, n_replications: int, runs: int, s
     for _ in range(runs):
         drawn = [{"s": float(v)} for v in rng.standard_normal(n_replications)]
         compared = compare_replicates({"s": difference + float(rng.standard_normal())}, drawn)
-        word = judge_jointly(compared, {"s": margin}).verdict.split()[0]
+        word = judge_jointly(compared, {"s": margin}).outcome.value
         counts[word] = counts.get(word, 0) + 1
     return {word: count / runs for word, count in counts.items()}
 
@@ -215,9 +223,9 @@ def test_a_false_model_is_explained_jointly_at_most_once_in_twenty() -> None:
     for _ in range(runs):
         drawn = [dict(zip(names, v, strict=True)) for v in rng.standard_normal((20, 4)).tolist()]
         seen = dict(zip(names, (shift + rng.standard_normal(4)).tolist(), strict=True))
-        word = judge_jointly(compare_replicates(seen, drawn), dict.fromkeys(names, 5.0)).verdict
-        wrong += word.startswith("explains")
-        unjust += word.startswith("contradicted")
+        joint = judge_jointly(compare_replicates(seen, drawn), dict.fromkeys(names, 5.0))
+        wrong += joint.outcome is Outcome.EXPLAINS
+        unjust += joint.outcome is Outcome.CONTRADICTED
     limit = 0.05 + 4 * math.sqrt(0.05 * 0.95 / runs)
     assert wrong / runs <= limit
     assert unjust / runs <= limit

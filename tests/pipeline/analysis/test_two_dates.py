@@ -8,9 +8,9 @@ import pytest
 import statsmodels.api as sm
 
 from baimo.estimation.arrays import Floats
-from baimo.pipeline.analysis.two_dates import measure_movement, movement_errors, two_dates
+from baimo.pipeline.analysis.two_dates import growth_errors, measure_growth, two_dates
 from baimo.pipeline.datasets.defi import category_rows
-from baimo.pipeline.models.gbm import calibrate_growth, sample_movement, slope_under_gbm
+from baimo.pipeline.models.gbm import calibrate_growth, next_date, slope_under_gbm
 from baimo.pipeline.variables import EXIT_THRESHOLD, expand
 from tests.pipeline.synthetic import listing, population, weekly
 
@@ -28,7 +28,7 @@ def moved(b: float, spread: float, seed: int, n: int = 3_000) -> tuple[Floats, F
 
 @pytest.mark.parametrize(("b", "spread"), [(0.0, 0.0), (-0.05, 0.0), (0.03, -0.1)])
 def test_slopes_are_found(b: float, spread: float) -> None:
-    found = [measure_movement(*moved(b, spread, seed), YEARS) for seed in range(30)]
+    found = [measure_growth(*moved(b, spread, seed), YEARS) for seed in range(30)]
     for name, truth in (("size_slope", b), ("spread_slope", spread)):
         values = np.array([f[name] for f in found])
         assert abs(values.mean() - truth) < 4.0 * values.std(ddof=1) / math.sqrt(30), name
@@ -41,7 +41,7 @@ def test_the_numbers_are_those_of_statsmodels() -> None:
     x, y = np.log(before[both]), np.log(after[both])
     fit = sm.OLS((y - x) / YEARS, sm.add_constant(x)).fit()
     spread = sm.OLS(np.log(np.abs(fit.resid)), sm.add_constant(x)).fit()
-    found = measure_movement(before, after, YEARS)
+    found = measure_growth(before, after, YEARS)
     assert found["size_slope"] == pytest.approx(fit.params[1], rel=1e-9)
     assert found["spread_slope"] == pytest.approx(spread.params[1], rel=1e-9)
     assert found["autocorrelation"] == pytest.approx(np.corrcoef(x, y)[0, 1], rel=1e-12)
@@ -49,7 +49,7 @@ def test_the_numbers_are_those_of_statsmodels() -> None:
 
 def test_few_protocols_tell_nothing() -> None:
     before, after = moved(0.0, 0.0, 1, 19)
-    assert measure_movement(before, after, YEARS) == {}
+    assert measure_growth(before, after, YEARS) == {}
 
 
 def test_gbm_draws_have_growth_of_no_size_and_lose_their_exits() -> None:
@@ -60,20 +60,20 @@ def test_gbm_draws_have_growth_of_no_size_and_lose_their_exits() -> None:
     rows = expand(table, "n_protocols").filter(pl.col("tvl_before") > 0)
     assert before.size == rows.height
     assert np.isnan(after).sum() == rows["tvl_after"].null_count()
-    draw = sample_movement(growth, table)
+    draw = next_date(growth, table)
     found = [draw(np.random.default_rng([1, i])) for i in range(60)]
     slopes = np.array([f["size_slope"] for f in found])
     # The threshold keeps the small only when they grew: a slope below zero, the same in the data
     # of a GBM, and none among the large.
     assert -0.1 < slopes.mean() < 0.02
-    seen = measure_movement(before, after, years)
+    seen = measure_growth(before, after, years)
     assert abs(seen["size_slope"] - slopes.mean()) < 5.0 * slopes.std(ddof=1)
 
 
 def test_a_floor_on_both_dates_bends_a_gbm_and_is_measured_on_it() -> None:
     table = population(2_000, 7)
     growth = calibrate_growth(table, listing(table), weekly(6))
-    draw = sample_movement(growth, table)
+    draw = next_date(growth, table)
     slopes = np.array([draw(np.random.default_rng([4, i]))["size_slope"] for i in range(100)])
     error = slopes.std(ddof=1) * math.sqrt(2 / 100)
     assert abs(slope_under_gbm(growth, table) - slopes.mean()) < 4 * error
@@ -85,10 +85,10 @@ def test_a_floor_on_both_dates_bends_a_gbm_and_is_measured_on_it() -> None:
 def test_errors_by_resampling_agree_with_draws_of_a_gbm() -> None:
     table = population(2_000, 7)  # one category: protocols are resampled one by one
     growth = calibrate_growth(table, listing(table), weekly(6))
-    draw = sample_movement(growth, table)
+    draw = next_date(growth, table)
     runs = 200
     found = [draw(np.random.default_rng([2, i])) for i in range(runs)]
-    errors = movement_errors(table)
+    errors = growth_errors(table)
     # a standard deviation of n draws errs by 1/sqrt(2 (n - 1)): that of the draws, of 400 resamples
     within = 4.0 * math.sqrt(1.0 / (2 * (runs - 1)) + 1.0 / (2 * 399))
     for name in ("size_slope", "spread_slope", "autocorrelation"):
@@ -111,7 +111,7 @@ def test_categories_that_share_shocks_widen_the_errors() -> None:
         tvl_after=pl.col("tvl_after") * (pl.col("level") + 2.5 * pl.col("shock")).exp(),
     )
     alone = shared.with_columns(category=pl.lit("one"))
-    assert movement_errors(shared)["size_slope"] > 1.5 * movement_errors(alone)["size_slope"]
+    assert growth_errors(shared)["size_slope"] > 1.5 * growth_errors(alone)["size_slope"]
     assert len(category_rows(shared)) == 20
     assert len(category_rows(alone)) == 1_200
 

@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -11,29 +12,55 @@ from baimo.estimation.predictive.equivalence import margin_tests
 from baimo.estimation.results import from_dict, to_dict
 from baimo.estimation.samples.counts import Counts
 from baimo.estimation.tails.cohorts import CohortsFit, fit_cohorts
-from baimo.pipeline.analysis.sizes import SizeFits
-from baimo.pipeline.claims import _evidence as audit_tests
-from baimo.pipeline.claims.claim import CLAIMS, FAILS, HOLDS, PART, UNTOLD, Evidence, audit_claims
+from baimo.pipeline.analysis.cohorts import COHORTS
+from baimo.pipeline.analysis.increments import KERNEL_FIT
+from baimo.pipeline.analysis.populations import COMPANION_FITS
+from baimo.pipeline.analysis.sizes import TAILS, SizeFits
+from baimo.pipeline.claims import contributions, mirror
+from baimo.pipeline.claims.claim import Finding, Verdict
 from baimo.pipeline.claims.mirror import decide, mirror_tests
-from baimo.pipeline.models.attachment import calibrate_attachment
-from baimo.pipeline.models.gbm import calibrate_growth
-from baimo.pipeline.models.printed import simulate_printed_equation
+from baimo.pipeline.claims.registry import ALL_CLAIMS, audit, claims_table, numbers_table
+from baimo.pipeline.models.attachment import ATTACHMENT_FIT, calibrate_attachment
+from baimo.pipeline.models.gbm import GROWTH_FIT, calibrate_growth
+from baimo.pipeline.models.printed import PRINTED_EQUATION, simulate_printed_equation
 from baimo.pipeline.report.tables import undated
+from baimo.pipeline.schema.derived import DEFI_POPULATION, HUB_AUTHORS, SIZE_VARIANTS
+from baimo.pipeline.schema.results import CLAIM_NUMBERS, CLAIMS, COMPARISON
 from baimo.pipeline.variables import DOWNLOADS, LIKES, TVL
 from tests.pipeline.synthetic import (
     DAY,
     NO_EFFECTS,
+    NO_POPULATIONS,
+    comparison_of,
+    day_of,
     fits_of,
     hub_frequency,
+    judged,
     listing,
     population,
     weekly,
 )
 
+HOLDS, PART, FAILS, UNTOLD = Verdict.HOLDS, Verdict.PART, Verdict.FAILS, Verdict.UNTOLD
+EXPLAINS, CONTRADICTED, UNDECIDED = "explains", "contradicted", "cannot be told"
+Evidence = dict[Any, Any]
+
+
+def decided(name: str, evidence: Evidence, **changed: Any) -> Finding:
+    """Return what a claim finds; `changed` replaces evidence by the name of its constant."""
+    named = {
+        "downloads": TAILS[DOWNLOADS.name], "likes": TAILS[LIKES.name], "tvl": TAILS[TVL.name],
+        "attachment": ATTACHMENT_FIT, "growth": GROWTH_FIT, "printed": PRINTED_EQUATION,
+        "cohorts": COHORTS, "comparison": COMPARISON, "authors": HUB_AUTHORS,
+    }  # fmt: skip
+    values = evidence | {named[key]: value for key, value in changed.items()}
+    claim = ALL_CLAIMS[name]
+    return claim.test(day_of(values).only(claim.needs))
+
+
 # Sizes at the quantiles of P(X > x) = 1/x and x^-2: no sampling error.
 RANK = np.arange(1, 40_001) - 0.5
 ZIPF, THIN = np.floor(4e4 / RANK), np.floor((4e4 / RANK) ** 0.5 * 50)
-VERDICTS = (HOLDS, PART, FAILS, UNTOLD)
 
 
 @pytest.fixture(scope="module")
@@ -48,10 +75,6 @@ def sizes() -> dict[str, SizeFits]:
     }
 
 
-def judged(model: str, measure: str, verdict: str) -> dict[str, str]:
-    return {"model": model, "measure": measure, "verdict": verdict, "evidence": "zeta 1 / 2"}
-
-
 @pytest.fixture(scope="module")
 def evidence(sizes: dict[str, SizeFits]) -> Evidence:
     frequency = hub_frequency(3_000, 11)
@@ -59,112 +82,133 @@ def evidence(sizes: dict[str, SizeFits]) -> Evidence:
         frequency, Counts.from_sample(ZIPF), Counts.from_sample(THIN), NO_EFFECTS, DAY
     )
     table = population(800, 7)
-    return Evidence(
-        fits={"downloads": sizes["zipf downloads"], "likes": sizes["thin likes"],
-              "tvl": sizes["tvl"]},
-        attachment=attachment,
-        growth=calibrate_growth(table, listing(table), weekly(6)),
-        day=DAY,
-        printed=simulate_printed_equation(attachment, 1),
-        cohorts={},
-        comparison=pl.DataFrame([judged("Yule", "likes", "explains share_zero")]),
-        authors=pl.DataFrame({"n_models": [1, 2], "n_authors": [1, 0]})[:1],
-    )  # fmt: skip
+    return {
+        TAILS[DOWNLOADS.name]: sizes["zipf downloads"],
+        TAILS[LIKES.name]: sizes["thin likes"],
+        TAILS[TVL.name]: sizes["tvl"],
+        ATTACHMENT_FIT: attachment,
+        GROWTH_FIT: calibrate_growth(table, listing(table), weekly(6)),
+        PRINTED_EQUATION: simulate_printed_equation(attachment, 1),
+        COHORTS: {},
+        COMPARISON: comparison_of(judged("Yule", "likes", EXPLAINS, "zeros")),
+        HUB_AUTHORS: pl.DataFrame({"n_models": [1, 2], "n_authors": [1, 0]})[:1],
+        KERNEL_FIT: None,
+        COMPANION_FITS: NO_POPULATIONS,
+        DEFI_POPULATION: pl.DataFrame(),
+        SIZE_VARIANTS: pl.DataFrame(schema=SIZE_VARIANTS.schema),
+    }
 
 
 def test_every_claim_is_told_with_its_criterion(evidence: Evidence) -> None:
-    claims = audit_claims(evidence)
-    assert [c.name for c in claims] == [e.name for e in CLAIMS]
-    assert len({c.name for c in claims}) == len(claims)
-    for claim, entry in zip(claims, CLAIMS, strict=True):
-        assert claim.verdict in VERDICTS, claim.name
-        assert claim.evidence, claim.name
-        assert (claim.text, claim.where) == (entry.text, entry.where)
-        assert (claim.statistic, claim.criterion) == (entry.statistic, entry.criterion)
-        assert from_dict(to_dict(claim)) == claim
+    claims = audit(day_of(evidence))
+    assert [c.name for c in claims] == list(ALL_CLAIMS)
+    for tested in claims:
+        claim = ALL_CLAIMS[tested.name]
+        assert isinstance(tested.verdict, Verdict)
+        assert tested.evidence, tested.name
+        assert (tested.text, tested.where, tested.paper) == (claim.text, claim.where, claim.paper)
+        assert (tested.statistic, tested.criterion) == (claim.statistic, claim.criterion)
+        assert from_dict(to_dict(tested)) == tested
     verdicts = {c.name: c.verdict for c in claims}
-    assert verdicts["downloads_zipf"] == HOLDS
-    assert verdicts["likes_zipf"] == FAILS
-    assert verdicts["likes_fatter"] == FAILS
-    assert verdicts["printed_equation"] == FAILS
-    assert verdicts["number_of_models"] == FAILS
-    assert verdicts["attachment_kernel"] == UNTOLD  # one day has no increments
-    assert verdicts["contributions"] == UNTOLD  # one number of models is no distribution
+    assert verdicts["downloads_zipf"] is HOLDS
+    assert verdicts["likes_zipf"] is FAILS
+    assert verdicts["likes_fatter"] is FAILS
+    assert verdicts["printed_equation"] is FAILS
+    assert verdicts["number_of_models"] is FAILS
+    assert verdicts["attachment_kernel"] is UNTOLD  # one day has no increments
+    assert verdicts["contributions"] is UNTOLD  # one number of models is no distribution
+
+
+def test_verdicts_and_their_numbers_are_published_as_tables(evidence: Evidence) -> None:
+    claims = audit(day_of(evidence))
+    table, numbers = claims_table(claims), numbers_table(claims)
+    assert table.schema == pl.Schema(CLAIMS.schema)
+    assert numbers.schema == pl.Schema(CLAIM_NUMBERS.schema)
+    assert table["claim"].to_list() == list(ALL_CLAIMS)
+    assert table["verdict"].to_list() == [c.verdict.value for c in claims]
+    slopes = numbers.filter(pl.col("claim") == "downloads_zipf")
+    lines = evidence[TAILS[DOWNLOADS.name]].zipf
+    wanted = ("top10pct_all", "top1pct_all", "top0.1pct_all", "top100")
+    assert slopes["value"].to_list() == [lines[label].slope for label in wanted]
+    assert set(slopes["held_against"]) == {-1.0}
+    assert numbers.select("claim", "number").is_duplicated().sum() == 0
 
 
 def test_fatter_likes_are_seen_too(evidence: Evidence, sizes: dict[str, SizeFits]) -> None:
-    swapped = replace(
-        evidence,
-        fits=evidence.fits | {"downloads": sizes["thin downloads"], "likes": sizes["zipf likes"]},
-    )
-    assert audit_tests.likes_fatter(swapped)[0] == HOLDS
-    assert audit_tests.likes_slope(swapped)[0] == HOLDS
-    assert audit_tests.downloads_slope(swapped)[0] == FAILS
+    swapped = {"downloads": sizes["thin downloads"], "likes": sizes["zipf likes"]}
+    assert decided("likes_fatter", evidence, **swapped).verdict is HOLDS
+    assert decided("likes_zipf", evidence, **swapped).verdict is HOLDS
+    assert decided("downloads_zipf", evidence, **swapped).verdict is FAILS
     # With the heavier tail goes the larger share of the top: no sign of diversity.
-    assert audit_tests.fat_tail_is_diversity(swapped)[0] == FAILS
-    assert audit_tests.fat_tail_is_diversity(evidence)[0] == FAILS
+    assert decided("fat_tail_diversity", evidence, **swapped).verdict is FAILS
+    assert decided("fat_tail_diversity", evidence).verdict is FAILS
 
 
 def test_the_papers_number_of_models(evidence: Evidence) -> None:
-    def verdict(n: int) -> str:
-        simon = replace(evidence.attachment.simon_likes, n_obs=n)
-        e = replace(evidence, attachment=replace(evidence.attachment, simon_likes=simon))
-        return audit_tests.number_of_models(e)[0]
+    attachment = evidence[ATTACHMENT_FIT]
 
-    assert verdict(700_000) == verdict(640_000) == HOLDS
-    assert verdict(600_000) == verdict(1_000_000) == FAILS
+    def verdict(n: int) -> Verdict:
+        simon = replace(attachment.simon_likes, n_obs=n)
+        fit = replace(attachment, simon_likes=simon)
+        return decided("number_of_models", evidence, attachment=fit).verdict
+
+    assert verdict(700_000) is verdict(640_000) is HOLDS
+    assert verdict(600_000) is verdict(1_000_000) is FAILS
     # some models came after the paper's date: the number of that date counts as well
     age = 65 / 365.25
-    later = int(evidence.attachment.n_models[evidence.attachment.ages < age].sum())
+    later = int(attachment.n_models[attachment.ages < age].sum())
     assert 0 < later < 1_000
-    assert verdict(770_000 + later // 2) == HOLDS
+    assert verdict(770_000 + later // 2) is HOLDS
 
 
 def test_tvl(evidence: Evidence, sizes: dict[str, SizeFits]) -> None:
-    assert audit_tests.tvl_power_law(evidence)[0] in (FAILS, PART)  # a lognormal
-    pareto = replace(evidence, fits=evidence.fits | {"tvl": sizes["pareto tvl"]})
-    assert audit_tests.tvl_power_law(pareto)[0] == HOLDS
+    assert decided("tvl_power_law", evidence).verdict in (FAILS, PART)  # a lognormal
+    assert decided("tvl_power_law", evidence, tvl=sizes["pareto tvl"]).verdict is HOLDS
 
 
 class TestModels:
     """What the comparison says of the models decides, by the words set beforehand."""
 
     @pytest.mark.parametrize(
-        ("words", "verdict"),
+        ("outcomes", "verdict"),
         [
-            (("contradicted by zeta", "contradicted by zeros"), FAILS),
-            (("explains zeta", "explains zeta, zeros"), HOLDS),
-            (("explains zeta", "contradicted by zeta"), PART),
-            (("explains zeta", "cannot be told: zeta"), PART),
-            (("cannot be told: zeta", "contradicted by zeta"), UNTOLD),
-            (("no prediction", "no prediction"), UNTOLD),
+            ((CONTRADICTED, CONTRADICTED), FAILS),
+            ((EXPLAINS, EXPLAINS), HOLDS),
+            ((EXPLAINS, CONTRADICTED), PART),
+            ((EXPLAINS, UNDECIDED), PART),
+            ((UNDECIDED, CONTRADICTED), UNTOLD),
+            ((None, None), UNTOLD),
             ((), UNTOLD),
         ],
     )
-    def test_demand(self, evidence: Evidence, words: tuple[str, ...], verdict: str) -> None:
-        rows = [judged("CES", m, w) for m, w in zip(("downloads", "likes"), words, strict=False)]
-        rows.append(judged("Simon", "likes", "explains zeta"))  # another claim's model
-        found = audit_tests.demand_explains(replace(evidence, comparison=pl.DataFrame(rows)))
-        assert found[0] == verdict
-        if words:
-            assert f"CES of downloads: {words[0]} (zeta 1 / 2)" in found[1]
+    def test_demand(
+        self, evidence: Evidence, outcomes: tuple[str | None, ...], verdict: Verdict
+    ) -> None:
+        pairs = zip(("downloads", "likes"), outcomes, strict=False)
+        rows = [judged("CES", m, outcome, "zeta") for m, outcome in pairs]
+        rows.append(judged("Simon", "likes", EXPLAINS, "zeta"))  # another claim's model
+        found = decided("demand_explains", evidence, comparison=comparison_of(*rows))
+        assert found.verdict is verdict
+        if outcomes:
+            assert f"CES of downloads: {rows[0]['verdict']} (zeta 1 / 2)" in found.evidence
+            assert found.numbers[0].name == "zeta of downloads under CES"
 
     def test_attachment_has_three_models_to_its_name(self, evidence: Evidence) -> None:
-        def verdict(*words: str) -> str:
+        def verdict(*outcomes: str) -> Verdict:
             keys = [("Simon", "downloads"), ("Simon", "likes"), ("Yule", "likes")]
-            rows = [judged(*key, word) for key, word in zip(keys, words, strict=True)]
-            e = replace(evidence, comparison=pl.DataFrame(rows))
-            return audit_tests.attachment_explains(e)[0]
+            rows = [judged(*key, o, "zeta") for key, o in zip(keys, outcomes, strict=True)]
+            table = comparison_of(*rows)
+            return decided("attachment_explains", evidence, comparison=table).verdict
 
-        assert verdict(*["contradicted by zeta"] * 3) == FAILS
-        assert verdict(*["explains zeta"] * 3) == HOLDS
-        assert verdict("contradicted by zeta", "contradicted by zeta", "explains zeta") == PART
+        assert verdict(*[CONTRADICTED] * 3) is FAILS
+        assert verdict(*[EXPLAINS] * 3) is HOLDS
+        assert verdict(CONTRADICTED, CONTRADICTED, EXPLAINS) is PART
 
     def test_growth(self, evidence: Evidence) -> None:
-        for word, verdict in (("explains zeta, top 1 %", HOLDS), ("contradicted by zeta", FAILS),
-                              ("cannot be told: zeta", UNTOLD)):  # fmt: skip
-            e = replace(evidence, comparison=pl.DataFrame([judged("GBM", "tvl", word)]))
-            assert audit_tests.growth_explains(e)[0] == verdict
+        for outcome, verdict in ((EXPLAINS, HOLDS), (CONTRADICTED, FAILS), (UNDECIDED, UNTOLD)):
+            survivors = judged("GBM survivors", "tvl", EXPLAINS, "zeta")  # decides nothing
+            table = comparison_of(judged("GBM", "tvl", outcome, "zeta"), survivors)
+            assert decided("growth_explains", evidence, comparison=table).verdict is verdict
 
     def test_the_report_says_what_the_cohorts_leave_out(self, sizes: dict[str, SizeFits]) -> None:
         fits = sizes["zipf likes"]
@@ -178,13 +222,13 @@ class TestModels:
         assert f"without {fit.pooled_zeta:.2f})" in said
 
     def test_cohorts_are_quoted(self, evidence: Evidence) -> None:
-        assert "too few dated items" in audit_tests.attachment_explains(evidence)[1]
+        assert "too few dated items" in decided("attachment_explains", evidence).evidence
         rng = np.random.default_rng(5)
         fit: CohortsFit = fit_cohorts(
             np.floor(9.5 * (1 - rng.random(900)) ** -1.0 + 0.5), rng.random(900), x_min=10,
             n_cohorts=3,
         )  # fmt: skip
-        shown = audit_tests.attachment_explains(replace(evidence, cohorts={"likes": fit}))[1]
+        shown = decided("attachment_explains", evidence, cohorts={"likes": fit}).evidence
         assert "likes from 10 on, cohorts from young to old: zeta" in shown
         for zeta, error in zip(fit.zeta, fit.std_error, strict=True):
             assert f"{zeta:.2f} ({error:.2f})" in shown
@@ -200,80 +244,83 @@ class TestContributions:
     def test_alpha_above_and_below_one(
         self, evidence: Evidence, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(audit_tests, "P_AUTHORS", 60)
+        monkeypatch.setattr(contributions, "P_REPLICATIONS", 60)
         # numbers at the quantiles of a power law: no test rejects them
-        above = audit_tests.contributions(replace(evidence, authors=self.authors(1.8)))
-        assert above[0] == HOLDS
-        assert "3,000 authors" in above[1]
-        below = audit_tests.contributions(replace(evidence, authors=self.authors(0.7)))
-        assert below[0] == FAILS
+        above = decided("contributions", evidence, authors=self.authors(1.8))
+        assert above.verdict is HOLDS
+        assert "3,000 authors" in above.evidence
+        below = decided("contributions", evidence, authors=self.authors(0.7))
+        assert below.verdict is FAILS
 
     def test_no_power_law_is_half_the_claim(
         self, evidence: Evidence, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         # Powers of two only, as many of each as a Pareto of 1.8 has up to the next.
-        monkeypatch.setattr(audit_tests, "P_AUTHORS", 60)
+        monkeypatch.setattr(contributions, "P_REPLICATIONS", 60)
         k = np.arange(6)
         n = np.rint(30_000 * 2.0 ** (-1.8 * k) * (1 - 2.0**-1.8))
         table = pl.DataFrame({"n_models": 2**k, "n_authors": n}).cast(pl.Int64)
-        verdict, shown, _ = audit_tests.contributions(replace(evidence, authors=table))
-        assert verdict == PART, shown
+        found = decided("contributions", evidence, authors=table)
+        assert found.verdict is PART, found.evidence
 
     def test_without_authors(self, evidence: Evidence) -> None:
-        assert audit_tests.contributions(evidence)[0] == UNTOLD
+        assert decided("contributions", evidence).verdict is UNTOLD
 
 
 class TestTheory:
-    """Claims that need no data: their verdict is that of algebra (THEORY A)."""
+    """Claims that need no data: their verdict is that of algebra."""
 
     def test_the_printed_index_is_not_that_of_demand(self, evidence: Evidence) -> None:
-        verdict, shown, _ = audit_tests.printed_index(evidence)
-        assert verdict == FAILS
+        found = decided("demand_index", evidence)
+        shown = found.evidence
+        assert found.verdict is FAILS
         # alpha 3, rho .5: printed (3 x .5 - 1)/.5 = 1, true 3 x .5/.5 = 3
         assert "alpha 3, rho 0.5" in shown
         assert "printed 1.00, alpha (1 - rho)/rho = 3.00" in shown
 
     def test_substitution_rises_with_rho(self, evidence: Evidence) -> None:
-        verdict, shown, _ = audit_tests.rho_and_substitution(evidence)
-        assert verdict == FAILS
+        found = decided("rho_substitution", evidence)
+        shown = found.evidence
+        assert found.verdict is FAILS
         for rho in (0.3, 0.6, 0.9):
             assert f"{1 / (1 - rho):.2f} at rho {rho:g}" in shown
 
     def test_a_printed_equation_with_a_tail_would_hold(self, evidence: Evidence) -> None:
-        heavy = replace(evidence, printed=replace(evidence.printed, zetas=(1.1, 9.0, 9.0)))
-        assert audit_tests.printed_equation(heavy)[0] == HOLDS
+        heavy = replace(evidence[PRINTED_EQUATION], zetas=(1.1, 9.0, 9.0))
+        assert decided("printed_equation", evidence, printed=heavy).verdict is HOLDS
 
 
 class TestGrowth:
     def test_independent_shocks_by_hand(self, evidence: Evidence) -> None:
         # Pesaran: CD = sqrt(2 T/(N (N - 1))) x sum of correlations, of N (N - 1)/2 pairs.
-        def found(n: int, mean: float) -> tuple[str, str]:
-            panel = replace(evidence.growth.panel, n_items=n, mean_correlation=mean)
-            e = replace(evidence, growth=replace(evidence.growth, panel=panel))
-            return audit_tests.independent_shocks(e)[:2]
+        growth = evidence[GROWTH_FIT]
+
+        def found(n: int, mean: float) -> Finding:
+            panel = replace(growth.panel, n_items=n, mean_correlation=mean)
+            return decided("independent_shocks", evidence, growth=replace(growth, panel=panel))
 
         pairs = 10 * 9 / 2
         cd = math.sqrt(2 * 26 / (10 * 9)) * pairs * 0.2
-        verdict, shown = found(10, 0.2)
-        assert verdict == FAILS
-        assert f"at least {cd:.0f}" in shown
-        assert found(10, 0.01)[0] == HOLDS
-        assert found(10, -0.2)[0] == FAILS
+        assert found(10, 0.2).verdict is FAILS
+        assert f"at least {cd:.0f}" in found(10, 0.2).evidence
+        assert found(10, 0.2).numbers[0].value == pytest.approx(cd)
+        assert found(10, 0.01).verdict is HOLDS
+        assert found(10, -0.2).verdict is FAILS
 
     @pytest.mark.parametrize(
         ("everyone", "alive", "verdict"),
         [(3.0, 3.0, HOLDS), (3.0, 0.5, PART), (-3.0, 3.0, PART), (-3.0, 0.5, FAILS)],
     )
     def test_rich_get_richer(
-        self, evidence: Evidence, everyone: float, alive: float, verdict: str
+        self, evidence: Evidence, everyone: float, alive: float, verdict: Verdict
     ) -> None:
-        g = evidence.growth
+        g = evidence[GROWTH_FIT]
         moved = replace(
             g,
             population=replace(g.population, size_slope=everyone, size_slope_std_error=1.0),
             alive=replace(g.alive, size_slope=alive, size_slope_std_error=1.0),
         )
-        assert audit_tests.rich_get_richer(replace(evidence, growth=moved))[0] == verdict
+        assert decided("rich_get_richer", evidence, growth=moved).verdict is verdict
 
 
 class TestMirror:
@@ -299,7 +346,7 @@ class TestMirror:
         monkeypatch: pytest.MonkeyPatch,
         downloads: tuple,
         likes: tuple,
-        verdict: str,
+        verdict: Verdict,
     ) -> None:
         tests = {
             (size, kind): p
@@ -307,8 +354,8 @@ class TestMirror:
             for kind, p in zip(("zeta", "shape"), both, strict=True)
             if p is not None
         }
-        monkeypatch.setattr(audit_tests, "mirror_tests", lambda _: (tests, "so"))
-        assert audit_tests.mirror(evidence)[0] == verdict
+        monkeypatch.setattr(mirror, "mirror_tests", lambda _: (tests, "so", ()))
+        assert decided("mirror", evidence).verdict is verdict
 
     def test_noise_alone_contradicts_at_most_once_in_twenty(self) -> None:
         # Equal exponents, errors far beyond the margin: a difference "beyond" is a false alarm.
@@ -325,8 +372,9 @@ class TestMirror:
         assert alarms / runs <= 0.05 + 4 * math.sqrt(0.05 * 0.95 / runs)
 
     def test_the_same_sample_has_one_tail_and_one_shape(self, evidence: Evidence) -> None:
-        likes = evidence.fits["likes"]
-        tests, shown = mirror_tests({"downloads": likes, "likes": likes, "tvl": likes})
+        likes = evidence[TAILS[LIKES.name]]
+        tests, shown, numbers = mirror_tests({"downloads": likes, "likes": likes, "tvl": likes})
         assert all(p_misses > 0.99 for _, p_misses in tests.values())
         assert "zeta of likes less that of TVL +0.00" in shown
         assert "0.000 apart" in shown
+        assert [n.value for n in numbers] == pytest.approx([0.0] * 4, abs=1e-12)

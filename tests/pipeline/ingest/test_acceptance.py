@@ -18,7 +18,7 @@ from baimo.pipeline.ingest.acceptance import (
     zeros_share,
 )
 from baimo.pipeline.schema.catalog import TABLES
-from baimo.pipeline.sources.http import same_origin, shown, spoken
+from baimo.pipeline.sources.http import failure_words, same_origin, shown
 
 
 @pytest.mark.parametrize(
@@ -123,8 +123,8 @@ def test_addresses_are_shown_without_passwords_and_questions() -> None:
 
 
 def test_failures_are_spoken_without_objects() -> None:
-    assert spoken(TimeoutError("timed out")) == "no answer in time"
-    assert spoken(KeyError("<object at 0x7f>")) == "the connection failed (KeyError)"
+    assert failure_words(TimeoutError("timed out")) == "no answer in time"
+    assert failure_words(KeyError("<object at 0x7f>")) == "the connection failed (KeyError)"
 
 
 def test_dates_of_retry_after() -> None:

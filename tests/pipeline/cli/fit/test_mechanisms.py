@@ -12,7 +12,7 @@ import polars as pl
 import pytest
 from click.testing import Result
 
-from baimo.pipeline.models.simulated_files import MODELS
+from baimo.pipeline.models.registry import FILE_MODELS
 from tests.pipeline.command import baimo, refused
 
 
@@ -113,7 +113,7 @@ class TestRoundTrips:
                        "--window", "window", "--age", "age")  # fmt: skip
         near(found, "pa_theta", 0.8)
 
-    @pytest.mark.parametrize("model", MODELS)
+    @pytest.mark.parametrize("model", FILE_MODELS)
     def test_every_model_is_written_and_the_same_seed_gives_the_same_file(
         self, model: str, tmp_path: Path
     ) -> None:
@@ -123,8 +123,8 @@ class TestRoundTrips:
         assert other != first
         listed = baimo("simulate", model, "--set", "help")
         assert listed.exit_code == 0
-        assert all(name in listed.stdout for name in MODELS[model].defaults)
-        assert set(MODELS[model].meaning) == set(MODELS[model].defaults)
+        assert all(name in listed.stdout for name in FILE_MODELS[model].defaults)
+        assert set(FILE_MODELS[model].meaning) == set(FILE_MODELS[model].defaults)
 
     def test_what_was_fitted_is_simulated(self, tmp_path: Path) -> None:
         file = simulated(tmp_path / "y.csv", "yule", 5_000, "gamma=1.5")

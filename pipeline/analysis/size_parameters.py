@@ -1,0 +1,116 @@
+"""What is measured on one size, as rows of the exported parameters."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from baimo.estimation.results import Estimate
+from baimo.pipeline.analysis.sizes import SizeFits
+from baimo.pipeline.schema.results import Row, parameter_row
+from baimo.pipeline.text import clustered_words
+from baimo.pipeline.variables import SHARES
+
+
+def size_rows(prefix: str, fit: SizeFits) -> Iterator[Row]:
+    """Return everything that is exported of one size."""
+    for rows in (tail_rows, verdict_rows, zipf_rows, index_rows, shape_rows):
+        yield from rows(prefix, fit)
+
+
+def tail_rows(prefix: str, fit: SizeFits) -> Iterator[Row]:
+    """Return the CSN fit, and zeta without the largest item."""
+    kind = "discrete" if fit.tail.discrete else "continuous"
+    method = f"CSN maximum likelihood, {kind}"
+    for name, e in fit.tail.estimates().items():
+        note = clustered_words(fit.tail.design_effect) if e.std_error is not None else ""
+        yield parameter_row(f"tail_{prefix}_{name}", e, fit.tail, method, "18-19, 39", note)
+    trimmed = fit.tail_without_largest
+    yield parameter_row(
+        f"tail_{prefix}_zeta_without_largest",
+        trimmed.estimates()["zeta"],
+        trimmed,
+        method,
+        "18-19, 39",
+        f"the largest item left out; {clustered_words(trimmed.design_effect)}",
+    )
+
+
+def verdict_rows(prefix: str, fit: SizeFits) -> Iterator[Row]:
+    """Return the p-values of the power law."""
+    views = (("", fit.judged), ("_without_largest", fit.judged_without_largest))
+    for suffix, judged in views:
+        goodness = judged.goodness
+        p = Estimate(value=goodness.p_value, std_error=goodness.mc_error)
+        method = f"CSN bootstrap, {goodness.n_replications} replications; error is Monte Carlo"
+        note = f"support: {judged.support.level} ({judged.support.reason})"
+        yield parameter_row(
+            f"tail_{prefix}_p_value{suffix}", p, judged.tail, method, "18-19, 39", note
+        ) | {
+            "ci_low": None,
+            "ci_high": None,
+        }
+
+
+def index_rows(prefix: str, fit: SizeFits) -> Iterator[Row]:
+    """Return the tail indices, and the laws of the whole sample."""
+    for label, methods in fit.index.items():
+        for name, found in methods.items():
+            note = f"k = {found.k}, threshold {found.threshold:g}"
+            yield parameter_row(
+                f"index_{prefix}_{name}_{label}",
+                found.estimates()["zeta"],
+                found,
+                f"tail index, {name.replace('_', ' ')}",
+                "18-19, 39",
+                f"{note}; {clustered_words(found.design_effect)}",
+            )
+    for model in fit.whole.fits:
+        for name, e in model.estimates().items():
+            yield parameter_row(
+                f"whole_{prefix}_{model.model}_{name}",
+                e,
+                model,
+                "maximum likelihood, all items",
+                "",
+            )
+
+
+def zipf_rows(prefix: str, fit: SizeFits) -> Iterator[Row]:
+    """Return the rank-size slopes at every cut-off; null where one does not exist."""
+    labels = [f"{s}_{base}" for s in SHARES for base in ("all", "positive")] + ["top100"]
+    for label in labels:
+        name = f"zipf_{prefix}_logrank_slope_{label}"
+        line = fit.zipf.get(label)
+        method = "OLS of log(rank - 1/2) on log(size), Gabaix-Ibragimov error"
+        if line is None:
+            note = "not defined here: the cut-off reaches the zeros or holds under 20 items"
+            empty = Estimate(value=None)
+            row = parameter_row(name, empty, fit.tail, method, "section 1", note)
+            yield {**row, "n_used": None, "converged": None, "notes": note}
+        else:
+            note = (
+                f"k = {line.k}, threshold {line.threshold:g}; {clustered_words(line.design_effect)}"
+            )
+            yield parameter_row(name, line.estimates()["slope"], line, method, "section 1", note)
+
+
+def shape_rows(prefix: str, fit: SizeFits) -> Iterator[Row]:
+    """Return zeros, concentration, and the Vuong statistics of the rivals."""
+    held = fit.concentration
+    values = {
+        "share_zero": held.share_zero,
+        "gini": held.gini,
+        "top1pct_share": held.top_1pct,
+        "hhi": held.hhi,
+        "largest_share": held.largest_share,
+    }
+    for name, value in values.items():
+        row = parameter_row(
+            f"shape_{prefix}_{name}", Estimate(value=value), fit.tail, "all items", ""
+        )
+        yield row | {"n_used": fit.tail.n_obs, "notes": ""}
+    for rival in fit.comparisons:
+        name = f"tail_{prefix}_vuong_{rival.alternative}"
+        method = "Vuong statistic, power law against rival; positive favours the power law"
+        note = "items taken as independent" + ("; rival at its boundary" * rival.at_boundary)
+        yield parameter_row(name, Estimate(value=rival.vuong), fit.tail, method, "18-19, 39", note)

@@ -1,0 +1,1 @@
+"""Models against the data: simulated, refitted, compared; and written to files."""

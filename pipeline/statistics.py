@@ -1,0 +1,53 @@
+"""The statistics by which models are held against the data, with the margin of each.
+
+A margin is the largest difference that counts as none. They were set before looking, with three
+exceptions that the README names.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Statistic:
+    """One number that data and simulated samples are compared in.
+
+    Parameters
+    ----------
+    name
+        In records and tables.
+    words
+        For a reader.
+    margin
+        Largest difference that counts as none, in its own unit.
+    is_log10
+        Whether it is the decimal logarithm of a number of items plus one.
+    """
+
+    name: str
+    words: str
+    margin: float
+    is_log10: bool = False
+
+
+ZETA = Statistic("zeta", "zeta", 0.1)
+SHARE_ZERO = Statistic("share_zero", "zeros", 0.05)
+TOP_1PCT = Statistic("top_1pct", "top 1 %", 0.05)
+TAIL_ITEMS = Statistic("tail_items", "size of the tail", 0.3, is_log10=True)  # a factor of two
+YOUNG_IN_TAIL = Statistic("young_in_tail", "age of the tail", 0.05)
+ZETA_OLDEST = Statistic("zeta_oldest", "zeta of the oldest", 0.1)
+# What happens next: increments of likes between two days, growth of TVL between two dates.
+THETA = Statistic("theta", "theta", 0.1)
+PHI = Statistic("phi", "phi", 0.1)
+PSI = Statistic("psi", "psi", 0.1)
+# A year: a fifth of all gaps in a decade.
+SIZE_SLOPE = Statistic("size_slope", "growth against size", 0.02)
+SPREAD_SLOPE = Statistic("spread_slope", "spread of growth against size", 0.05)
+AUTOCORRELATION = Statistic("autocorrelation", "autocorrelation of sizes", 0.05)
+
+TAIL = (TOP_1PCT, TAIL_ITEMS, YOUNG_IN_TAIL, ZETA_OLDEST)
+KERNEL = (THETA, PHI, PSI)
+GROWTH = (SIZE_SLOPE, SPREAD_SLOPE, AUTOCORRELATION)
+STATISTICS = {s.name: s for s in (ZETA, SHARE_ZERO, *TAIL, *KERNEL, *GROWTH)}
+"""All of them by name, in the order in which they are shown."""
