@@ -109,11 +109,11 @@ def shown_interval(interval: tuple[float, float] | None, digits: int = 6) -> str
     return f"[{shown_number(interval[0], digits)}, {shown_number(interval[1], digits)}]"
 
 
-def print_json(answer: Mapping[str, Any]) -> None:
+def print_json(record: Mapping[str, Any]) -> None:
     """Print strict JSON: null where a value is unknown or infinite."""
     from baimo.estimation.results import plain
 
-    click.echo(json.dumps(plain(answer), indent=1, allow_nan=False))
+    click.echo(json.dumps(plain(record), indent=1, allow_nan=False))
 
 
 def print_notes(notes: list[str]) -> None:

@@ -219,10 +219,10 @@ def _taken_on(
     waves: pl.DataFrame, other_sizes: pl.DataFrame, population: pl.DataFrame
 ) -> dict[str, str]:
     days = dict(other_sizes.group_by("population").agg(pl.col("taken_on").first()).iter_rows())
-    told = {name: str(days[name]) for name in POPULATIONS if name in days}
+    stated = {name: str(days[name]) for name in POPULATIONS if name in days}
     for name, column in (("tvl_before", "before_on"), ("tvl_later", "after_on")):
         if not population.is_empty():
-            told[name] = str(population[column][0])
+            stated[name] = str(population[column][0])
     if not waves.is_empty():
-        told["waves"] = f"{waves['before_on'][0]} to {waves['after_on'][0]}"
-    return told
+        stated["waves"] = f"{waves['before_on'][0]} to {waves['after_on'][0]}"
+    return stated

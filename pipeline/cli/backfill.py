@@ -72,7 +72,7 @@ def backfill(
         sys.exit(NOTHING_PUBLISHED)
     finally:
         shown.end()
-    for line in _told(receipts):
+    for line in _summary_lines(receipts):
         click.echo(line)
     if not any(r.outcome == PUBLISHED for r in receipts):
         sys.exit(NOTHING_PUBLISHED)
@@ -81,7 +81,7 @@ def backfill(
 def _work(source: str, bulk: bool, shown: ProgressLine) -> Callable[..., list[Receipt]]:
     from baimo.pipeline.ingest import backfill as work
 
-    told: dict[str, Any] = {"notice": shown.notice}
+    stated: dict[str, Any] = {"notice": shown.notice}
     if source == "defillama":
         return lambda *given: work.backfill_defillama(
             *given,
@@ -92,17 +92,17 @@ def _work(source: str, bulk: bool, shown: ProgressLine) -> Callable[..., list[Re
                     f"{at.failed:,} failed"
                 )
             ),
-            **told,
+            **stated,
         )
-    told["progress"] = shown.every(
+    stated["progress"] = shown.every(
         lambda at: f"{at.day}: day {at.done + 1} of {at.days}, {at.rows:,} of {at.of_rows:,} rows"
     )
     if source == "downloads":
-        return lambda *given: work.backfill_downloads(*given, **told)
-    return lambda *given: work.backfill_hub(*given, source=source, **told)
+        return lambda *given: work.backfill_downloads(*given, **stated)
+    return lambda *given: work.backfill_hub(*given, source=source, **stated)
 
 
-def _told(receipts: list[Receipt]) -> list[str]:
+def _summary_lines(receipts: list[Receipt]) -> list[str]:
     """Return a line a day, then once what the source lacks."""
     rows: list[tuple[str, ...]] = [
         (r.day, r.outcome, r.why or f"{r.rows:,} rows from {r.source}") for r in receipts

@@ -65,13 +65,13 @@ def status(lake_path: Path | None, days: int) -> None:
         for name, h in held.items()
     ]
     click.echo(aligned(rows, left=(0,)))
-    told = sorted(
+    stated = sorted(
         (r for h in held.values() for r in (*h.published, *h.failed, *h.lacking)), key=_when
     )[-days:]
-    if told:
+    if stated:
         click.echo()
         shown: list[tuple[str, ...]] = [
-            (r.day, r.table, r.outcome, r.why or f"{r.rows:,} rows, {r.source}") for r in told
+            (r.day, r.table, r.outcome, r.why or f"{r.rows:,} rows, {r.source}") for r in stated
         ]
         click.echo(aligned(shown, left=(0, 1, 2, 3)))
     for name, h in held.items():

@@ -77,7 +77,7 @@ def refresh(source: str, limit: int | None, trust: bool, lake_path: Path | None)
             click.echo(f"{name:<{_WIDTH}}interrupted; the same command goes on", err=True)
             sys.exit(NOTHING_PUBLISHED)
         shown.end()
-        for line in _told(refreshed):
+        for line in _summary_lines(refreshed):
             click.echo(line)
     if failed:
         sys.exit(NOTHING_PUBLISHED)
@@ -95,7 +95,7 @@ def _rows_before(lake: Any) -> int | None:
     return receipt.rows if receipt and receipt.rows else None
 
 
-def _told(refreshed: Refreshed) -> list[str]:
+def _summary_lines(refreshed: Refreshed) -> list[str]:
     receipt = refreshed.receipt
     what = "models" if receipt.table == "hub_models" else "protocols"
     done = {"already": "already there", "sample": "a sample, no snapshot"}

@@ -130,12 +130,12 @@ def tabulate_companions(found: Iterable[Companion]) -> dict[str, pl.DataFrame]:
         Two recordings tell the same.
     """
     parts: dict[str, list[pl.DataFrame]] = {}
-    told: set[str] = set()
+    stated: set[str] = set()
     for name, rows in found:
         what = set(rows["population"].unique()) if name == OTHER_SIZES.name else {name}
-        if what & told:
-            raise SourceError(f"two recordings of {', '.join(sorted(what & told))}: give one")
-        told |= what
+        if what & stated:
+            raise SourceError(f"two recordings of {', '.join(sorted(what & stated))}: give one")
+        stated |= what
         parts.setdefault(name, []).append(rows)
     return {n: _TABULATED[n](pl.concat(parts[n])) for n in _TABULATED if n in parts}
 

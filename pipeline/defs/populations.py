@@ -31,5 +31,5 @@ def companions() -> Iterator[Any]:
     for name in BESIDE:
         table = bundled.get(name, pl.DataFrame(schema=TABLES[name].schema))
         origin = stated.get(name, {"taken_on": "not bundled", "sha256": ""})
-        told = {key: origin[key] for key in ("taken_on", "sha256")}
-        yield dg.Output(table, output_name=name, metadata=rows(table) | told)
+        stated = {key: origin[key] for key in ("taken_on", "sha256")}
+        yield dg.Output(table, output_name=name, metadata=rows(table) | stated)

@@ -55,7 +55,7 @@ class AttemptError(Exception):
 
 
 @dataclass(frozen=True)
-class Answer:
+class Response:
     """One HTTP answer; header names in lower case."""
 
     url: str
@@ -90,7 +90,7 @@ class Patience:
     sleep: Callable[[float], None] = field(default=time.sleep, repr=False)
 
 
-Send = Callable[[str, float], Answer]
+Send = Callable[[str, float], Response]
 """Make one attempt at a URL within so many seconds; raise AttemptError without an answer."""
 
 Notice = Callable[[str], None]
@@ -104,7 +104,7 @@ def silent(_: str) -> None:
 def fetch(
     send: Send,
     url: str,
-    read: Callable[[Answer], T],
+    read: Callable[[Response], T],
     *,
     patience: Patience,
     notice: Notice = silent,
@@ -191,7 +191,7 @@ class _Course:
         )
         self.patience.sleep(pause)
 
-    def redirected(self, answer: Answer) -> str:
+    def redirected(self, answer: Response) -> str:
         """Return where a redirect leads, within the same origin."""
         self.redirects += 1
         if self.redirects > _MAX_REDIRECTS:
@@ -235,7 +235,7 @@ def host(url: str) -> str:
     return urlsplit(url).netloc.rpartition("@")[2]
 
 
-def _redirected(answer: Answer, url: str) -> str:
+def _redirected(answer: Response, url: str) -> str:
     try:
         target = urljoin(answer.url, answer.headers.get("location", ""))
         elsewhere = not same_origin(target, url)
@@ -249,7 +249,7 @@ def _redirected(answer: Answer, url: str) -> str:
     return target
 
 
-def _refusal(answer: Answer) -> str:
+def _refusal(answer: Response) -> str:
     said = " ".join(answer.body[:200].decode("utf-8", "replace").split())
     advice = {
         401: "check the token",
@@ -319,14 +319,14 @@ def plain_sender() -> Send:
     session = requests.Session()
     session.headers.update({"User-Agent": user_agent(), "Accept": "application/json, text/csv"})
 
-    def attempt(url: str) -> Answer:
+    def attempt(url: str) -> Response:
         try:
             with session.get(
                 url, timeout=(CONNECT_SECONDS, READ_SECONDS), stream=True, allow_redirects=False
             ) as response:
                 body = b"".join(response.iter_content(_CHUNK))
                 headers = {name.lower(): value for name, value in response.headers.items()}
-                return Answer(response.url, response.status_code, headers, body)
+                return Response(response.url, response.status_code, headers, body)
         except (requests.exceptions.InvalidURL, UnicodeError):
             raise SourceError(_no_request(url)) from None
         except (requests.RequestException, OSError) as error:

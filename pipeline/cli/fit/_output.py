@@ -37,12 +37,12 @@ def _quiet() -> Iterator[None]:
 
 def _print_results(prefix: str, results: list[Result], notes: list[str], as_json: bool) -> None:
     """Print the estimates of all results under their exported names."""
-    from baimo.pipeline.cli.fit.records import model_answer
+    from baimo.pipeline.cli.fit.records import model_record
 
     said = [note for result in results for note in getattr(result, "notes", ())]
     notes = list(dict.fromkeys([*said, *notes]))
     if as_json:
-        print_json(model_answer(prefix, results) | {"notes": notes})
+        print_json(model_record(prefix, results) | {"notes": notes})
         return
     for result in results:
         if not getattr(result, "converged", True):

@@ -13,14 +13,14 @@ from baimo.estimation.tails.power_law import TailFit
 from baimo.estimation.tails.rank_size import ZipfFit
 from baimo.estimation.tails.tail_index import IndexFit, IndexTest
 
-Answer = dict[str, Any]
+Record = dict[str, Any]
 MODELS = {"SimonFit": "simon_"}  # results whose parameters bear the model's name too
 
 
-def tail_answer(found: TailFit) -> Answer:
+def tail_record(found: TailFit) -> Record:
     """Return a tail fit: ends, exponents with intervals, distance, items."""
     low, high = found.profile_interval()
-    answer: Answer = {
+    record: Record = {
         "x_min": found.x_min,
         "alpha": found.alpha,
         "alpha_interval": (low, high),
@@ -36,15 +36,15 @@ def tail_answer(found: TailFit) -> Answer:
         "log_likelihood": found.log_likelihood,
     }
     if found.x_max is not None:
-        answer["x_max"] = found.x_max
+        record["x_max"] = found.x_max
     if found.design_effect is not None:
-        answer["std_error_clustered"] = found.std_error_clustered
-        answer["design_effect"] = found.design_effect
-        answer["n_clusters"] = found.n_clusters
-    return answer
+        record["std_error_clustered"] = found.std_error_clustered
+        record["design_effect"] = found.design_effect
+        record["n_clusters"] = found.n_clusters
+    return record
 
 
-def p_answer(goodness: GoodnessOfFit) -> Answer:
+def p_record(goodness: GoodnessOfFit) -> Record:
     """Return p with its Monte Carlo error, and whether the power law is rejected: null if open."""
     return {
         "p_value": goodness.p_value,
@@ -56,9 +56,9 @@ def p_answer(goodness: GoodnessOfFit) -> Answer:
     }
 
 
-def zipf_answer(line: ZipfFit) -> Answer:
+def zipf_record(line: ZipfFit) -> Record:
     """Return a rank-size regression."""
-    answer: Answer = {
+    record: Record = {
         "slope": line.slope,
         "slope_interval": line.conf_int()["slope"],
         "zeta": -line.slope,
@@ -69,14 +69,14 @@ def zipf_answer(line: ZipfFit) -> Answer:
         "n_obs": line.n_obs,
     }
     if line.design_effect is not None:
-        answer["std_error_clustered"] = line.std_error_clustered
-        answer["design_effect"] = line.design_effect
-    return answer
+        record["std_error_clustered"] = line.std_error_clustered
+        record["design_effect"] = line.design_effect
+    return record
 
 
-def index_answer(found: IndexFit | ZipfFit) -> Answer:
+def index_record(found: IndexFit | ZipfFit) -> Record:
     """Return one estimate of the tail index."""
-    answer: Answer = {
+    record: Record = {
         "k": found.k,
         "threshold": found.threshold,
         "zeta": -found.slope if isinstance(found, ZipfFit) else found.zeta,
@@ -84,12 +84,12 @@ def index_answer(found: IndexFit | ZipfFit) -> Answer:
         "zeta_interval": found.conf_int()["zeta"],
     }
     if found.design_effect is not None:
-        answer["std_error_clustered"] = found.std_error_clustered
-        answer["design_effect"] = found.design_effect
-    return answer
+        record["std_error_clustered"] = found.std_error_clustered
+        record["design_effect"] = found.design_effect
+    return record
 
 
-def index_test_answer(found: IndexTest) -> Answer:
+def index_test_record(found: IndexTest) -> Record:
     """Return one test on the largest items."""
     return {
         "k": found.k,
@@ -99,7 +99,7 @@ def index_test_answer(found: IndexTest) -> Answer:
     }
 
 
-def support_answer(support: Support, rivals: Sequence[Comparison]) -> Answer:
+def support_record(support: Support, rivals: Sequence[Comparison]) -> Record:
     """Return the verdict and, by name, the rivals it rests on."""
     return {
         "support": {"level": support.level, "reason": support.reason},
@@ -112,9 +112,9 @@ def exported_name(prefix: str, result: Result, name: str) -> str:
     return f"{prefix}_{MODELS.get(type(result).__name__, '')}{name}"
 
 
-def model_answer(prefix: str, results: Sequence[Result]) -> Answer:
+def model_record(prefix: str, results: Sequence[Result]) -> Record:
     """Return the estimates of a mechanism, each with its error and 95 % interval."""
-    answer: Answer = {
+    record: Record = {
         "n_obs": getattr(results[0], "n_obs", None),
         "n_used": getattr(results[0], "n_used", None),
         "converged": all(getattr(r, "converged", True) for r in results),
@@ -122,15 +122,15 @@ def model_answer(prefix: str, results: Sequence[Result]) -> Answer:
     for result in results:
         for name, e in result.estimates().items():
             exported = exported_name(prefix, result, name)
-            if exported in answer:
+            if exported in record:
                 continue  # two results speak of one parameter: the first has it
-            answer[exported] = e.value
-            answer[f"{exported}_std_error"] = e.std_error
-            answer[f"{exported}_interval"] = e.conf_int()
-    return answer
+            record[exported] = e.value
+            record[f"{exported}_std_error"] = e.std_error
+            record[f"{exported}_interval"] = e.conf_int()
+    return record
 
 
-def whole_answer(models: WholeSampleComparison) -> Mapping[str, Answer]:
+def whole_record(models: WholeSampleComparison) -> Mapping[str, Record]:
     """Return the models of the whole sample by name, lowest BIC first."""
     return {
         m.model: {

@@ -45,7 +45,7 @@ def fit_shapes_command(
     from baimo.estimation.shapes.compare import compare_shapes
     from baimo.estimation.shapes.curves import shape_sample
     from baimo.pipeline.cli.fit.read_columns import read_sample
-    from baimo.pipeline.cli.fit.records import model_answer
+    from baimo.pipeline.cli.fit.records import model_record
 
     samples = [
         read_sample(path, name, weights, clusters)
@@ -59,7 +59,7 @@ def fit_shapes_command(
         seed=seed,
     )
     if as_json:
-        answer = model_answer("shape", [found])
-        print_json(answer | {"shape_verdict": found.verdict, "notes": list(found.notes)})
+        record = model_record("shape", [found])
+        print_json(record | {"shape_verdict": found.verdict, "notes": list(found.notes)})
         return
     click.echo(found.summary())

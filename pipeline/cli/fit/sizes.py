@@ -122,7 +122,7 @@ def fit_tail_command(
     """Power law by Clauset, Shalizi and Newman: x_min, alpha, zeta, p-value."""
     from baimo.estimation.tails.power_law import fit_tail
     from baimo.pipeline.cli.fit.read_columns import read_sample
-    from baimo.pipeline.cli.fit.records import p_answer, tail_answer
+    from baimo.pipeline.cli.fit.records import p_record, tail_record
 
     if stop_early and p_value is None:
         raise SourceError("--stop-early stops the replications of --p-value: give --p-value N too")
@@ -139,14 +139,14 @@ def fit_tail_command(
         ks=ks,
         clusters=sample.labels,
     )
-    answer, instead = tail_answer(found), {}
+    record, instead = tail_record(found), {}
     if p_value is not None:
         goodness = _goodness(sample, found, p_value, seed, stop_early)
-        answer |= p_answer(goodness)
+        record |= p_record(goodness)
         instead = {"p_value": goodness.shown, "rejected": _verdict(goodness)}
     if bootstrap is not None:
-        answer |= _bootstrap_answer(sample, found, bootstrap, seed)
-    _print_answer(answer, [*found.notes, *notes], as_json, instead)
+        record |= _bootstrap_record(sample, found, bootstrap, seed)
+    _print_record(record, [*found.notes, *notes], as_json, instead)
 
 
 def _kind(sample: FileSample, discrete: bool | None) -> tuple[bool, list[str]]:
@@ -186,7 +186,7 @@ def _verdict(goodness: GoodnessOfFit) -> str:
     return "yes" if goodness.rejected else "no"
 
 
-def _bootstrap_answer(
+def _bootstrap_record(
     sample: FileSample, found: TailFit, n_replications: int, seed: int | None
 ) -> dict[str, Any]:
     from baimo.estimation.tails.bootstrap import bootstrap_tail
@@ -225,7 +225,7 @@ def fit_zipf_command(
     from baimo.estimation.tails.rank_size import fit_zipf, share_to_k
     from baimo.pipeline.cli.fit.index import clustered
     from baimo.pipeline.cli.fit.read_columns import read_sample
-    from baimo.pipeline.cli.fit.records import zipf_answer
+    from baimo.pipeline.cli.fit.records import zipf_record
 
     if (k is None) == (share is None):
         raise SourceError("say how many of the largest items to use: --top K or --share S")
@@ -234,7 +234,7 @@ def fit_zipf_command(
     line = fit_zipf(counts, k=k if k is not None else share_to_k(counts.n_obs, float(share or 0)))
     if sample.labels is not None:
         line = clustered(line, sample.sizes, sample.labels, notes)
-    _print_answer(zipf_answer(line), [*line.notes, *notes], as_json)
+    _print_record(zipf_record(line), [*line.notes, *notes], as_json)
 
 
 @fit.command("index")
@@ -260,29 +260,29 @@ def fit_index_command(
     """Tail index by Hill and its kin, rank-size, and tests of Pareto and of Zipf."""
     from baimo.pipeline.cli.fit.index import chosen_k, clustered, index_fits, index_tests
     from baimo.pipeline.cli.fit.read_columns import read_sample
-    from baimo.pipeline.cli.fit.records import index_answer, index_test_answer
+    from baimo.pipeline.cli.fit.records import index_record, index_test_record
 
     if seed is not None and k is not None:
         raise SourceError("--seed is of the double bootstrap that chooses k: leave out --top or it")
     sample = read_sample(file, column, weights, clusters)
     kind, notes = _kind(sample, discrete)
-    answer: dict[str, Any] = {"n_obs": sample.counts.n_obs, "n_zero": sample.counts.n_zero}
+    record: dict[str, Any] = {"n_obs": sample.counts.n_obs, "n_zero": sample.counts.n_zero}
     if k is None:
         k, chosen = chosen_k(sample.counts, kind, seed or 0, notes)
-        answer |= chosen
+        record |= chosen
     fits = index_fits(sample.counts, k, kind, notes)
     if sample.labels is not None:
         fits = {n: clustered(f, sample.sizes, sample.labels, notes) for n, f in fits.items()}
-    answer["estimators"] = {name: index_answer(found) for name, found in fits.items()}
+    record["estimators"] = {name: index_record(found) for name, found in fits.items()}
     tests = index_tests(sample.counts, k, kind, notes)
-    answer["tests"] = {name: index_test_answer(found) for name, found in tests.items()}
+    record["tests"] = {name: index_test_record(found) for name, found in tests.items()}
     notes = list(dict.fromkeys(notes))
     if as_json:
-        print_json(answer | {"notes": notes})
+        print_json(record | {"notes": notes})
         return
-    click.echo(aligned(_index_rows(answer["estimators"]), left=(0,)))
+    click.echo(aligned(_index_rows(record["estimators"]), left=(0,)))
     click.echo()
-    click.echo(aligned(_test_rows(answer["tests"]), left=(0,)))
+    click.echo(aligned(_test_rows(record["tests"]), left=(0,)))
     print_notes(notes)
 
 
@@ -352,7 +352,7 @@ def fit_compare_command(
     from baimo.estimation.tails.alternatives import compare_tail, judge_support
     from baimo.estimation.tails.power_law import fit_tail
     from baimo.pipeline.cli.fit.read_columns import read_sample
-    from baimo.pipeline.cli.fit.records import p_answer, support_answer, tail_answer, whole_answer
+    from baimo.pipeline.cli.fit.records import p_record, support_record, tail_record, whole_record
 
     sample = read_sample(file, column, weights)
     kind, notes = _kind(sample, discrete)
@@ -363,10 +363,10 @@ def fit_compare_command(
     notes = [*found.notes, *notes, "p and all tests take items as independent"]
     models = _whole_models(sample, kind) if whole else None
     if as_json:
-        answer = tail_answer(found) | p_answer(goodness) | support_answer(support, rivals)
+        record = tail_record(found) | p_record(goodness) | support_record(support, rivals)
         if models is not None:
-            answer["whole_sample"] = whole_answer(models)
-        print_json(answer | {"notes": notes})
+            record["whole_sample"] = whole_record(models)
+        print_json(record | {"notes": notes})
         return
     click.echo(
         f"power law  x_min {shown_number(found.x_min)}, n_tail {found.n_tail:,}, "
@@ -416,18 +416,18 @@ def _fixed(value: float, digits: int) -> str:
     return f"{value:.{digits}f}" if abs(value) < 1e7 else f"{value:.3e}"
 
 
-def _print_answer(
-    answer: dict[str, Any],
+def _print_record(
+    record: dict[str, Any],
     notes: list[str],
     as_json: bool,
     instead: Mapping[str, str] | None = None,
 ) -> None:
     """Print JSON, or a line for each value; `instead` has what a reader sees for some of them."""
     if as_json:
-        print_json(answer | {"notes": notes})
+        print_json(record | {"notes": notes})
         return
-    width = max(map(len, answer)) + 2
-    for name, value in (answer | dict(instead or {})).items():
+    width = max(map(len, record)) + 2
+    for name, value in (record | dict(instead or {})).items():
         if isinstance(value, tuple):
             text = shown_interval(value)
         else:

@@ -19,9 +19,9 @@ import polars as pl
 from baimo.pipeline.schema.catalog import TABLES
 from baimo.pipeline.settings import defillama_url
 from baimo.pipeline.sources.http import (
-    Answer,
     Notice,
     Patience,
+    Response,
     UnreadableError,
     fetch,
     plain_sender,
@@ -66,10 +66,10 @@ class DefiLlama:
         self.base = defillama_url()
         self.requests = 0
 
-    def get(self, path: str, read: Callable[[Answer], Any]) -> Any:
+    def get(self, path: str, read: Callable[[Response], Any]) -> Any:
         """Get a path, at most five a second, and return what `read` makes of it."""
 
-        def paced(url: str, seconds: float) -> Answer:
+        def paced(url: str, seconds: float) -> Response:
             early = PACE_SECONDS - (time.monotonic() - self._last)
             if early > 0:
                 time.sleep(early)
@@ -100,7 +100,7 @@ def read_protocols(rows: list[Any], day: date) -> Listing:
     return _listing(rows, lambda row: _protocol(row, day), "defillama_protocols", "protocol_id")
 
 
-def _rows(answer: Answer) -> list[Any]:
+def _rows(answer: Response) -> list[Any]:
     try:
         rows = json.loads(answer.body)
     except (ValueError, RecursionError):

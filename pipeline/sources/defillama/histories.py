@@ -27,9 +27,9 @@ from baimo.pipeline.sources.defillama.api import DefiLlama
 from baimo.pipeline.sources.defillama.points import (
     OddError,
     Points,
-    read_answer,
     read_grid,
     read_points,
+    read_response,
     read_row,
 )
 from baimo.pipeline.sources.defillama.store import State, Store, digest, read_states
@@ -222,7 +222,7 @@ class _Run:
 
     def _ask(self, protocol_id: str, slug: str) -> None:
         try:
-            body = self._api.get(f"/protocol/{quote(slug, safe='')}", read_answer)
+            body = self._api.get(f"/protocol/{quote(slug, safe='')}", read_response)
             points = _points_of(body, protocol_id, self._now().date())
         except RefusedError as error:
             if error.status == 404 or (error.status == 400 and "not found" in str(error).lower()):

@@ -16,7 +16,7 @@ from typing import Any
 
 import polars as pl
 
-from baimo.pipeline.sources.http import Answer, UnreadableError
+from baimo.pipeline.sources.http import Response, UnreadableError
 
 LARGEST_USD = 1e15
 FIRST_DAY = date(2009, 1, 3)  # the first block of Bitcoin
@@ -45,7 +45,7 @@ class Points:
         return pl.DataFrame(days, schema={"day": pl.Date, "new": pl.Float64})
 
 
-def read_answer(answer: Answer) -> dict[str, Any]:
+def read_response(answer: Response) -> dict[str, Any]:
     """Return the body of GET /protocol/{slug}.
 
     Raises

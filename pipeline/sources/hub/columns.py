@@ -212,8 +212,8 @@ def _add_derived(found: dict[str, pl.Series], tags: pl.Series | None) -> None:
     if tags is None:
         return
     for name, pattern in _TAGS.items():
-        told, own = tags.str.extract(pattern), found.get(name)
-        found[name] = told if own is None else own.fill_null(told)
+        stated, own = tags.str.extract(pattern), found.get(name)
+        found[name] = stated if own is None else own.fill_null(stated)
 
 
 def _wanted(leaf: str, used: set[str]) -> bool:

@@ -22,11 +22,11 @@ from baimo.pipeline.settings import hub_endpoint, hub_token
 from baimo.pipeline.sources.http import (
     CONNECT_SECONDS,
     READ_SECONDS,
-    Answer,
     AttemptError,
     Notice,
     Patience,
     RefusedError,
+    Response,
     Send,
     UnreadableError,
     failure_words,
@@ -94,7 +94,7 @@ def hub_sender(token: str | None) -> Send:
     )
     timeout = httpx2.Timeout(READ_SECONDS, connect=CONNECT_SECONDS)
 
-    def attempt(url: str) -> Answer:
+    def attempt(url: str) -> Response:
         try:
             response = get_session().get(
                 url, headers=headers, timeout=timeout, follow_redirects=False
@@ -109,7 +109,7 @@ def hub_sender(token: str | None) -> Send:
         body = response.content
         if token and token.encode() in body and response.status_code != 200:
             body = body.replace(token.encode(), b"***")
-        return Answer(url, response.status_code, lower, body)
+        return Response(url, response.status_code, lower, body)
 
     return lambda url, seconds: within(seconds, lambda: attempt(url))
 
@@ -268,7 +268,7 @@ class _Walker:
         tries = 0
         self._rest()
 
-        def read(answer: Answer) -> tuple[Page, str | None]:
+        def read(answer: Response) -> tuple[Page, str | None]:
             nonlocal tries
             tries += 1
             page = read_page(answer.body, self.started)
@@ -287,7 +287,7 @@ class _Walker:
             self.send, url, read, patience=self.patience, notice=self.notice, blocked=blocked
         )
 
-    def _note_window(self, answer: Answer) -> None:
+    def _note_window(self, answer: Response) -> None:
         """Remember how many requests are left, and how long to rest when none is."""
         from huggingface_hub.utils import parse_ratelimit_headers
 
@@ -304,7 +304,7 @@ class _Walker:
             self.rest = 0.0
 
 
-def _next(answer: Answer, url: str, seen: set[str]) -> str | None:
+def _next(answer: Response, url: str, seen: set[str]) -> str | None:
     """Return the address of the next page; a loop or another host is not followed."""
     from requests.utils import parse_header_links
 

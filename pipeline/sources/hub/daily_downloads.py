@@ -173,8 +173,8 @@ def _unknown(path: str, what: str, found: list[str]) -> str:
 def _groups(panel: ParquetOnHub, name: str, first: date, last: date) -> list[int]:
     """Return the row groups that may hold days of the range."""
     kept = []
-    for group, told in enumerate(panel.statistics(name)):
-        low, high = (_day(v) for v in told) if told is not None else (None, None)
+    for group, stated in enumerate(panel.statistics(name)):
+        low, high = (_day(v) for v in stated) if stated is not None else (None, None)
         if (low is None or low <= last) and (high is None or high >= first):
             kept.append(group)
     return kept

@@ -44,7 +44,7 @@ class ParquetOnHub:
 
         self.file = file
         remote = repository.open(file)
-        with _damage_told(file):
+        with _naming_damage(file):
             self._parquet = pq.ParquetFile(remote, pre_buffer=False, buffer_size=BLOCK_BYTES)
             schema = self._parquet.schema
             self.leaves: list[str] = [schema.column(i).path for i in range(len(schema))]
@@ -88,7 +88,7 @@ class ParquetOnHub:
             batch_size=rows, row_groups=groups, columns=leaves, use_threads=False
         )
         while True:
-            with _damage_told(self.file):
+            with _naming_damage(self.file):
                 batch = next(batches, None)
                 if batch is None:
                     return
@@ -102,18 +102,18 @@ class ParquetOnHub:
         at = self.leaves.index(name)
         found: list[tuple[Any, Any] | None] = []
         for group in range(self.n_groups):
-            told = self._parquet.metadata.row_group(group).column(at).statistics
-            with _damage_told(self.file):
-                known = told is not None and told.has_min_max
-                found.append((told.min, told.max) if known else None)
+            stated = self._parquet.metadata.row_group(group).column(at).statistics
+            with _naming_damage(self.file):
+                known = stated is not None and stated.has_min_max
+                found.append((stated.min, stated.max) if known else None)
         return found
 
     def newest(self, name: str, before: datetime) -> datetime | None:
         """Return the largest moment in a column before another: by its statistics if they do."""
         if name not in self.leaves:
             return None
-        told = self.statistics(name)
-        tops = [_aware(pair[1]) if pair is not None else None for pair in told]
+        stated = self.statistics(name)
+        tops = [_aware(pair[1]) if pair is not None else None for pair in stated]
         if tops and all(top is not None and top < before for top in tops):
             return max(top for top in tops if top is not None)
         newest: datetime | None = None
@@ -142,7 +142,7 @@ def _aware(value: Any) -> datetime | None:
 
 
 @contextmanager
-def _damage_told(file: RepoFile) -> Iterator[None]:
+def _naming_damage(file: RepoFile) -> Iterator[None]:
     import pyarrow as pa
 
     try:

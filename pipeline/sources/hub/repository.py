@@ -23,11 +23,11 @@ from baimo.pipeline.errors import SourceError
 from baimo.pipeline.settings import hub_endpoint, hub_token
 from baimo.pipeline.sources import http
 from baimo.pipeline.sources.http import (
-    Answer,
     AttemptError,
     ForeignHostError,
     Notice,
     Patience,
+    Response,
     UnreadableError,
     failure_words,
     fetch,
@@ -127,13 +127,13 @@ class Repository:
         seen: set[str] = set()
         announced = 0
 
-        def read(answer: Answer) -> tuple[list[dict[str, Any]], str | None, int]:
+        def read(answer: Response) -> tuple[list[dict[str, Any]], str | None, int]:
             rows, onward = _rows(answer), _onward(answer, seen)
             total = answer.headers.get("x-total-count", "")
-            told = announced or (int(total) if total.isdigit() else 0)
-            if onward is None and so_far() + len(rows) < told:
+            stated = announced or (int(total) if total.isdigit() else 0)
+            if onward is None and so_far() + len(rows) < stated:
                 raise UnreadableError("the list ends early")
-            return rows, onward, told
+            return rows, onward, stated
 
         while url is not None:
             seen.add(url)
@@ -143,7 +143,7 @@ class Repository:
             yield rows
 
 
-def _rows(answer: Answer) -> list[dict[str, Any]]:
+def _rows(answer: Response) -> list[dict[str, Any]]:
     try:
         rows = json.loads(answer.body)
     except (ValueError, RecursionError):
@@ -153,7 +153,7 @@ def _rows(answer: Answer) -> list[dict[str, Any]]:
     return rows
 
 
-def _onward(answer: Answer, seen: set[str]) -> str | None:
+def _onward(answer: Response, seen: set[str]) -> str | None:
     """Return the address of the next page; a loop or another host is not followed."""
     from requests.utils import parse_header_links
 
@@ -275,7 +275,7 @@ class RemoteFile(io.RawIOBase):
         """Fetch the bytes from `start` to before `stop`."""
         body = bytearray()
 
-        def send(_: str, seconds: float) -> Answer:
+        def send(_: str, seconds: float) -> Response:
             nonlocal body
             # Made here and filled there: memory that many short threads take is not given back.
             # New for each attempt, because one that was given up may still be writing.
@@ -285,7 +285,7 @@ class RemoteFile(io.RawIOBase):
         fetch(send, self.url, lambda _: None, patience=self._patience, notice=self._notice)
         return body
 
-    def _attempt(self, start: int, body: bytearray) -> Answer:
+    def _attempt(self, start: int, body: bytearray) -> Response:
         """Ask once and fill `body`; a part that was asked for and came is a whole answer: 200."""
         import httpx2
 
@@ -298,7 +298,7 @@ class RemoteFile(io.RawIOBase):
         except (httpx2.HTTPError, OSError) as error:
             raise AttemptError(failure_words(error)) from None
 
-    def _follow(self, start: int, body: bytearray) -> Answer:
+    def _follow(self, start: int, body: bytearray) -> Response:
         import httpx2
         from huggingface_hub.utils import get_session
 
@@ -320,7 +320,7 @@ class RemoteFile(io.RawIOBase):
                     raise AttemptError(f"the storage refused the part (HTTP {status})")
                 if status in (200, 206):
                     self._fill(body, response, start)
-                    return Answer(self.url, 200, {}, b"")
+                    return Response(self.url, 200, {}, b"")
                 return self._refused(response)
         raise AttemptError("redirected in circles")
 
@@ -341,12 +341,12 @@ class RemoteFile(io.RawIOBase):
         if at < len(body):
             raise AttemptError("the part came short")
 
-    def _refused(self, response: Any) -> Answer:
+    def _refused(self, response: Any) -> Response:
         headers = {name.lower(): value for name, value in response.headers.items()}
         body = response.read()
         if self._token:
             body = body.replace(self._token.encode(), b"***")
-        return Answer(self.url, response.status_code, headers, body[:1000])
+        return Response(self.url, response.status_code, headers, body[:1000])
 
     def _redirected(self, address: str, location: str) -> str:
         target = urljoin(address, location)
