@@ -14,9 +14,9 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar, Self, TypeVar
 
 import numpy as np
-from scipy import stats
 
 from baimo.estimation.errors import DataError
+from baimo.estimation.laws import normal_ppf, t_ppf
 
 SCHEMA_VERSION = 1
 _REGISTRY: dict[str, type[Any]] = {}
@@ -164,7 +164,7 @@ class Estimate:
             return self.interval
         if self.value is None or self.std_error is None:
             return None
-        half = float(stats.norm.ppf(0.5 + level / 2)) * self.std_error
+        half = normal_ppf(0.5 + level / 2) * self.std_error
         return (self.value - half, self.value + half)
 
 
@@ -172,7 +172,7 @@ def student(
     value: float, std_error: float, degrees: float, *, unit: str = "1", log: bool = False
 ) -> Estimate:
     """Return an estimate whose interval is Student's t, of the logarithm (value > 0) if `log`."""
-    half = float(stats.t.ppf(0.975, degrees)) * std_error
+    half = t_ppf(0.975, degrees) * std_error
     interval = (value - half, value + half)
     if log:
         interval = (value * math.exp(-half / value), value * math.exp(half / value))

@@ -21,11 +21,11 @@ from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy import stats
 
 from baimo.estimation.arrays import Floats
 from baimo.estimation.demand.counts import DemandTail
 from baimo.estimation.errors import DataError
+from baimo.estimation.laws import normal_ppf
 from baimo.estimation.results import Estimate, FitResult, registered
 from baimo.estimation.samples.clusters import checked_labels
 from baimo.estimation.samples.counts import Counts, as_counts
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 
 RHO_BAND = (0.3, 0.6, 0.9)
-Z_95 = float(stats.norm.ppf(0.975))
+Z_95 = normal_ppf(0.975)
 
 
 @registered("DemandFit")

@@ -30,10 +30,10 @@ from typing import ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy import stats
 
 from baimo.estimation.arrays import Floats
 from baimo.estimation.errors import ConvergenceError, DataError
+from baimo.estimation.laws import t_ppf
 from baimo.estimation.results import Estimate, FitResult, registered
 from baimo.estimation.samples.clusters import FEW, checked_labels
 
@@ -214,7 +214,7 @@ def fit_cost_elasticity(
 
     sigma = -float(fit.slopes[0])
     df = max(fit.n_effective - 1.0, 1.0)
-    half = None if fit.error is None else float(stats.t.ppf(0.975, df)) * fit.error
+    half = None if fit.error is None else t_ppf(0.975, df) * fit.error
     return CostElasticityFit(
         n_obs=keep.size,
         n_used=y.size,

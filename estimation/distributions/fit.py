@@ -39,7 +39,6 @@ from typing import ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy import stats
 
 from baimo.estimation.arrays import Floats
 from baimo.estimation.distributions._likelihood import SAME, Likelihood, named
@@ -53,6 +52,7 @@ from baimo.estimation.distributions._models import (
     model_of,
 )
 from baimo.estimation.errors import ConvergenceError, ConvergenceWarning, DataError
+from baimo.estimation.laws import chi2_sf, normal_sf
 from baimo.estimation.results import Estimate, FitResult, registered
 from baimo.estimation.samples.counts import Counts, as_counts
 
@@ -404,14 +404,14 @@ def _vuong(c: Counts, best: WholeSampleFit, rival: WholeSampleFit) -> WholeSampl
     if rival.model == ours.nested or best.model == theirs.nested:
         gained = 2.0 * (ratio if ours.size > theirs.size else -ratio)
         extra = abs(ours.size - theirs.size)
-        p_nested = float(stats.chi2.sf(gained, extra)) / (2.0 if extra == 1 else 1.0)
+        p_nested = chi2_sf(gained, extra) / (2.0 if extra == 1 else 1.0)
         p_nested = p_nested if gained > 2.0 * SAME else 1.0
     else:
         gaps = best.log_probability(c.values) - rival.log_probability(c.values)
         variance = c.sum((gaps - ratio / c.n_obs) ** 2) / c.n_obs
         if variance > 1e-12:
             vuong = ratio / math.sqrt(c.n_obs * variance)
-            p_value = float(2.0 * stats.norm.sf(abs(vuong)))
+            p_value = float(2.0 * normal_sf(abs(vuong)))
     return WholeSampleVuong(
         best=best.model,
         rival=rival.model,

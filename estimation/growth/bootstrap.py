@@ -29,11 +29,12 @@ from typing import ClassVar, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy import sparse, stats
+from scipy import sparse
 
 from baimo.estimation.arrays import Floats
 from baimo.estimation.errors import DataError
 from baimo.estimation.growth.panel import SizedSteps, recoded, sized_steps, two_way_effects
+from baimo.estimation.laws import normal_ppf, t_ppf
 from baimo.estimation.results import Estimate, FitResult, Progress, registered
 from baimo.simulation.growth.gbm import GrowthParams
 
@@ -289,7 +290,7 @@ def _zeta(drift: Floats, square: Floats, rates: _Rates) -> Floats:
 
 def _stretch(n: int, length: int) -> float:
     """Return the factor on deviations that n units in blocks of this length call for."""
-    t = float(stats.t.ppf(0.975, n / length - 1.0)) / float(stats.norm.ppf(0.975))
+    t = t_ppf(0.975, n / length - 1.0) / normal_ppf(0.975)
     return t * math.sqrt(n / (n - length))
 
 

@@ -31,12 +31,12 @@ from typing import ClassVar, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy import stats
 
 from baimo.estimation.arrays import Floats
 from baimo.estimation.errors import ConvergenceError, DataError
 from baimo.estimation.growth.panel import Labels, SizedSteps, sized_steps
 from baimo.estimation.growth.volatility import FEW_PERIODS
+from baimo.estimation.laws import t_sf
 from baimo.estimation.results import Estimate, FitResult, registered, student
 from baimo.estimation.samples.arguments import checked_flag
 
@@ -187,7 +187,7 @@ def fit_size_slope_cce(
         bias=slope.bias,
         b_mean_group=float(group.mean()),
         b_mean_group_std_error=float(group.std(ddof=1)) / math.sqrt(n),
-        p_value=2.0 * float(stats.t.sf(abs(slope.value) / slope.error, slope.degrees)),
+        p_value=2.0 * t_sf(abs(slope.value) / slope.error, slope.degrees),
         item_effects=item_effects,
         items=panel.labels,
         item_slope=own,

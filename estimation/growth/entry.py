@@ -7,9 +7,9 @@ from typing import ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy import stats
 
 from baimo.estimation.errors import DataError
+from baimo.estimation.laws import t_ppf
 from baimo.estimation.results import Estimate, FitResult, registered
 
 
@@ -62,7 +62,7 @@ def fit_entry_growth(entries: ArrayLike, *, step_years: float) -> EntryTrendFit:
     time = np.arange(y.size) * step_years
     fitted = GLM(y, add_constant(time), family=Poisson()).fit(scale="X2")
     rate, error = float(fitted.params[1]), float(fitted.bse[1])
-    half = float(stats.t.ppf(0.975, y.size - 2)) * error
+    half = t_ppf(0.975, y.size - 2) * error
     return EntryTrendFit(
         n_obs=y.size,
         n_used=y.size,

@@ -19,12 +19,13 @@ from typing import ClassVar, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy import optimize, stats
+from scipy import optimize
 
 from baimo.estimation.arrays import Floats
 from baimo.estimation.errors import DataError
 from baimo.estimation.growth.panel import Labels, SizedSteps, sized_steps
 from baimo.estimation.growth.volatility import FEW_PERIODS, GrowthPathsFit
+from baimo.estimation.laws import chi2_ppf, chi2_sf, t_ppf
 from baimo.estimation.results import Estimate, FitResult, registered, student
 from baimo.simulation.growth.paths import PathParams
 
@@ -140,7 +141,7 @@ def fit_loadings(
     steps, notes = panel.steps, list(panel.notes)
     count, n = steps.count, steps.n_items
     market = _on_market(panel)
-    if market.strength < stats.chi2.ppf(0.999, steps.periods - 1.0) / (steps.periods - 1.0):
+    if market.strength < chi2_ppf(0.999, steps.periods - 1.0) / (steps.periods - 1.0):
         raise DataError(
             f"the mean of all varies {market.strength:.3g} times as much as independent items "
             "would make it: no common shock to load on; do without loadings"
@@ -212,8 +213,8 @@ def _spread(effect: Floats, error2: Floats) -> _Spread:
     sd, squares = math.sqrt(variance), weight * (effect - mean) ** 2
     heavy = math.sqrt(max(float(np.sum((squares - 1.0) ** 2)) / (2.0 * (n - 1.0)), 1.0))
     # Relative to a mean that is estimated too: distances add in squares (Zou & Donner 2008).
-    reach, t = sd * math.sqrt(mean_error2) / mean, float(stats.t.ppf(0.975, n - 1))
-    ends = [_profile(effect, error2, float(stats.chi2.ppf(p, n - 1))) for p in (0.975, 0.025)]
+    reach, t = sd * math.sqrt(mean_error2) / mean, t_ppf(0.975, n - 1)
+    ends = [_profile(effect, error2, chi2_ppf(p, n - 1)) for p in (0.975, 0.025)]
     low, high = (math.hypot(heavy * (end - sd), t * reach) for end in ends)
     error = heavy * math.sqrt((n - 1.0) / 2.0) * mean_error2  # of the variance, over 2
     estimate = Estimate(
@@ -221,7 +222,7 @@ def _spread(effect: Floats, error2: Floats) -> _Spread:
         std_error=math.hypot(error / sd, reach) / mean if sd > 0 else None,
         interval=(max(sd - low, 0.0) / mean, (sd + high) / mean),
     )
-    return _Spread(mean, variance / mean**2, estimate, float(stats.chi2.sf(fit.q, n - 1)))
+    return _Spread(mean, variance / mean**2, estimate, chi2_sf(fit.q, n - 1))
 
 
 def _profile(effect: Floats, error2: Floats, quantile: float) -> float:

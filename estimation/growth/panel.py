@@ -14,11 +14,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy import sparse, stats
+from scipy import sparse
 from scipy.sparse import csgraph, linalg
 
 from baimo.estimation.arrays import Floats
 from baimo.estimation.errors import ConvergenceError, DataError
+from baimo.estimation.laws import t_ppf
 from baimo.estimation.results import Estimate
 
 
@@ -334,7 +335,7 @@ class GrowthTable(dict[str, Estimate]):
         error, interval = None, None
         if variance is not None and variance > 0 and degrees >= 1 and (value > 0 or not log):
             error = math.sqrt(variance)
-            half = float(stats.t.ppf(0.975, degrees)) * error
+            half = t_ppf(0.975, degrees) * error
             interval = (value - half, value + half)
             if log and half <= 2.0 * value:
                 interval = (value * math.exp(-half / value), value * math.exp(half / value))

@@ -20,11 +20,11 @@ from typing import ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy import stats
 
 from baimo.estimation.arrays import Floats
 from baimo.estimation.errors import DataError
 from baimo.estimation.growth.panel import Codes, two_way_effects
+from baimo.estimation.laws import t_ppf, t_sf
 from baimo.estimation.results import Estimate, FitResult, registered
 from baimo.estimation.samples.arguments import checked_flag
 
@@ -96,7 +96,7 @@ class SizeDependenceFit(FitResult):
 def _estimate(value: float, error: float | None, degrees: int) -> Estimate:
     if error is None:
         return Estimate(value=value, unit="1/period")
-    half = float(stats.t.ppf(0.975, degrees)) * error
+    half = t_ppf(0.975, degrees) * error
     return Estimate(
         value=value, std_error=error, interval=(value - half, value + half), unit="1/period"
     )
@@ -240,7 +240,7 @@ def _fit(
         b_std_error_naive=math.sqrt(noise * bread[0, 0]),
         b_uncorrected=float(beta[0]),
         bias=bias,
-        p_value=2.0 * float(stats.t.sf(abs(b) / float(cluster[0]), degrees)),
+        p_value=2.0 * t_sf(abs(b) / float(cluster[0]), degrees),
         mean_growth=float(table[:, 0].mean()),
         mean_growth_std_error=math.sqrt(mean_variance[0]),
         control_names=names,

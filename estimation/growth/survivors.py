@@ -8,7 +8,6 @@ from typing import ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy import stats
 
 from baimo.estimation.arrays import Floats
 from baimo.estimation.errors import DataError
@@ -100,6 +99,8 @@ def fit_panel_growth(
     min_weeks
         Items with fewer weeks are left out and counted in the notes.
     """
+    from scipy.stats import kurtosis
+
     item, week = np.asarray(items, dtype=np.int64), np.asarray(weeks, dtype=np.int64)
     growth = np.asarray(log_growth, dtype=np.float64)
     if not item.size == week.size == growth.size:
@@ -144,7 +145,7 @@ def fit_panel_growth(
         / (2.0 * sigma_own),
         factor_share=float(eigen[-1]) / names.size,
         mean_correlation=float(correlation[off].mean()),
-        excess_kurtosis=float(stats.kurtosis(standard[np.isfinite(standard)])),
+        excess_kurtosis=float(kurtosis(standard[np.isfinite(standard)])),
         drift_survivors=float(drift.mean()),
         drift_survivors_std_error=float(drift.std(ddof=1)) / math.sqrt(names.size),
         items=names,

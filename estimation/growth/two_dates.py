@@ -14,7 +14,6 @@ from typing import ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy import stats
 
 from baimo.estimation.arrays import Floats
 from baimo.estimation.errors import DataError
@@ -123,6 +122,8 @@ def fit_population_growth(
     interval; the exit hazard carries the rest. Errors take the market of the interval as given:
     its common shock is not in them. Renamed items look like exits.
     """
+    from scipy.stats import kurtosis, moment
+
     start, end = np.asarray(before, dtype=np.float64), np.asarray(after, dtype=np.float64)
     if start.shape != end.shape or start.ndim != 1:
         raise DataError(f"before and after must match; got shapes {start.shape}, {end.shape}")
@@ -141,13 +142,13 @@ def fit_population_growth(
     if sigma2 == 0:
         raise DataError("every item grew by the same factor: no dispersion; check the two dates")
     m = float(growth.mean()) / years
-    kurtosis = float(stats.kurtosis(growth, fisher=False))
-    third = float(stats.moment(growth, 3))
+    fourth_standardised = float(kurtosis(growth, fisher=False))
+    third = float(moment(growth, 3))
     # Of (m, sigma^2): skewed growth makes mean and variance move together.
     covariance = np.array(
         [
             [sigma2 / (n * years), third / (n * years**2)],
-            [third / (n * years**2), (kurtosis - 1.0) * sigma2**2 / n],
+            [third / (n * years**2), (fourth_standardised - 1.0) * sigma2**2 / n],
         ]
     )
     to_mu = np.array([1.0, 0.5])

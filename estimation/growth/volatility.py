@@ -18,7 +18,6 @@ from typing import ClassVar, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy import stats
 
 from baimo.estimation.arrays import Floats
 from baimo.estimation.errors import DataError
@@ -32,6 +31,7 @@ from baimo.estimation.growth.panel import (
     recoded,
     two_way_effects,
 )
+from baimo.estimation.laws import chi2_sf, normal_pdf, normal_ppf, normal_sf
 from baimo.estimation.results import Estimate, FitResult, registered
 from baimo.simulation.growth.paths import PathParams
 
@@ -40,7 +40,7 @@ MIN_OVERLAP, FEW_PERIODS = 8, 20  # dates a pair must share; below which errors 
 OWN_SIGMA_FROM = 30  # steps from which an item's own sigma serves its error, else the pooled one
 
 
-QUARTILE = float(stats.norm.ppf(0.75))
+QUARTILE = normal_ppf(0.75)
 
 
 @registered("GrowthPathsFit")
@@ -337,7 +337,7 @@ def _robust(steps: Steps, off: Floats, lag: int, table: GrowthTable) -> None:
     low, high = np.quantile(z[many], [0.25, 0.75])
     scale = float(high - low) / (2.0 * QUARTILE)
     score = (((z > high) | (z < low)) - 0.5) * many
-    score *= scale / (float(stats.norm.pdf(QUARTILE)) * 2.0 * QUARTILE * many.sum())
+    score *= scale / (normal_pdf(QUARTILE) * 2.0 * QUARTILE * many.sum())
     table.put("sigma_robust", scale, steps.variance(score), degrees, True)
     pair = (item[1:] == item[:-1]) & (count > 2)[item[1:]]
     if pair.any():
@@ -390,7 +390,7 @@ def _shrink(
     fit = combine_effects(drift, error2, method_re="iterated")
     tau2 = max(float(fit.tau2), 0.0)
     table.put("drift_sd", math.sqrt(tau2))
-    table.put("drift_p_value", float(stats.chi2.sf(fit.q, drift.size - 1)))
+    table.put("drift_p_value", chi2_sf(fit.q, drift.size - 1))
     if tau2 == 0:
         table.notes.append("drifts differ no more than noise: individual mu are not estimable")
     weight = 1.0 / (error2 + tau2)
@@ -432,4 +432,4 @@ def _pairs(steps: Steps, off: Floats, table: GrowthTable) -> None:
     table.put("mean_correlation", float(values.mean()))
     cd = float(np.sqrt(shared) @ values) / math.sqrt(values.size)
     table.put("cd_statistic", cd)
-    table.put("cd_p_value", 2.0 * float(stats.norm.sf(abs(cd))))
+    table.put("cd_p_value", 2.0 * normal_sf(abs(cd)))

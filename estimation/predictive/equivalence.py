@@ -11,9 +11,9 @@ import math
 from collections.abc import Sequence
 
 import numpy as np
-from scipy import stats
 
 from baimo.estimation.errors import DataError
+from baimo.estimation.laws import t_cdf, t_sf
 
 LEVEL = 0.05
 
@@ -42,5 +42,5 @@ def margin_tests(
     if std_error == 0.0:
         return (0.0, 1.0) if size < margin else (1.0, 0.0)
     near, far = (margin - size) / std_error, (margin + size) / std_error
-    p_matches, other = (float(p) for p in stats.t.sf([near, far], df))
-    return p_matches, min(1.0, float(stats.t.cdf(near, df)) + other)
+    p_matches, other = t_sf(near, df), t_sf(far, df)
+    return p_matches, min(1.0, t_cdf(near, df) + other)

@@ -51,10 +51,10 @@ from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy import stats
 
 from baimo.estimation.arrays import Floats
 from baimo.estimation.errors import DataError, TooFewError
+from baimo.estimation.laws import normal_ppf
 from baimo.estimation.predictive.equivalence import LEVEL, holm, margin_tests
 from baimo.estimation.results import Estimate, FitResult, Result, registered, shown
 from baimo.estimation.samples.counts import Counts
@@ -389,7 +389,7 @@ def _judged(value: float, drawn: Floats, margin: float) -> tuple[Estimate, float
     """Return (a distance with its interval, p of at most the margin, p of at least the margin)."""
     error, spread = drawn[:, 0], float(drawn[:, 1].std(ddof=1))
     low = max(0.0, value - float(np.quantile(error, 0.975)))
-    high = value + float(stats.norm.ppf(0.975)) * spread
+    high = value + normal_ppf(0.975) * spread
     within, _ = margin_tests(value, margin, spread)
     estimate = Estimate(value=value, std_error=spread, interval=(low, high))
     return estimate, _share_beyond(error, value - margin), within
@@ -403,7 +403,7 @@ def _share_beyond(drawn: Floats, value: float) -> float:
 
 def _on_logs(value: float, drawn: Floats, unit: str = "1") -> Estimate:
     spread = float(drawn.std(ddof=1))
-    half = float(stats.norm.ppf(0.975)) * spread
+    half = normal_ppf(0.975) * spread
     return Estimate(
         value=math.exp(value),
         std_error=math.exp(value) * spread,

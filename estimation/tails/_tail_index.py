@@ -12,10 +12,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy import stats
 
 from baimo.estimation.arrays import Floats, Ints
 from baimo.estimation.errors import DataError
+from baimo.estimation.laws import normal_cdf
 from baimo.estimation.samples.counts import Counts, as_counts
 
 K_MIN = 3
@@ -343,4 +343,4 @@ def greenwood_cdf(g: Floats, n: Floats | Ints) -> Floats:
     eta = t - 1 / t  # (eta^2 + 3) eta is the skewness of a lognormal of relative deviation eta
     sigma = np.sqrt(np.log1p(eta**2))
     relative = np.maximum(1 + eta * (g - m1) / np.sqrt(variance), 1e-300)
-    return np.asarray(stats.norm.cdf((np.log(relative) + sigma**2 / 2) / sigma))
+    return np.asarray(normal_cdf((np.log(relative) + sigma**2 / 2) / sigma))

@@ -16,10 +16,11 @@ from typing import ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy import integrate, stats
+from scipy import integrate
 
 from baimo.estimation.arrays import Floats
 from baimo.estimation.errors import DataError
+from baimo.estimation.laws import chi2_sf, normal_sf
 from baimo.estimation.results import Estimate, Result, registered, shown
 from baimo.estimation.samples.counts import Counts, as_counts
 from baimo.estimation.tails import _numba
@@ -258,10 +259,10 @@ def _compare(tail: Counts, ours: FittedRival, name: str, theirs: FittedRival) ->
     vuong = p_value = p_variance = p_nested = None
     if variance > 1e-12:
         vuong = ratio / math.sqrt(n * variance)
-        p_value = float(2.0 * stats.norm.sf(abs(vuong)))
+        p_value = float(2.0 * normal_sf(abs(vuong)))
         p_variance = _variance_test(tail, ours, theirs, n * variance)
     if name == "truncated_power_law":
-        p_value = float(stats.chi2.sf(max(0.0, -2.0 * ratio), 1))
+        p_value = chi2_sf(max(0.0, -2.0 * ratio), 1)
         p_nested = 0.5 * p_value if ratio < 0 else 1.0
     more = len(theirs.parameters) - 1
     return Comparison(

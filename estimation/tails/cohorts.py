@@ -17,10 +17,10 @@ from typing import ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy import stats
 
 from baimo.estimation.arrays import Floats
 from baimo.estimation.errors import DataError
+from baimo.estimation.laws import chi2_sf
 from baimo.estimation.results import Estimate, FitResult, registered
 from baimo.estimation.samples.clusters import checked_labels, refuse_few
 from baimo.estimation.samples.counts import Counts
@@ -256,7 +256,7 @@ def _homogeneity(zeta: Floats, covariance: Floats) -> tuple[float, float]:
     contrasts = np.diff(np.eye(zeta.size), axis=0)
     gaps = contrasts @ zeta
     chi2 = float(gaps @ np.linalg.solve(contrasts @ covariance @ contrasts.T, gaps))
-    return chi2, float(stats.chi2.sf(chi2, zeta.size - 1))
+    return chi2, chi2_sf(chi2, zeta.size - 1)
 
 
 def _trend(zeta: Floats, covariance: Floats, log_age: Floats) -> tuple[float, float]:

@@ -26,10 +26,11 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy import optimize, stats
+from scipy import optimize
 
 from baimo.estimation.arrays import Floats, Ints
 from baimo.estimation.errors import DataError
+from baimo.estimation.laws import chi2_ppf
 from baimo.estimation.results import Estimate, FitResult, registered
 from baimo.estimation.samples.arguments import (
     checked_effect,
@@ -133,7 +134,7 @@ class TailFit(FitResult):
         """
         if not 0 < level < 1:
             raise DataError(f"level = {level:g} must lie between 0 and 1, 0.95 for 95 %")
-        drop = 0.5 * float(stats.chi2.ppf(level, 1)) * self.variance_inflation / self.n_tail
+        drop = 0.5 * chi2_ppf(level, 1) * self.variance_inflation / self.n_tail
         mean_log = _expected_log(self)
 
         def excess(alpha: float) -> float:

@@ -35,10 +35,10 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy import stats
 
 from baimo.estimation.arrays import Floats, Ints
 from baimo.estimation.errors import DataError
+from baimo.estimation.laws import chi2_sf
 from baimo.estimation.results import Estimate, FitResult, registered
 from baimo.estimation.samples.counts import Counts
 from baimo.estimation.tails import _tail_index
@@ -382,7 +382,7 @@ def zipf_lm_test(data: Counts | ArrayLike, *, k: int, discrete: bool) -> IndexTe
     return IndexTest(
         null="Zipf",
         statistic=statistic,
-        p_value=float(stats.chi2.sf(statistic, 2)),
+        p_value=chi2_sf(statistic, 2),
         parts={"z1": z1, "z2": z2},
         notes=notes,
         **ends.place(j),
