@@ -123,6 +123,7 @@ def print_notes(notes: list[str]) -> None:
 
 
 NOTHING_PUBLISHED = 1
+NAME_WIDTH = 12  # of a source's name before what is said of it
 
 
 lake_option = click.option(

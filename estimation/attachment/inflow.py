@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from baimo.estimation.arrays import Floats
-from baimo.estimation.attachment.kernel import _refuse_days, clustered_square, stock_pair
+from baimo.estimation.attachment.kernel import clustered_square, refuse_days, stock_pair
 from baimo.estimation.errors import DataError
 from baimo.estimation.results import Estimate, FitResult, registered
 from baimo.estimation.samples.labels import label_codes
@@ -98,7 +98,7 @@ def fit_inflow(
     """
     start, end = stock_pair(before, after)
     both, new = np.isfinite(start) & np.isfinite(end), ~np.isfinite(start) & np.isfinite(end)
-    _refuse_days(days)
+    refuse_days(days)
     gains = end[both] - start[both]
     if gains.size < 2:
         raise DataError("fewer than two items are there on both dates: match them by a lasting id")

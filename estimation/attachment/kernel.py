@@ -164,7 +164,7 @@ def fit_attachment_kernel(
     the mean) is held there and said; at the upper end the fit counts as not converged.
     """
     start, end = stock_pair(before, after)
-    _refuse_days(days)
+    refuse_days(days)
     used = np.isfinite(start) & np.isfinite(end)
     age = None if ages is None else np.asarray(ages, dtype=np.float64)
     if age is not None:
@@ -258,7 +258,8 @@ def clustered_square(
     return float(sums @ sums)
 
 
-def _refuse_days(days: float) -> None:
+def refuse_days(days: float) -> None:
+    """Raise DataError unless the days between two dates are a positive number."""
     if not (math.isfinite(days) and days > 0):
         raise DataError(f"days = {days:g} must be positive: give two different dates")
 

@@ -174,12 +174,12 @@ class ShapeSample:
             return draw
         table, sizes = self.table[: items.size], self.cluster_sizes
 
-        def draw_clusters(rng: np.random.Generator, weights: Floats | None) -> Floats:
+        def sample_clusters(rng: np.random.Generator, weights: Floats | None) -> Floats:
             if weights is None:
                 weights = rng.standard_exponential(sizes.size)
             return np.asarray(np.cumsum(table @ weights) / (np.sum(sizes * weights) * share))
 
-        return draw_clusters
+        return sample_clusters
 
 
 def shape_sample(

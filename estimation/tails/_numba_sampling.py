@@ -99,7 +99,7 @@ def multinomial(n: int, weights: Ints, s: State, out: Ints) -> None:
 
 
 @jit
-def draw_counts(
+def sample_counts(
     n: int, alpha: float, x_min: float, top: float, s: State
 ) -> tuple[Floats, Ints]:  # fmt: skip
     """Draw n items of a discrete tail; return (values ascending, multiplicities)."""
@@ -130,7 +130,7 @@ def draw_counts(
         x += 1.0
     singles = np.empty(left)
     for j in range(left):
-        singles[j] = draw_count(alpha, x, top, s)
+        singles[j] = sample_count(alpha, x, top, s)
     singles.sort()
     all_values = np.empty(used + left)
     all_multiplicities = np.empty(used + left, dtype=np.int64)
@@ -146,7 +146,7 @@ def draw_counts(
 
 
 @jit
-def draw_count(alpha: float, x_min: float, top: float, s: State) -> float:
+def sample_count(alpha: float, x_min: float, top: float, s: State) -> float:
     """Draw one item from P(X = x) ~ x^-alpha on [x_min, top].
 
     Devroye's rejection from the floor of a Pareto variable, whose acceptance is largest at
@@ -164,7 +164,7 @@ def draw_count(alpha: float, x_min: float, top: float, s: State) -> float:
 
 
 @jit
-def draw_items(
+def sample_items(
     n: int, alpha: float, x_min: float, top: float, discrete: bool, s: State
 ) -> Floats:  # fmt: skip
     """Draw n independent items of a tail in random order."""
@@ -172,14 +172,14 @@ def draw_items(
     cut = 1.0 - (top / x_min) ** (1.0 - alpha) if top < np.inf else 1.0
     for j in range(n):
         if discrete:
-            out[j] = draw_count(alpha, x_min, top, s)
+            out[j] = sample_count(alpha, x_min, top, s)
         else:
             out[j] = x_min * (1.0 - cut * uniform(s)) ** (1.0 / (1.0 - alpha))
     return out
 
 
 @jit
-def draw_sizes(n: int, alpha: float, x_min: float, top: float, s: State) -> Floats:
+def sample_sizes(n: int, alpha: float, x_min: float, top: float, s: State) -> Floats:
     """Draw n items of a Pareto tail, ascending."""
     values = np.empty(n)
     rate = alpha - 1.0
@@ -235,9 +235,9 @@ def replicate(
     k = n_tail if fixed else binomial(n, n_tail / n, s)
     n_body = 0 if fixed else body.size
     if discrete:
-        tail, times = draw_counts(k, alpha, x_min, top, s)
+        tail, times = sample_counts(k, alpha, x_min, top, s)
     else:
-        tail = draw_sizes(k, alpha, x_min, top, s)
+        tail = sample_sizes(k, alpha, x_min, top, s)
         times = np.ones(k, dtype=np.int64)
     values = np.empty(n_body + tail.size)
     multiplicities = np.zeros(values.size, dtype=np.int64)

@@ -416,7 +416,7 @@ def sample_power_law(
     if size < 0:
         raise DataError(f"size = {size} must not be negative")
     state = rng.integers(0, 2**64, 4, dtype=np.uint64)
-    draws: Floats = _numba_sampling.draw_items(size, alpha, x_min, top, discrete, state)
+    draws: Floats = _numba_sampling.sample_items(size, alpha, x_min, top, discrete, state)
     return draws
 
 

@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from baimo.pipeline.lake.receipts import Receipt
 from baimo.pipeline.console import NOTHING_PUBLISHED, existing_lake, lake_option, open_lake
 
-_WIDTH = 12
-
 
 @click.group()
 def lake() -> None:

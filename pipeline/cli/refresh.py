@@ -16,8 +16,14 @@ from baimo.pipeline.errors import PipelineError
 
 if TYPE_CHECKING:
     from baimo.pipeline.ingest.refresh import Refreshed
-from baimo.pipeline.cli.lake import _WIDTH
-from baimo.pipeline.console import NOTHING_PUBLISHED, ProgressLine, lake_option, open_lake
+
+from baimo.pipeline.console import (
+    NAME_WIDTH,
+    NOTHING_PUBLISHED,
+    ProgressLine,
+    lake_option,
+    open_lake,
+)
 
 
 @click.command()
@@ -69,12 +75,12 @@ def refresh(source: str, limit: int | None, trust: bool, lake_path: Path | None)
             refreshed = work[name]()
         except PipelineError as error:
             shown.end()
-            click.echo(f"{name:<{_WIDTH}}failed: {' '.join(str(error).split())}", err=True)
+            click.echo(f"{name:<{NAME_WIDTH}}failed: {' '.join(str(error).split())}", err=True)
             failed = True
             continue
         except KeyboardInterrupt:
             shown.end()
-            click.echo(f"{name:<{_WIDTH}}interrupted; the same command goes on", err=True)
+            click.echo(f"{name:<{NAME_WIDTH}}interrupted; the same command goes on", err=True)
             sys.exit(NOTHING_PUBLISHED)
         shown.end()
         for line in _summary_lines(refreshed):
@@ -100,7 +106,7 @@ def _summary_lines(refreshed: Refreshed) -> list[str]:
     what = "models" if receipt.table == "hub_models" else "protocols"
     done = {"already": "already there", "sample": "a sample, no snapshot"}
     outcome = done.get(refreshed.outcome, refreshed.outcome)
-    lines = [f"{refreshed.source:<{_WIDTH}}{receipt.rows:,} {what} of {receipt.day}, {outcome}"]
+    lines = [f"{refreshed.source:<{NAME_WIDTH}}{receipt.rows:,} {what} of {receipt.day}, {outcome}"]
     details = receipt.details
     notes = []
     if isinstance(details.get("chains"), str):
@@ -116,5 +122,5 @@ def _summary_lines(refreshed: Refreshed) -> list[str]:
         notes.append(f"{dropped:,} rows in quarantine")
     if refreshed.outcome == "published" and details.get("end_confirmed") is False:
         notes.append("the server does not confirm that the listing ended here")
-    lines += [" " * _WIDTH + note for note in notes]
-    return [*lines, " " * _WIDTH + refreshed.path]
+    lines += [" " * NAME_WIDTH + note for note in notes]
+    return [*lines, " " * NAME_WIDTH + refreshed.path]

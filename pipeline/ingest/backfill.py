@@ -32,11 +32,10 @@ from baimo.pipeline.lake.lock import locked
 from baimo.pipeline.lake.receipts import PUBLISHED, Receipt, published_days, read_receipt
 from baimo.pipeline.lake.store import Lake
 from baimo.pipeline.schema.hub import HUB_DOWNLOADS_DAILY
-from baimo.pipeline.sources.defillama.api import SOURCE as LISTED
-from baimo.pipeline.sources.defillama.api import DefiLlama
-from baimo.pipeline.sources.defillama.histories import LACKS as HISTORIES_LACK
-from baimo.pipeline.sources.defillama.histories import SOURCE as FROM_HISTORIES
+from baimo.pipeline.sources.defillama.api import SOURCE as LISTED, DefiLlama
 from baimo.pipeline.sources.defillama.histories import (
+    LACKS as HISTORIES_LACK,
+    SOURCE as FROM_HISTORIES,
     HistoriesProgress,
     fetch_histories,
     protocols_of_day,

@@ -47,8 +47,13 @@ from baimo.pipeline.models.base import (
 from baimo.pipeline.schema.derived import DEFI_LISTING, DEFI_POPULATION, TVL_WEEKLY
 from baimo.pipeline.schema.results import Row, parameter_row
 from baimo.pipeline.settings import SEED
-from baimo.pipeline.statistics import GROWTH as GROWTH_STATISTICS
-from baimo.pipeline.statistics import SIZE_SLOPE, TAIL_ITEMS, TOP_1PCT, ZETA
+from baimo.pipeline.statistics import (
+    GROWTH as GROWTH_STATISTICS,
+    SIZE_SLOPE,
+    TAIL_ITEMS,
+    TOP_1PCT,
+    ZETA,
+)
 from baimo.pipeline.variables import (
     BIRTH_TRANSIENT_WEEKS,
     DAYS_PER_YEAR,

@@ -19,8 +19,7 @@ from baimo.pipeline.analysis.increments import KERNEL_FIT, KernelCalibration
 from baimo.pipeline.analysis.populations import COMPANION_FITS, POPULATIONS
 from baimo.pipeline.analysis.sizes import TAILS, read_tails
 from baimo.pipeline.claims.claim import AUDIT
-from baimo.pipeline.figures import models as model_figures
-from baimo.pipeline.figures import sizes as size_figures
+from baimo.pipeline.figures import models as model_figures, sizes as size_figures
 from baimo.pipeline.figures.of_claims import BY_AGE
 from baimo.pipeline.figures.style import to_svg
 from baimo.pipeline.lake.atomic import write_parquet, write_text

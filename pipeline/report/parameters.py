@@ -13,6 +13,7 @@ import polars as pl
 from baimo.estimation.results import Estimate
 from baimo.pipeline.analysis.size_parameters import size_rows
 from baimo.pipeline.analysis.sizes import SizeFits, read_tails
+from baimo.pipeline.errors import SourceError
 from baimo.pipeline.lake.atomic import write_atomically, write_text
 from baimo.pipeline.lake.results import Day
 from baimo.pipeline.models.registry import CALIBRATIONS
@@ -20,6 +21,7 @@ from baimo.pipeline.schema.results import COMPARISON, PARAMETERS, Row, parameter
 from baimo.pipeline.variables import VARIABLES
 
 SCHEMA_VERSION = 1
+PARAMETERS_JSON = "parameters.json"
 DIGITS = 10  # what every machine and thread count agrees on
 
 
@@ -54,7 +56,7 @@ def export_parameters(
         "provenance": stated,
         "parameters": parameters.to_dicts(),
     }
-    as_json, as_csv = out / "parameters.json", out / "parameters.csv"
+    as_json, as_csv = out / PARAMETERS_JSON, out / "parameters.csv"
     write_text(as_json, json.dumps(document, indent=1, ensure_ascii=False) + "\n")
     write_atomically(as_csv, lambda path: parameters.write_csv(path))
     return as_json, as_csv
@@ -75,3 +77,37 @@ def _simulated_rows(comparison: pl.DataFrame, fits: Mapping[str, SizeFits]) -> I
             note,
         )
         yield row | {"n_used": None, "notes": note}
+
+
+def load_parameters(path: str | Path) -> dict[str, Estimate]:
+    """Read exported parameters by name, from parameters.json of a run or its folder.
+
+    Returns
+    -------
+    dict
+        Name -> estimate with value, std_error, 95 % interval and unit; None where unknown.
+
+    Raises
+    ------
+    SourceError
+        The file cannot be read, or is no export of parameters of this version.
+    """
+    given = Path(path)
+    file = given / PARAMETERS_JSON if given.is_dir() else given
+    try:
+        document = json.loads(file.read_text(encoding="utf-8"))
+        if document["schema_version"] != SCHEMA_VERSION:
+            raise ValueError(f"schema {document['schema_version']}, not {SCHEMA_VERSION}")
+        return {row["name"]: _estimate(row) for row in document["parameters"]}
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise SourceError(
+            f"{file} holds no exported parameters ({error}); give parameters.json of baimo run"
+        ) from None
+
+
+def _estimate(row: Mapping[str, Any]) -> Estimate:
+    low, high = row["ci_low"], row["ci_high"]
+    interval = None if low is None or high is None else (low, high)
+    return Estimate(
+        value=row["value"], std_error=row["std_error"], interval=interval, unit=row["unit"]
+    )

@@ -67,7 +67,7 @@ class TasteNoise:
             return math.exp(0.5 * (power * self.spread) ** 2)
         return self.spread / (self.spread - power) if power < self.spread else math.inf
 
-    def draw_logs(self, shape: tuple[int, ...], rng: np.random.Generator) -> Floats:
+    def sample_logs(self, shape: tuple[int, ...], rng: np.random.Generator) -> Floats:
         """Draw log eps."""
         if self.kind == "none":
             return np.zeros(shape)
@@ -196,7 +196,7 @@ def simulate_market(
         raise ParameterError(f"n_consumers = {n_consumers} must be at least 1, or None for all")
     total = np.zeros_like(log_q)
     for rows in _blocks(n_consumers, log_q.size):
-        shares, _ = _spending(log_q + noise.draw_logs((rows, log_q.size), rng), np.log(tau), rho)
+        shares, _ = _spending(log_q + noise.sample_logs((rows, log_q.size), rng), np.log(tau), rho)
         total += shares.sum(axis=0)
     demand: Floats = total / n_consumers / tau
     return demand

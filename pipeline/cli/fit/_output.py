@@ -22,11 +22,11 @@ if TYPE_CHECKING:
     from baimo.estimation.results import Result
 
 
-_FILE = click.argument("file", type=click.Path(path_type=Path, allow_dash=True))
+FILE_ARGUMENT = click.argument("file", type=click.Path(path_type=Path, allow_dash=True))
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
+def quietly() -> Iterator[None]:
     """Keep warnings out of the terminal: the notes of each fit, which are printed, say the same."""
     from baimo.estimation.errors import ConvergenceWarning
 
@@ -35,7 +35,7 @@ def _quiet() -> Iterator[None]:
         yield
 
 
-def _print_results(prefix: str, results: list[Result], notes: list[str], as_json: bool) -> None:
+def print_results(prefix: str, results: list[Result], notes: list[str], as_json: bool) -> None:
     """Print the estimates of all results under their exported names."""
     from baimo.pipeline.cli.fit.records import model_record
 

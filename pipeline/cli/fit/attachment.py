@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from baimo.estimation.results import Result
     from baimo.pipeline.cli.fit.read_columns import FileTable
-from baimo.pipeline.cli.fit._output import _FILE, _print_results, _quiet
+from baimo.pipeline.cli.fit._output import FILE_ARGUMENT, print_results, quietly
 
 DAYS_PER_YEAR = 365.25
 WINDOW_DAYS = 30.0
@@ -33,7 +33,7 @@ _AUTHOR = click.option("--author", help="Column with each item's author: cluster
 
 @click.command("attachment")
 @options(
-    _FILE,
+    FILE_ARGUMENT,
     click.option("--likes", help="Column with the stock of each item: one cross-section."),
     click.option("--before", help="Column with the stock on the earlier of two dates."),
     click.option("--after", help="Column with the stock on the later date."),
@@ -104,7 +104,7 @@ def fit_attachment_command(
             )
     labels = table.labels(author) if author else None
     notes: list[str] = []
-    with _quiet():
+    with quietly():
         if likes:
             results = _cross_section(table.numbers(likes), ages, labels, horizon, notes)
         else:
@@ -114,7 +114,7 @@ def fit_attachment_command(
             )
             per = "day" if given or all_time else "interval"
             results = _increments(start, end, ages, labels, days, per, offset, notes)
-    _print_results("pa", results, notes, as_json)
+    print_results("pa", results, notes, as_json)
 
 
 def _two_dates(

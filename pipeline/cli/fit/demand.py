@@ -17,12 +17,12 @@ from baimo.pipeline.errors import SourceError
 
 if TYPE_CHECKING:
     from baimo.estimation.results import Result
-from baimo.pipeline.cli.fit._output import _FILE, _print_results, _quiet
+from baimo.pipeline.cli.fit._output import FILE_ARGUMENT, print_results, quietly
 
 
 @click.command("demand")
 @options(
-    _FILE,
+    FILE_ARGUMENT,
     click.option("--demand", required=True, help="Column with the demand of each item."),
     click.option("--cost", help="Column with its cost (bytes, memory, price): gives sigma."),
     click.option("--family", help="Column with what shares one quality (base model by task)."),
@@ -51,7 +51,7 @@ def fit_demand_command(
         raise SourceError("demand beyond 2^53 is no count: rescale it")
     notes: list[str] = []
     found: list[Result] = []
-    with _quiet():
+    with quietly():
         elasticity, families = None, None
         if cost is not None and family is not None:
             families = table.labels(family)
@@ -62,7 +62,7 @@ def fit_demand_command(
     notes.append(
         f"zeta above x_min = {tail.x_min:g} ({tail.n_tail:,} of {tail.n_obs:,} items), {how}"
     )
-    _print_results("ces", found, notes, as_json)
+    print_results("ces", found, notes, as_json)
 
 
 def _demand_tail(sizes: Any, families: Any) -> tuple[Any, str]:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from baimo.estimation.results import Result
-from baimo.pipeline.cli.fit._output import _FILE, _print_results, _quiet
+from baimo.pipeline.cli.fit._output import FILE_ARGUMENT, print_results, quietly
 from baimo.pipeline.console import Bar
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 @click.command("growth")
 @options(
-    _FILE,
+    FILE_ARGUMENT,
     click.option("--item", required=True, help="Column with the item (protocol)."),
     click.option("--date", required=True, help="Column with the date, or the time in years."),
     click.option("--value", required=True, help="Column with the size on that date."),
@@ -77,7 +77,7 @@ def fit_growth_command(
     items, years = table.labels(item), table.dates(date)
     values = table.numbers(value, missing=True)
     notes: list[str] = []
-    with _quiet():
+    with quietly():
         found: list[Result] = [fit_growth_paths(items, years, values, exit_floor=exit_floor)]
         found += _size_dependence(items, years, values, notes)
         if loadings:
@@ -87,7 +87,7 @@ def fit_growth_command(
                 found.append(resampled(items, years, values, bootstrap, seed or 0))
             except EstimationError as error:
                 notes.append(f"no bootstrap: {error}")
-    _print_results("gbm", found, notes, as_json)
+    print_results("gbm", found, notes, as_json)
 
 
 def _size_dependence(
