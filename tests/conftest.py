@@ -9,6 +9,19 @@ ROOT = Path(__file__).resolve().parents[1]
 RECORDINGS = ROOT.parent / "shared" / "data"
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keep a file's tests on one worker, and the live ones on a single one: their waits are real.
+
+    What takes longest begins first: the live tests, then the run of the whole graph.
+    """
+    for item in items:
+        folder, *rest = item.path.relative_to(ROOT / "tests").parts
+        group = "live" if folder == "live" else "/".join((folder, *rest))
+        item.add_marker(pytest.mark.xdist_group(group))
+    items.sort(key=lambda item: (item.path.parent.name != "live", item.path.name != "test_run.py"))
+
+
 @pytest.fixture
 def recording() -> Callable[[str], Path]:
     """Return the path of a recording, or skip with its name where it is not there."""
