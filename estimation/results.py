@@ -2,7 +2,7 @@
 
 A result holds estimates and how they were made, never the data, a clock or a plot. Unknown is
 None, never 0. `to_dict` gives plain JSON values with a type tag and a schema version;
-`from_dict` restores an equal result.
+`from_dict` restores a result of equal fields.
 """
 
 from __future__ import annotations
@@ -89,7 +89,7 @@ def decode(value: Any) -> Any:
     return from_dict(value)
 
 
-def plain(value: Any) -> Any:
+def plain(value: object) -> object:
     """Return containers of numbers for JSON without tags: null where a number is not finite."""
     if isinstance(value, np.generic):
         return plain(value.item())
@@ -117,7 +117,7 @@ def to_dict(result: Any) -> dict[str, Any]:
     return encoded
 
 
-def from_dict(payload: Mapping[str, Any]) -> Any:
+def from_dict(payload: Mapping[str, object]) -> object:
     """Restore what `to_dict` wrote.
 
     Raises
@@ -206,7 +206,7 @@ class Result:
         return lines
 
     def to_dict(self) -> dict[str, Any]:
-        """Return plain JSON values; `from_dict` restores an equal result."""
+        """Return plain JSON values; `from_dict` restores a result of equal fields."""
         return to_dict(self)
 
     @classmethod

@@ -18,6 +18,7 @@ from baimo.pipeline.settings import lake_dir
 from baimo.simulation.errors import ParameterError
 
 if TYPE_CHECKING:
+    from baimo.pipeline.lake.store import Lake
     from baimo.pipeline.sources.hub.crawl import Progress
 
 
@@ -109,7 +110,7 @@ def shown_interval(interval: tuple[float, float] | None, digits: int = 6) -> str
     return f"[{shown_number(interval[0], digits)}, {shown_number(interval[1], digits)}]"
 
 
-def print_json(record: Mapping[str, Any]) -> None:
+def print_json(record: Mapping[str, object]) -> None:
     """Print strict JSON: null where a value is unknown or infinite."""
     from baimo.estimation.results import plain
 
@@ -134,14 +135,14 @@ lake_option = click.option(
 )
 
 
-def open_lake(given: Path | None) -> Any:
+def open_lake(given: Path | None) -> Lake:
     """Return the lake at a path, or the default one."""
     from baimo.pipeline.lake.store import Lake
 
     return Lake(given.expanduser() if given else lake_dir())
 
 
-def existing_lake(given: Path | None) -> Any:
+def existing_lake(given: Path | None) -> Lake:
     """Return the lake at a path that must be there.
 
     Raises

@@ -1,7 +1,7 @@
 """The statistics by which models are held against the data, with the margin of each.
 
 A margin is the largest difference that counts as none. They were set before looking, with three
-exceptions that the README names.
+exceptions that `pipeline/README.md` names.
 """
 
 from __future__ import annotations

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -9,17 +10,22 @@ ROOT = Path(__file__).resolve().parents[1]
 RECORDINGS = ROOT.parent / "shared" / "data"
 
 
-@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep a file's tests on one worker, and the live ones on a single one: their waits are real.
-
-    What takes longest begins first: the live tests, then the run of the whole graph.
-    """
-    for item in items:
-        folder, *rest = item.path.relative_to(ROOT / "tests").parts
-        group = "live" if folder == "live" else "/".join((folder, *rest))
-        item.add_marker(pytest.mark.xdist_group(group))
+    """Begin with what takes longest: the live tests, then the run of the whole graph."""
     items.sort(key=lambda item: (item.path.parent.name != "live", item.path.name != "test_run.py"))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Keep a file on one worker, and all live tests on a single one: their waits are real."""
+    from xdist.scheduler import LoadScopeScheduling
+
+    class ByFile(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            file = nodeid.partition("::")[0]
+            return "live" if file.startswith("tests/live/") else file
+
+    return ByFile(config, log)
 
 
 @pytest.fixture

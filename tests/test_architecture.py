@@ -74,7 +74,8 @@ ALLOWED = {
     "pipeline.figures": "predictive models analysis lake",
     "pipeline.claims": "figures models analysis lake",
     "pipeline.report": "claims figures predictive models analysis datasets lake",
-    "pipeline.defs": "report claims figures predictive models analysis ingest datasets sources lake",
+    "pipeline.defs": "report claims figures predictive models analysis ingest datasets lake "
+    "sources",
     "pipeline.definitions": "defs",
     "pipeline.run": "definitions claims analysis datasets sources lake",
     "pipeline.console": "sources.hub lake",
@@ -266,10 +267,10 @@ def loaded_by(code: str) -> set[str]:
 
 
 ESTIMATORS = "import baimo.estimation.growth.cce, baimo.estimation.shapes.compare"
-THEORY = "import baimo.simulation.demand.consumers, baimo.simulation.growth.paths"
+SIMULATORS = "import baimo.simulation.demand.consumers, baimo.simulation.growth.paths"
 
 
-@pytest.mark.parametrize("code", [ESTIMATORS, THEORY], ids=["estimation", "simulation"])
+@pytest.mark.parametrize("code", [ESTIMATORS, SIMULATORS], ids=["estimation", "simulation"])
 def test_estimators_and_simulators_load_nothing_of_the_running_system(code: str) -> None:
     heavy = {"baimo.pipeline", "dagster", "polars", "matplotlib", "click", "scipy.stats", "pandas"}
     assert not loaded_by(code) & heavy
@@ -381,6 +382,36 @@ def test_names_of_modules_in_documents_and_docstrings_resolve() -> None:
         for name in PATHED.findall(text) if path.suffix == ".md" else ():
             near = (ROOT / name, path.parent / name)
             assert any(p.exists() for p in near), f"{path.relative_to(ROOT)}: {name}"
+
+
+TESTED_WITH_ANOTHER = {
+    "pipeline/cli/__main__.py": "only starts cli/main.py, in the tests of whole commands",
+    "pipeline/schema/raw.py": "names of types",
+    "estimation/arrays.py": "names of types",
+    "simulation/arrays.py": "names of types",
+    "estimation/errors.py": "classes without code, raised in every room's tests",
+    "simulation/errors.py": "classes without code, raised in every room's tests",
+    "estimation/attachment/_likelihood.py": "its values are those of test_kernel.py",
+    "estimation/distributions/_likelihood.py": "its values are those of test_fit.py",
+    "estimation/distributions/_models.py": "its densities are those of test_densities.py",
+    "estimation/samples/_numba.py": "compiled loops behind test_counts.py",
+    "estimation/shapes/_numba.py": "compiled loops behind test_curves.py",
+    "estimation/shapes/_pairs.py": "the cells behind test_compare.py",
+    "estimation/tails/_numba_sampling.py": "compiled draws behind test_bootstrap.py",
+}
+
+
+def test_every_module_has_the_test_of_its_name() -> None:
+    untested = {
+        path.relative_to(ROOT).as_posix()
+        for room in ("estimation", "simulation", "pipeline")
+        for path in (ROOT / room).rglob("*.py")
+        if path.name != "__init__.py"
+        and not (
+            ROOT / "tests" / path.relative_to(ROOT).with_name(f"test_{path.name.removeprefix('_')}")
+        ).exists()
+    }
+    assert untested == set(TESTED_WITH_ANOTHER)
 
 
 def test_no_text_cites_a_document_that_is_not_here() -> None:

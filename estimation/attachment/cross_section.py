@@ -25,7 +25,8 @@ from baimo.estimation.results import Estimate, FitResult, registered
 from baimo.estimation.samples.counts import Counts, as_counts
 from baimo.simulation.attachment.simon_yule import SimonParams, YuleParams
 
-GAMMA_BOUND = 10.0  # 1/yr; the range THEORY gives for growth rates of items
+Cost = Callable[[Floats], tuple[float, Floats]]
+GAMMA_BOUND = 10.0  # 1/yr; growth rates of items lie within
 
 
 @registered("SimonFit")
@@ -163,61 +164,17 @@ def fit_yule(
     the oldest fifth of the items by more than a factor of three: heterogeneity at birth makes
     the likelihood run to explosive growth that the ages contradict.
     """
-    tau, x = np.asarray(ages, dtype=np.float64), np.asarray(sizes, dtype=np.float64)
-    w = np.ones(tau.size) if weights is None else np.asarray(weights, dtype=np.float64)
-    if not tau.size == x.size == w.size:
-        raise DataError(f"{tau.size} ages, {x.size} sizes, {w.size} weights; give one each")
-    if np.any(x < 0) or np.any(x != np.floor(x)):
-        raise DataError("sizes must be whole numbers, not negative")
-    usable = tau > 0
-    if np.any(x[~usable] > 0):
-        raise DataError("an item of age 0 has a positive size: measure ages to the day's end")
-    tau, x, w = tau[usable], x[usable], w[usable]
-    if x.max(initial=0) == 0:
-        raise DataError("all sizes are zero: no growth to measure; check the column")
-
-    constant = float(np.sum(special.gammaln(x + 1.0) * w))
-
-    def cost(theta: Floats) -> tuple[float, Floats]:
-        gamma, a = math.exp(theta[0]), math.exp(theta[1])
-        growth = gamma * tau
-        logs = (
-            special.gammaln(x + a)
-            - special.gammaln(a)
-            - a * growth
-            + x * np.log(-np.expm1(-growth))
-        )
-        by_gamma = (x / np.expm1(growth) - a) * tau
-        by_a = special.digamma(x + a) - special.digamma(a) - growth
-        slope = np.array([gamma * np.sum(by_gamma * w), a * np.sum(by_a * w)])
-        return constant - float(np.sum(logs * w)), -slope
-
-    bounds = [(math.log(1e-4), math.log(GAMMA_BOUND)), (math.log(1e-6), math.log(1e4))]
-    best = min(
-        (
-            optimize.minimize(
-                cost,
-                start,
-                jac=True,
-                method="L-BFGS-B",
-                bounds=bounds,
-                options={"ftol": 1e-15, "gtol": 1e-8},
-            )
-            for start in ([0.0, 0.0], [0.0, -3.0], [1.5, -3.0])
-        ),
-        key=lambda found: float(found.fun),
-    )
-    gamma, a = float(math.exp(best.x[0])), float(math.exp(best.x[1]))
-    if not math.isfinite(best.fun):
+    tau, x, w = _aged(ages, sizes, weights)
+    cost = _yule_cost(tau, x, w)
+    log_parameters, least = _minimised(cost)
+    gamma, a = float(math.exp(log_parameters[0])), float(math.exp(log_parameters[1]))
+    if not math.isfinite(least):
         raise ConvergenceError(
             "the Yule likelihood has no finite optimum; check ages and sizes",
             {"gamma": gamma, "a": a},
         )
-    covariance = _covariance(lambda theta: cost(theta)[1], best.x, np.array([gamma, a]))
-    old = tau >= _weighted_quantile(tau, w, 0.8)
-    with np.errstate(over="ignore"):
-        expected = float(np.sum(a * np.expm1(gamma * tau[old]) * w[old]))
-    ratio = expected / max(float(np.sum(x[old] * w[old])), 1.0)
+    covariance = _covariance(lambda theta: cost(theta)[1], log_parameters, np.array([gamma, a]))
+    ratio = _mean_ratio(tau, x, w, gamma, a)
     at_bound = gamma > 0.99 * GAMMA_BOUND
     converged = covariance is not None and not at_bound and 1 / 3 < ratio < 3
     notes = []
@@ -241,9 +198,74 @@ def fit_yule(
         covariance=covariance,
         entry_plus_exit=entry.rate,
         entry_std_error=entry.std_error,
-        log_likelihood=-float(best.fun),
+        log_likelihood=-least,
         mean_ratio=ratio,
     )
+
+
+def _aged(
+    ages: ArrayLike, sizes: ArrayLike, weights: ArrayLike | None
+) -> tuple[Floats, Floats, Floats]:
+    """Return ages above 0, sizes and weights of the items that have such an age."""
+    tau, x = np.asarray(ages, dtype=np.float64), np.asarray(sizes, dtype=np.float64)
+    w = np.ones(tau.size) if weights is None else np.asarray(weights, dtype=np.float64)
+    if not tau.size == x.size == w.size:
+        raise DataError(f"{tau.size} ages, {x.size} sizes, {w.size} weights; give one each")
+    if np.any(x < 0) or np.any(x != np.floor(x)):
+        raise DataError("sizes must be whole numbers, not negative")
+    usable = tau > 0
+    if np.any(x[~usable] > 0):
+        raise DataError("an item of age 0 has a positive size: measure ages to the day's end")
+    if x.max(initial=0) == 0:
+        raise DataError("all sizes are zero: no growth to measure; check the column")
+    return tau[usable], x[usable], w[usable]
+
+
+def _yule_cost(tau: Floats, x: Floats, w: Floats) -> Cost:
+    """Return minus the log-likelihood, and its slope, as a function of (log gamma, log a)."""
+    constant = float(np.sum(special.gammaln(x + 1.0) * w))
+
+    def cost(theta: Floats) -> tuple[float, Floats]:
+        gamma, a = math.exp(theta[0]), math.exp(theta[1])
+        growth = gamma * tau
+        logs = (
+            special.gammaln(x + a)
+            - special.gammaln(a)
+            - a * growth
+            + x * np.log(-np.expm1(-growth))
+        )
+        by_gamma = (x / np.expm1(growth) - a) * tau
+        by_a = special.digamma(x + a) - special.digamma(a) - growth
+        slope = np.array([gamma * np.sum(by_gamma * w), a * np.sum(by_a * w)])
+        return constant - float(np.sum(logs * w)), -slope
+
+    return cost
+
+
+def _minimised(cost: Cost) -> tuple[Floats, float]:
+    """Return the best of three searches within the bounds, and its cost."""
+    bounds = [(math.log(1e-4), math.log(GAMMA_BOUND)), (math.log(1e-6), math.log(1e4))]
+    found = [
+        optimize.minimize(
+            cost,
+            start,
+            jac=True,
+            method="L-BFGS-B",
+            bounds=bounds,
+            options={"ftol": 1e-15, "gtol": 1e-8},
+        )
+        for start in ([0.0, 0.0], [0.0, -3.0], [1.5, -3.0])
+    ]
+    best = min(found, key=lambda one: float(one.fun))
+    return np.asarray(best.x), float(best.fun)
+
+
+def _mean_ratio(tau: Floats, x: Floats, w: Floats, gamma: float, a: float) -> float:
+    """Return expected over observed total of the oldest fifth of the items."""
+    old = tau >= _weighted_quantile(tau, w, 0.8)
+    with np.errstate(over="ignore"):
+        expected = float(np.sum(a * np.expm1(gamma * tau[old]) * w[old]))
+    return expected / max(float(np.sum(x[old] * w[old])), 1.0)
 
 
 def _covariance(slope: Callable[[Floats], Floats], theta: Floats, scale: Floats) -> Floats | None:

@@ -32,9 +32,9 @@ from typing import ClassVar, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 
-from baimo.estimation.arrays import Floats
+from baimo.estimation.arrays import Floats, Values
 from baimo.estimation.errors import ConvergenceError, DataError
-from baimo.estimation.growth.panel import Labels, SizedSteps, sized_steps
+from baimo.estimation.growth.panel import SizedSteps, sized_steps
 from baimo.estimation.growth.volatility import FEW_PERIODS
 from baimo.estimation.laws import t_sf
 from baimo.estimation.results import Estimate, FitResult, registered, student
@@ -81,7 +81,7 @@ class SizeSlopeFit(FitResult):
     b_mean_group_std_error: float
     p_value: float
     item_effects: bool
-    items: Labels
+    items: Values
     item_slope: Floats
     item_bias: Floats
     n_items: int

@@ -21,9 +21,9 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy import optimize
 
-from baimo.estimation.arrays import Floats
+from baimo.estimation.arrays import Floats, Values
 from baimo.estimation.errors import DataError
-from baimo.estimation.growth.panel import Labels, SizedSteps, sized_steps
+from baimo.estimation.growth.panel import SizedSteps, sized_steps
 from baimo.estimation.growth.volatility import FEW_PERIODS, GrowthPathsFit
 from baimo.estimation.laws import chi2_ppf, chi2_sf, t_ppf
 from baimo.estimation.results import Estimate, FitResult, registered, student
@@ -57,7 +57,7 @@ class LoadingsFit(FitResult):
     """
 
     table: dict[str, Estimate]
-    items: Labels
+    items: Values
     loadings: Floats
     loadings_std_error: Floats
     n_items: int

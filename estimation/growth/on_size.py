@@ -21,6 +21,7 @@ from baimo.estimation.arrays import Floats, Ints
 from baimo.estimation.errors import DataError
 
 FEWEST = 20
+_ROUNDING = 1e-12
 Errors = Literal["HC1", "HC3"]
 
 
@@ -78,7 +79,8 @@ def fit_growth_on_size(
     Raises
     ------
     DataError
-        Fewer items than that, or all of one size.
+        Fewer items than that, all of one size, or all but one: its growth alone would be the
+        slope.
     """
     start, end = np.asarray(before, dtype=np.float64), np.asarray(after, dtype=np.float64)
     chosen = (start > above) & (end > floor)
@@ -90,11 +92,17 @@ def fit_growth_on_size(
     x, y = np.log(start[chosen]), np.log(end[chosen])
     if np.ptp(x) == 0:
         raise DataError("all sizes before are equal: growth cannot depend on size; check the data")
+    if _one_minus_leverage(x).min() < _ROUNDING:
+        raise DataError(
+            "all sizes before but one are equal: one item's growth alone would be the slope; "
+            "check the data"
+        )
     growth = (y - x) / years
     slope, level = np.polyfit(x, growth, 1)
     residual = growth - slope * x - level
-    moved = residual != 0
-    spread = np.polyfit(x[moved], np.log(np.abs(residual[moved])), 1)[0] if moved.any() else 0.0
+    moved = np.abs(residual) > _ROUNDING * np.abs(growth).max()
+    varied = moved.any() and np.ptp(x[moved]) > 0
+    spread = np.polyfit(x[moved], np.log(np.abs(residual[moved])), 1)[0] if varied else 0.0
     return GrowthOnSize(
         slope=float(slope),
         std_error=_robust_error(x, residual, errors),
@@ -104,6 +112,12 @@ def fit_growth_on_size(
     )
 
 
+def _one_minus_leverage(x: Floats) -> Floats:
+    """Return the share of each item's growth that does not move its own fitted one, 0 to 1."""
+    centred = x - x.mean()
+    return np.asarray(1.0 - 1.0 / x.size - centred**2 / float(centred @ centred))
+
+
 def _robust_error(x: Floats, residual: Floats, errors: Errors) -> float:
     """Return the standard error of a simple regression's slope."""
     centred = x - x.mean()
@@ -111,7 +125,7 @@ def _robust_error(x: Floats, residual: Floats, errors: Errors) -> float:
     if errors == "HC1":
         weighted = residual * math.sqrt(x.size / (x.size - 2.0))
     else:
-        weighted = residual / (1.0 - 1.0 / x.size - centred**2 / square)
+        weighted = residual / _one_minus_leverage(x)
     return math.sqrt(float(np.sum((centred * weighted) ** 2))) / square
 
 

@@ -17,7 +17,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import sparse
 from scipy.sparse import csgraph, linalg
 
-from baimo.estimation.arrays import Floats
+from baimo.estimation.arrays import Floats, Values
 from baimo.estimation.errors import ConvergenceError, DataError
 from baimo.estimation.laws import t_ppf
 from baimo.estimation.results import Estimate
@@ -43,7 +43,7 @@ class SizedSteps:
 
     steps: Steps
     size: Floats
-    labels: Labels
+    labels: Values
     n_obs: int
     notes: tuple[str, ...]
 
@@ -303,7 +303,6 @@ class Steps:
         return max(by_time, by_time + by_item - same) if by_time > 0 else max(by_item, same)
 
 
-Labels = NDArray[Any]
 Maybe = float | None
 
 
@@ -367,7 +366,7 @@ class LongPanel(NamedTuple):
         What was left out.
     """
 
-    labels: Labels
+    labels: Values
     item: Codes
     time: Codes
     value: Floats

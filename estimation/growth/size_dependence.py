@@ -14,7 +14,7 @@ growth with the opposite sign, which looks like reversion: instrument size by it
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -178,32 +178,13 @@ def _fit(
 
     item_effects = checked_flag("item_effects", item_effects)
     names, extra = _controls(controls)
-    columns = [np.asarray(growth, dtype=np.float64), np.asarray(log_size_before, dtype=np.float64)]
-    columns += extra
-    if instrument is not None:
-        columns.append(np.asarray(instrument, dtype=np.float64))
-    labels, dates = np.asarray(items), np.asarray(periods)
-    if any(c.shape != labels.shape or c.ndim != 1 for c in [dates, *columns]):
-        raise DataError("items, periods, sizes, growth and controls must have one length")
-    table = np.column_stack(columns)
-    kept = np.all(np.isfinite(table), axis=1)
-    table = table[kept]
-    _, item = np.unique(labels[kept], return_inverse=True)
-    _, period = np.unique(dates[kept], return_inverse=True)
+    columns = [growth, log_size_before, *extra, *([] if instrument is None else [instrument])]
+    table, item, period = _complete_rows(items, periods, columns)
     n_items, n_periods = _checked_panel(item, period)
     within = _within(table, item, period, item_effects)
-    for name, spread, whole in zip(
-        ("growth", "log_size_before", *names, "instrument"),
-        within.std(axis=0),
-        table.std(axis=0),
-        strict=False,
-    ):
-        if not spread > 1e-10 * whole:
-            raise DataError(f"{name} does not vary within periods: no slope; give data that vary")
     k = 1 + len(names)
+    _refuse_constant(table, within, ("growth", "log_size_before", *names, "instrument"), k)
     y, x = within[:, 0], within[:, 1 : 1 + k]
-    if np.linalg.matrix_rank(x / x.std(axis=0), tol=1e-8 * math.sqrt(x.shape[0])) < k:
-        raise DataError("size and controls are collinear within periods; leave one control out")
     absorbed = n_periods + (n_items - 1 if item_effects else 0)
     first_f, fitted = None, x
     if instrument is not None:
@@ -230,10 +211,10 @@ def _fit(
     deviation = table[:, 0] - table[:, 0].mean()
     mean_variance = _clustered(deviation[:, None], np.array([[1.0 / y.size]]), item, period)
     return SizeDependenceFit(
-        n_obs=labels.size,
+        n_obs=np.size(items),
         n_used=y.size,
         converged=first_f is None or first_f >= WEAK_F,
-        notes=_notes(labels.size - y.size, item_effects, first_f, n_items, n_periods),
+        notes=_notes(np.size(items) - y.size, item_effects, first_f, n_items, n_periods),
         b=b,
         b_std_error=float(cluster[0]),
         b_std_error_driscoll_kraay=None if item_effects else math.sqrt(dk[0, 0]),
@@ -253,6 +234,31 @@ def _fit(
         n_periods=n_periods,
         degrees=degrees,
     )
+
+
+def _complete_rows(
+    items: ArrayLike, periods: ArrayLike, columns: Sequence[ArrayLike]
+) -> tuple[Floats, Codes, Codes]:
+    """Return the rows whose numbers are all finite, and the codes of their items and periods."""
+    labels, dates = np.asarray(items), np.asarray(periods)
+    numbers = [np.asarray(column, dtype=np.float64) for column in columns]
+    if any(c.shape != labels.shape or c.ndim != 1 for c in [dates, *numbers]):
+        raise DataError("items, periods, sizes, growth and controls must have one length")
+    table = np.column_stack(numbers)
+    kept = np.all(np.isfinite(table), axis=1)
+    _, item = np.unique(labels[kept], return_inverse=True)
+    _, period = np.unique(dates[kept], return_inverse=True)
+    return table[kept], item, period
+
+
+def _refuse_constant(table: Floats, within: Floats, names: Sequence[str], k: int) -> None:
+    """Refuse columns that do not vary within periods, and regressors that move as one."""
+    for name, spread, whole in zip(names, within.std(axis=0), table.std(axis=0), strict=False):
+        if not spread > 1e-10 * whole:
+            raise DataError(f"{name} does not vary within periods: no slope; give data that vary")
+    x = within[:, 1 : 1 + k]
+    if np.linalg.matrix_rank(x / x.std(axis=0), tol=1e-8 * math.sqrt(x.shape[0])) < k:
+        raise DataError("size and controls are collinear within periods; leave one control out")
 
 
 def _controls(

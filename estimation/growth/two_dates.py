@@ -122,15 +122,7 @@ def fit_population_growth(
     interval; the exit hazard carries the rest. Errors take the market of the interval as given:
     its common shock is not in them. Renamed items look like exits.
     """
-    from scipy.stats import kurtosis, moment
-
-    start, end = np.asarray(before, dtype=np.float64), np.asarray(after, dtype=np.float64)
-    if start.shape != end.shape or start.ndim != 1:
-        raise DataError(f"before and after must match; got shapes {start.shape}, {end.shape}")
-    if years <= 0:
-        raise DataError(f"years = {years:g} must be positive: give two different dates")
-    if start.size and not np.all(start > 0):
-        raise DataError("sizes before must be positive; leave out the others")
+    start, end = _checked(before, after, years)
     both = (end > floor) & (start > floor)
     n = int(both.sum())
     if n < FEWEST:
@@ -142,15 +134,7 @@ def fit_population_growth(
     if sigma2 == 0:
         raise DataError("every item grew by the same factor: no dispersion; check the two dates")
     m = float(growth.mean()) / years
-    fourth_standardised = float(kurtosis(growth, fisher=False))
-    third = float(moment(growth, 3))
-    # Of (m, sigma^2): skewed growth makes mean and variance move together.
-    covariance = np.array(
-        [
-            [sigma2 / (n * years), third / (n * years**2)],
-            [third / (n * years**2), (fourth_standardised - 1.0) * sigma2**2 / n],
-        ]
-    )
+    covariance = _covariance(growth, sigma2, years)
     to_mu = np.array([1.0, 0.5])
     sigma = math.sqrt(sigma2)
     quartiles = np.quantile(growth, [0.25, 0.75])
@@ -184,6 +168,31 @@ def fit_population_growth(
         exit_share=share,
         exit_threshold=exit_threshold,
         n_at_risk=int(at_risk.sum()),
+    )
+
+
+def _checked(before: ArrayLike, after: ArrayLike, years: float) -> tuple[Floats, Floats]:
+    start, end = np.asarray(before, dtype=np.float64), np.asarray(after, dtype=np.float64)
+    if start.shape != end.shape or start.ndim != 1:
+        raise DataError(f"before and after must match; got shapes {start.shape}, {end.shape}")
+    if years <= 0:
+        raise DataError(f"years = {years:g} must be positive: give two different dates")
+    if start.size and not np.all(start > 0):
+        raise DataError("sizes before must be positive; leave out the others")
+    return start, end
+
+
+def _covariance(growth: Floats, sigma2: float, years: float) -> Floats:
+    """Return that of (m, sigma^2): skewed growth makes mean and variance move together."""
+    from scipy.stats import kurtosis, moment
+
+    n, third = growth.size, float(moment(growth, 3))
+    fourth_standardised = float(kurtosis(growth, fisher=False))
+    return np.array(
+        [
+            [sigma2 / (n * years), third / (n * years**2)],
+            [third / (n * years**2), (fourth_standardised - 1.0) * sigma2**2 / n],
+        ]
     )
 
 

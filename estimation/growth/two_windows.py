@@ -7,6 +7,7 @@ counts from one Pareto of rates, and their logs correlate as draws of it do.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -122,7 +123,8 @@ def fit_two_windows(
     Raises
     ------
     DataError
-        Fewer than twenty items have counts in both windows, or all have equally many.
+        Fewer than twenty items have counts in both windows, or all, or all but one, have equally
+        many in the earlier.
     """
     from scipy.stats import spearmanr
 
@@ -133,22 +135,13 @@ def fit_two_windows(
             f"{both.sum()} models have downloads in both windows: at least {FEWEST} of "
             "different size are needed; give more models"
         )
-    chosen = {
-        "positive": both,
-        f"above_{FLOOR}_earlier": both & (earlier > FLOOR),
-        f"above_{FLOOR}_both": (earlier > FLOOR) & (later > FLOOR),
-    }
     growth = np.log(later[both] / earlier[both]) / years
     return TwoWindowsFit(
         n_obs=earlier.size,
         n_used=int(both.sum()),
         notes=_notes(earlier, later),
         years=years,
-        slopes={
-            name: _slope(earlier[kept], later[kept], years)
-            for name, kept in chosen.items()
-            if kept.sum() >= FEWEST and np.unique(earlier[kept]).size > 1
-        },
+        slopes=_slopes(earlier, later, years),
         **_by_decile(earlier[both], growth),
         rank_correlation=float(spearmanr(earlier, later).statistic),
         log_correlation=_log_correlation(earlier, later),
@@ -156,8 +149,19 @@ def fit_two_windows(
     )
 
 
-def _slope(before: Ints, after: Ints, years: float) -> SizeSlope:
-    fit = fit_growth_on_size(before, after, years=years, errors="HC3")
+def _slopes(before: Ints, after: Ints, years: float) -> dict[str, SizeSlope]:
+    """Return the slope of all items, and those of the large where there are enough of them."""
+    slopes = {"positive": _slope(before, after, years, 0, 0)}
+    for name, above, floor in (("earlier", FLOOR, 0), ("both", FLOOR, FLOOR)):
+        with suppress(DataError):
+            slopes[f"above_{FLOOR}_{name}"] = _slope(before, after, years, above, floor)
+    return slopes
+
+
+def _slope(before: Ints, after: Ints, years: float, above: int, floor: int) -> SizeSlope:
+    fit = fit_growth_on_size(
+        before, after, years=years, above=above, floor=floor, errors="HC3", fewest=FEWEST
+    )
     return SizeSlope(value=fit.slope, std_error=fit.std_error, n_models=fit.n_used)
 
 

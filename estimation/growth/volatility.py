@@ -19,13 +19,12 @@ from typing import ClassVar, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from baimo.estimation.arrays import Floats
+from baimo.estimation.arrays import Floats, Values
 from baimo.estimation.errors import DataError
 from baimo.estimation.growth.panel import (
     UNITS,
     Codes,
     GrowthTable,
-    Labels,
     Steps,
     read_panel,
     recoded,
@@ -82,7 +81,7 @@ class GrowthPathsFit(FitResult):
     variance_ratio_lag: int
     n_exits: int | None
     exposure: float | None
-    items: Labels
+    items: Values
     item_drift: Floats
     item_sigma: Floats
     item_drift_shrunk: Floats

@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike
 from baimo.estimation.errors import DataError
 
 
-def checked_flag(name: str, value: Any) -> bool:
+def checked_flag(name: str, value: object) -> bool:
     """Return a true or false; refuse what only looks like one ("no" counts as true)."""
     if not isinstance(value, (bool, np.bool_)):
         raise DataError(f"{name} = {value!r} must be True or False")

@@ -13,24 +13,18 @@ refused and the second noted.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
-from baimo.estimation.arrays import Floats
+from baimo.estimation.arrays import Floats, Values
 from baimo.estimation.errors import DataError
 from baimo.estimation.samples.counts import Counts
-
-if TYPE_CHECKING:
-    pass
-
 
 FEWEST = 2
 FEW = 30  # below, the spread between clusters is itself badly known
 
 
-def checked_labels(data: Counts | ArrayLike, clusters: ArrayLike) -> NDArray[Any]:
+def checked_labels(data: Counts | ArrayLike, clusters: ArrayLike) -> Values:
     """Return the labels as an array.
 
     Raises
@@ -56,7 +50,7 @@ def checked_labels(data: Counts | ArrayLike, clusters: ArrayLike) -> NDArray[Any
     return labels
 
 
-def design_effect(influence: Floats, clusters: NDArray[Any]) -> float:
+def design_effect(influence: Floats, clusters: Values) -> float:
     """Return the variance inflation of a mean of influence values.
 
     Parameters
@@ -70,7 +64,7 @@ def design_effect(influence: Floats, clusters: NDArray[Any]) -> float:
     return effect
 
 
-def clustered_effect(influence: Floats, clusters: NDArray[Any], where: str) -> tuple[float, int]:
+def clustered_effect(influence: Floats, clusters: Values, where: str) -> tuple[float, int]:
     """Return (variance inflation, number of clusters)."""
     if influence.shape != clusters.shape:
         raise DataError(

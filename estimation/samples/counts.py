@@ -9,12 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
-from baimo.estimation.arrays import Floats, Ints
+from baimo.estimation.arrays import Floats, Ints, Values
 from baimo.estimation.errors import DataError
 from baimo.estimation.results import registered
 from baimo.estimation.samples import _numba
@@ -240,7 +239,7 @@ def as_counts(data: Counts | ArrayLike) -> Counts:
     return data if isinstance(data, Counts) else Counts.from_sample(data)
 
 
-def _flat_numbers(sample: ArrayLike) -> NDArray[Any]:
+def _flat_numbers(sample: ArrayLike) -> Values:
     if isinstance(sample, np.ma.MaskedArray) and np.ma.is_masked(sample):
         raise DataError("some values are masked: pass .compressed(), or fill them")
     x = np.asarray(sample)
@@ -255,7 +254,7 @@ def _flat_numbers(sample: ArrayLike) -> NDArray[Any]:
     return x
 
 
-def _refuse_unusable(x: NDArray[Any], size: int) -> None:
+def _refuse_unusable(x: Values, size: int) -> None:
     """Refuse what is missing, negative or too large among the values x of a sample of `size`."""
     if np.issubdtype(x.dtype, np.floating):
         bad = int(np.count_nonzero(~np.isfinite(x)))
@@ -273,7 +272,7 @@ def _refuse_unusable(x: NDArray[Any], size: int) -> None:
         )
 
 
-def _tally(x: NDArray[Any]) -> tuple[Ints, NDArray[Any]]:
+def _tally(x: Values) -> tuple[Ints, Values]:
     """Return (how often each whole number below DENSE occurs, all other values).
 
     By blocks that stay in the cache, cast to one of two types: one compiled loop for all input.
@@ -282,7 +281,7 @@ def _tally(x: NDArray[Any]) -> tuple[Ints, NDArray[Any]]:
     table = np.zeros(4 * _numba.DENSE, dtype=np.int64)
     block = np.empty(_BLOCK, dtype=kind)
     rest = np.empty(_BLOCK, dtype=kind)
-    others: list[NDArray[Any]] = [np.empty(0, dtype=kind)]
+    others: list[Values] = [np.empty(0, dtype=kind)]
     for start in range(0, x.size, _BLOCK):
         part = block[: min(_BLOCK, x.size - start)]
         part[:] = x[start : start + part.size]

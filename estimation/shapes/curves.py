@@ -18,10 +18,10 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from scipy import sparse
 
-from baimo.estimation.arrays import Floats, Ints
+from baimo.estimation.arrays import Floats, Ints, Values
 from baimo.estimation.errors import DataError
 from baimo.estimation.samples.arguments import checked_effect
 from baimo.estimation.samples.clusters import checked_labels, refuse_few
@@ -140,7 +140,7 @@ class ShapeSample:
     counts: Counts
     unit: float
     design_effect: float = 1.0
-    labels: NDArray[Any] | None = None
+    labels: Values | None = None
     cluster_sizes: Floats | None = None
     table: Any = None
 

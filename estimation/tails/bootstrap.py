@@ -25,13 +25,13 @@ import math
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import special
 
-from baimo.estimation.arrays import Floats, Ints
+from baimo.estimation.arrays import Floats, Ints, Values
 from baimo.estimation.errors import DataError
 from baimo.estimation.results import Estimate, FitResult, Progress, Result, registered
 from baimo.estimation.samples.clusters import checked_labels, refuse_few
@@ -375,7 +375,7 @@ def bootstrap_tail(
 
 
 def _cluster_table(
-    data: Counts | ArrayLike, labels: NDArray[Any], positive: Counts
+    data: Counts | ArrayLike, labels: Values, positive: Counts
 ) -> tuple[Ints, Ints, Ints]:
     """Return the clusters as (start of each, place of the value, times it occurs there)."""
     sizes = np.asarray(data, dtype=np.float64)

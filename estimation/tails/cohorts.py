@@ -128,20 +128,7 @@ def fit_cohorts(
     DataError
         Fewer than two cohorts have 50 items in their tails.
     """
-    x, tau = np.asarray(sizes, dtype=np.float64), np.asarray(ages, dtype=np.float64)
-    w = np.ones(x.size, dtype=np.int64) if weights is None else np.asarray(weights)
-    if not x.shape == tau.shape == w.shape:
-        raise DataError(f"{x.size} sizes, {tau.size} ages, {w.size} weights; give one each")
-    if weights is not None and clusters is not None:
-        raise DataError("a frequency table has no clusters: give weights or clusters")
-    labels = None
-    if clusters is not None:
-        labels = np.unique(checked_labels(x, clusters), return_inverse=True)[1]
-    dated = np.isfinite(tau)
-    x, tau, w = x[dated], tau[dated], w[dated]
-    labels = None if labels is None else labels[dated]
-    if x.size == 0:
-        raise DataError("no item has a known age: no cohorts; check the ages")
+    x, tau, w, labels = _dated(sizes, ages, weights, clusters)
     if x_min is None:
         x_min = fit_tail(Counts.from_pairs(x, w), discrete=discrete).x_min
     ends = _edges(tau, w, n_cohorts) if edges is None else np.asarray(edges, dtype=np.float64)
@@ -149,36 +136,23 @@ def fit_cohorts(
         raise DataError("fewer than two cohorts of different age: give other edges, or ages")
     where = np.searchsorted(ends, tau, side="right") - 1
     where[tau == ends[-1]] = ends.size - 2
-    groups, fits = [], []
-    for c in range(ends.size - 1):
-        inside = where == c
-        in_tail = inside & (x >= x_min)
-        if w[in_tail].sum() >= FEWEST and np.unique(x[in_tail]).size > 1:
-            groups.append((c, inside, in_tail))
-            fits.append(
-                fit_tail(Counts.from_pairs(x[inside], w[inside]), discrete=discrete, x_min=x_min)
-            )
-    if len(fits) < 2:
-        raise DataError(
-            f"{len(fits)} of {ends.size - 1} cohorts have {FEWEST} items of {x_min:g} and more: "
-            "take fewer cohorts or a lower x_min"
-        )
+    chosen, inside, in_tail = _large_enough(x, w, where, x_min, ends.size - 1)
+    fits = [fit_tail(Counts.from_pairs(x[i], w[i]), discrete=discrete, x_min=x_min) for i in inside]
     if design_effects is not None and len(design_effects) != ends.size - 1:
         raise DataError(f"{ends.size - 1} cohorts but {len(design_effects)} design effects")
-    covariance = _covariance(x, labels, fits, [g[2] for g in groups])
+    covariance = _covariance(x, labels, fits, in_tail)
     if design_effects is not None:
-        scale = np.sqrt([design_effects[c] for c, _, _ in groups])
+        scale = np.sqrt([design_effects[c] for c in chosen])
         covariance = covariance * np.outer(scale, scale)
     zeta = np.array([f.zeta for f in fits])
-    mean_age = np.array([np.average(tau[i], weights=w[i]) for _, i, _ in groups])
+    mean_age = np.array([np.average(tau[i], weights=w[i]) for i in inside])
     chi2, p_value = _homogeneity(zeta, covariance)
     slope, error = _trend(zeta, covariance, np.log(mean_age))
-    chosen = [c for c, _, _ in groups]
     used = np.isin(where, chosen)
     pooled = fit_tail(Counts.from_pairs(x[used], w[used]), discrete=discrete, x_min=x_min)
     left = ends.size - 1 - len(fits)
     return CohortsFit(
-        n_obs=int(np.asarray(dated.size if weights is None else np.sum(weights))),
+        n_obs=int(np.asarray(np.size(sizes) if weights is None else np.sum(weights))),
         n_used=int(w[used].sum()),
         notes=(f"{left} cohorts with fewer than {FEWEST} items in the tail left out",) * (left > 0),
         x_min=float(x_min),
@@ -187,8 +161,8 @@ def fit_cohorts(
         low=ends[:-1][chosen],
         high=ends[1:][chosen],
         mean_age=mean_age,
-        n_items=np.array([w[i].sum() for _, i, _ in groups], dtype=np.int64),
-        n_tail=np.array([w[t].sum() for _, _, t in groups], dtype=np.int64),
+        n_items=np.array([w[i].sum() for i in inside], dtype=np.int64),
+        n_tail=np.array([w[t].sum() for t in in_tail], dtype=np.int64),
         zeta=zeta,
         covariance=covariance,
         chi2=chi2,
@@ -197,6 +171,39 @@ def fit_cohorts(
         slope=slope,
         slope_std_error=error,
     )
+
+
+def _dated(
+    sizes: ArrayLike, ages: ArrayLike, weights: ArrayLike | None, clusters: ArrayLike | None
+) -> tuple[Floats, Floats, NDArray[np.int64], NDArray[np.int64] | None]:
+    """Return sizes, ages, weights and labels (if any, numbered) of the items of known age."""
+    x, tau = np.asarray(sizes, dtype=np.float64), np.asarray(ages, dtype=np.float64)
+    w = np.ones(x.size, dtype=np.int64) if weights is None else np.asarray(weights)
+    if not x.shape == tau.shape == w.shape:
+        raise DataError(f"{x.size} sizes, {tau.size} ages, {w.size} weights; give one each")
+    if weights is not None and clusters is not None:
+        raise DataError("a frequency table has no clusters: give weights or clusters")
+    dated = np.isfinite(tau)
+    labels = None
+    if clusters is not None:
+        labels = np.unique(checked_labels(x, clusters), return_inverse=True)[1][dated]
+    if not dated.any():
+        raise DataError("no item has a known age: no cohorts; check the ages")
+    return x[dated], tau[dated], w[dated], labels
+
+
+def _large_enough(
+    x: Floats, w: NDArray[np.int64], where: NDArray[np.int64], x_min: float, n_cohorts: int
+) -> tuple[list[int], list[NDArray[np.bool_]], list[NDArray[np.bool_]]]:
+    """Return the cohorts with a tail to fit: their numbers, their items, those of their tails."""
+    tails = {c: (where == c) & (x >= x_min) for c in range(n_cohorts)}
+    chosen = [c for c, t in tails.items() if w[t].sum() >= FEWEST and np.unique(x[t]).size > 1]
+    if len(chosen) < 2:
+        raise DataError(
+            f"{len(chosen)} of {n_cohorts} cohorts have {FEWEST} items of {x_min:g} and more: "
+            "take fewer cohorts or a lower x_min"
+        )
+    return chosen, [where == c for c in chosen], [tails[c] for c in chosen]
 
 
 def _edges(ages: Floats, weights: NDArray[np.int64], n_cohorts: int) -> Floats:

@@ -22,13 +22,13 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import optimize
 
-from baimo.estimation.arrays import Floats, Ints
+from baimo.estimation.arrays import Floats, Ints, Values
 from baimo.estimation.errors import DataError
 from baimo.estimation.laws import chi2_ppf
 from baimo.estimation.results import Estimate, FitResult, registered
@@ -39,13 +39,9 @@ from baimo.estimation.samples.arguments import (
     checked_x_max,
     checked_x_min,
 )
-from baimo.estimation.samples.clusters import checked_labels, cluster_notes
+from baimo.estimation.samples.clusters import checked_labels, cluster_notes, clustered_effect
 from baimo.estimation.samples.counts import Counts, as_counts
 from baimo.estimation.tails import _numba, _numba_sampling
-
-if TYPE_CHECKING:
-    pass
-from baimo.estimation.samples.clusters import clustered_effect
 
 KS_KINDS = {"csn": _numba.CSN, "two-sided": _numba.TWO_SIDED, "left": _numba.LEFT}
 
@@ -467,9 +463,7 @@ def tail_path(data: Counts | ArrayLike, fit: TailFit, *, n_points: int = 400) ->
     )
 
 
-def tail_design_effect(
-    sizes: NDArray[Any], clusters: NDArray[Any], fit: TailFit
-) -> tuple[float, int]:
+def tail_design_effect(sizes: Values, clusters: Values, fit: TailFit) -> tuple[float, int]:
     """Return (design effect of alpha at fixed x_min, number of clusters in the tail).
 
     The influence of an item is its score, E[log x] - log x under the fit.

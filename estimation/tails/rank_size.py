@@ -10,18 +10,16 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from baimo.estimation.arrays import Values
 from baimo.estimation.errors import DataError
 from baimo.estimation.results import Estimate, FitResult, registered
-from baimo.estimation.samples.counts import Counts, as_counts
-
-if TYPE_CHECKING:
-    pass
 from baimo.estimation.samples.clusters import clustered_effect
+from baimo.estimation.samples.counts import Counts, as_counts
 
 
 @registered("ZipfFit")
@@ -119,9 +117,7 @@ def share_to_k(n: int, share: float) -> int:
     return max(1, round(n * share))
 
 
-def zipf_design_effect(
-    sizes: NDArray[Any], clusters: NDArray[Any], fit: ZipfFit
-) -> tuple[float, int]:
+def zipf_design_effect(sizes: Values, clusters: Values, fit: ZipfFit) -> tuple[float, int]:
     """Return (design effect of the rank-size slope, number of clusters among the k largest).
 
     The slope is Cov(log R, Y) / Var(Y) with R the empirical survival of Y = log size; its

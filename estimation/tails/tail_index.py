@@ -31,22 +31,19 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
-from baimo.estimation.arrays import Floats, Ints
+from baimo.estimation.arrays import Floats, Ints, Values
 from baimo.estimation.errors import DataError
 from baimo.estimation.laws import chi2_sf
 from baimo.estimation.results import Estimate, FitResult, registered
+from baimo.estimation.samples.clusters import clustered_effect
 from baimo.estimation.samples.counts import Counts
 from baimo.estimation.tails import _tail_index
 from baimo.estimation.tails._tail_index import TieEnds
-
-if TYPE_CHECKING:
-    pass
-from baimo.estimation.samples.clusters import clustered_effect
 
 N_TEST_MIN = 10
 
@@ -389,9 +386,7 @@ def zipf_lm_test(data: Counts | ArrayLike, *, k: int, discrete: bool) -> IndexTe
     )
 
 
-def index_design_effect(
-    sizes: NDArray[Any], clusters: NDArray[Any], fit: IndexFit
-) -> tuple[float, int]:
+def index_design_effect(sizes: Values, clusters: Values, fit: IndexFit) -> tuple[float, int]:
     """Return (design effect of zeta, number of clusters among the k largest).
 
     Raises

@@ -16,12 +16,7 @@ from baimo.estimation.samples.counts import Counts
 from baimo.estimation.tails.cohorts import CohortsFit, fit_cohorts
 from baimo.pipeline.analysis.calibration import calibration
 from baimo.pipeline.analysis.sizes import TAILS, SizeFits, read_tails
-from baimo.pipeline.analysis.summary_statistics import (
-    UNDATED,
-    CohortSample,
-    Refits,
-    zeta_of_cohort,
-)
+from baimo.pipeline.analysis.summary_statistics import UNDATED, CohortSample, Refits, zeta_of_cohort
 from baimo.pipeline.lake.results import Day, Stored
 from baimo.pipeline.schema.derived import HUB_DESIGN_EFFECTS, HUB_FREQUENCY
 from baimo.pipeline.schema.results import Row, parameter_row

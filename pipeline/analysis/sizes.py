@@ -1,7 +1,6 @@
 """The fits of one size: tail and verdict, rank-size lines and tail index, whole sample.
 
-`fit_sizes` is what a run measures; the functions below it are what `baimo fit index` adds for a
-file of which nothing is known: every estimate that exists, and a note where one does not.
+`fit_sizes` is what a run measures of a variable of the snapshot.
 """
 
 from __future__ import annotations

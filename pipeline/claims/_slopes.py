@@ -37,5 +37,7 @@ def slope_is_one(fits: SizeFits) -> tuple[Verdict, str, tuple[Number, ...]]:
                 held_against=ZIPF,
             )
         )
+    if not near:
+        return Verdict.UNTOLD, "too few sizes at every cut-off", ()
     verdict = Verdict.HOLDS if all(near) else Verdict.PART if any(near) else Verdict.FAILS
     return verdict, "; ".join(parts), tuple(numbers)

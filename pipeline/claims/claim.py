@@ -1,7 +1,8 @@
 """What a claim is: what is said, how it is tested, and the record of what came out.
 
 The criterion's numbers are formatted from the constants that the code compares with, so that words
-and rule cannot differ. Criteria were settled before looking, but where the README says otherwise.
+and rule cannot differ. Criteria were settled before looking, but where `pipeline/README.md` says
+otherwise.
 """
 
 from __future__ import annotations

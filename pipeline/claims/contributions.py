@@ -7,8 +7,8 @@ import math
 from baimo.estimation.samples.counts import Counts
 from baimo.estimation.tails.bootstrap import goodness_of_fit
 from baimo.estimation.tails.power_law import fit_tail
-from baimo.estimation.tails.rank_size import fit_zipf
 from baimo.pipeline.claims.claim import Finding, Number, Paper, Verdict, claim
+from baimo.pipeline.claims.robustness import slopes_at
 from baimo.pipeline.lake.results import Day
 from baimo.pipeline.schema.derived import HUB_AUTHORS
 from baimo.pipeline.settings import SEED
@@ -41,8 +41,9 @@ def contributions(day: Day) -> Finding:
         f"models per author, {counts.n_obs:,} authors: zeta {fit.zeta:.2f} [{low:.2f}, {high:.2f}] "
         f"from {fit.x_min:,.0f} models on ({fit.n_tail:,} authors), p {p.shown}"
     )
-    slopes = [f"top {k:,} {fit_zipf(counts, k=k).slope:.2f}" for k in (100, 1000) if k < fit.n_obs]
-    kept = "rank-size slope: " + ", ".join(slopes)
+    lines = slopes_at(counts, {f"top {k:,}": k for k in (100, 1000) if k < fit.n_obs})
+    slopes = [f"{label} {line.slope:.2f}" for label, line in lines]
+    kept = f"rank-size slope: {', '.join(slopes)}" if slopes else ""
     numbers = (
         Number(name="zeta", value=fit.zeta, interval=(low, high), held_against=CLAIMED),
         Number(name="p", value=p.p_value, std_error=p.mc_error, held_against=P_LEVEL),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from baimo.pipeline.claims.claim import Finding, Number, Paper, Verdict, claim
 from baimo.pipeline.lake.results import Day
 from baimo.pipeline.models.gbm import GROWTH_FIT
@@ -22,6 +24,8 @@ def independent_shocks(day: Day) -> Finding:
     """Whether the W_i of eq 36 are independent."""
     panel = day.read(GROWTH_FIT).panel
     cd = panel.cd_at_least
+    if math.isnan(cd):
+        return Finding(Verdict.UNTOLD, "no two protocols have enough weeks in common")
     shown = (
         f"{panel.n_items} protocols, {panel.n_weeks} weeks: mean pairwise correlation "
         f"{panel.mean_correlation:.2f} (Pesaran's CD at least {cd:.0f}, standard normal if "

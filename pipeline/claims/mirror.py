@@ -43,8 +43,8 @@ Tests = dict[tuple[str, str], tuple[float, float]]
     statistic="TVL against downloads and likes: zeta above each x_min, shapes up to a factor "
     "(Holm)",
     criterion=f"holds if zeta (±{bare(ZETA_MARGIN)}) and shape ({bare(DISTANCE_MARGIN)}, tail "
-    f"ratios within {10**GAP_MARGIN:g}) agree with both; fails if one lies beyond for either of "
-    "them; in part if for one",
+    f"ratios within {10**GAP_MARGIN:g}) agree with both; fails if with each of them one lies "
+    "beyond; in part if with one",
     needs=(*TAILS.values(), COMPANION_FITS),
     figure=VERDICTS,
 )

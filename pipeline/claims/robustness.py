@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
 
 import polars as pl
 
@@ -16,6 +17,7 @@ from baimo.pipeline.text import cutoff_words, joined
 from baimo.pipeline.variables import Variable, cutoffs
 
 CUTOFFS = ("top1pct_all", "top0.1pct_all", "top100")
+NO_SLOPE = "too few different sizes for a slope"
 
 
 def variant(variants: pl.DataFrame, population: str) -> Counts | None:
@@ -24,6 +26,15 @@ def variant(variants: pl.DataFrame, population: str) -> Counts | None:
     if rows.is_empty():
         return None
     return Counts.from_pairs(rows["size"].to_numpy(), rows["n_items"].to_numpy())
+
+
+def slopes_at(counts: Counts, ks: Mapping[str, int]) -> list[tuple[str, ZipfFit]]:
+    """Fit the rank-size slope of the k largest, by label; equal sizes alone have none."""
+    found = []
+    for label, k in ks.items():
+        with suppress(EstimationError):
+            found.append((label, fit_zipf(counts, k=k)))
+    return found
 
 
 def slope_words(lines: Iterable[tuple[str, ZipfFit]]) -> str:
@@ -35,11 +46,8 @@ def slopes_without_largest(fits: SizeFits) -> str:
     """Say the slopes at the same cut-offs when the largest item is left out."""
     trimmed = fits.counts.without_largest()
     n_positive = trimmed.n_obs - trimmed.n_zero
-    kept = [
-        (label, fit_zipf(trimmed, k=fits.zipf[label].k))
-        for label in CUTOFFS
-        if label in fits.zipf and fits.zipf[label].k <= n_positive
-    ]
+    same = {label: fits.zipf[label].k for label in CUTOFFS if label in fits.zipf}
+    kept = slopes_at(trimmed, {label: k for label, k in same.items() if k <= n_positive})
     return f"without the largest item: {slope_words(kept)}" if kept else ""
 
 
@@ -48,8 +56,9 @@ def slopes_of_families(variants: pl.DataFrame, variable: Variable) -> str:
     counts = variant(variants, f"{variable.name}_families")
     if counts is None:
         return ""
-    found = [(c, fit_zipf(counts, k=k)) for c, k in cutoffs(counts).items() if c in CUTOFFS]
-    return f"families merged with their base model ({counts.n_obs:,}): {slope_words(found)}"
+    found = slopes_at(counts, {c: k for c, k in cutoffs(counts).items() if c in CUTOFFS})
+    words = slope_words(found) or NO_SLOPE
+    return f"families merged with their base model ({counts.n_obs:,}): {words}"
 
 
 def slopes_of_datasets(populations: CompanionFits, variable: Variable) -> str:
@@ -58,7 +67,7 @@ def slopes_of_datasets(populations: CompanionFits, variable: Variable) -> str:
     if name not in populations.sizes:
         return ""
     lines = populations.sizes[name].zipf
-    found = slope_words((label, lines[label]) for label in CUTOFFS if label in lines)
+    found = slope_words((label, lines[label]) for label in CUTOFFS if label in lines) or NO_SLOPE
     return f"the Hub's datasets on {populations.taken_on[name]}: {found}"
 
 
@@ -115,13 +124,14 @@ def other_tvl(populations: CompanionFits) -> str:
             f"{t.zeta:.2f} ({t.std_error_clustered:.2f}) from {t.x_min / 1e6:,.0f} million on"
             for t in fits_at
         )
-        parts.append(f"zeta at equal cut-offs, {day}: {each}")
+        if each:
+            parts.append(f"zeta at equal cut-offs, {day}: {each}")
     return joined(parts)
 
 
 def growth_of_downloads(populations: CompanionFits) -> str:
     """Say how downloads of the same models grew with their size over two years."""
-    if populations.waves is None:
+    if populations.waves is None or not populations.waves.slopes:
         return ""
     parts = [
         f"{s.value:+.3f} ({s.std_error:.3f}) of {s.n_models:,} models {name.replace('_', ' ')}"

@@ -58,7 +58,7 @@ def _newest() -> tuple[date, tuple[TestedClaim, ...]]:
         raise LakeError(f"no day has been measured in {lake.root} yet; {remedy}")
     try:
         return days[-1], Day.of_lake(lake, days[-1], [AUDIT]).read(AUDIT)
-    except ValueError as error:
+    except (ValueError, TypeError, AttributeError, KeyError) as error:
         raise LakeError(
             f"the audit of {days[-1]} is not of this version ({error}); {remedy}"
         ) from None

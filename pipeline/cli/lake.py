@@ -1,4 +1,4 @@
-"""`baimo refresh` and `baimo lake`: the daily work without the UI.
+"""`baimo lake`: what the lake holds, and whether it is whole.
 
 Exit code 0: published, or already there; 1: nothing published, and why; 2: wrong call.
 """
@@ -12,11 +12,18 @@ from typing import TYPE_CHECKING
 
 import click
 
-from baimo.pipeline.console import aligned, one_line_errors, refusing_with
+from baimo.pipeline.console import (
+    NOTHING_PUBLISHED,
+    aligned,
+    existing_lake,
+    lake_option,
+    one_line_errors,
+    open_lake,
+    refusing_with,
+)
 
 if TYPE_CHECKING:
     from baimo.pipeline.lake.receipts import Receipt
-from baimo.pipeline.console import NOTHING_PUBLISHED, existing_lake, lake_option, open_lake
 
 
 @click.group()

@@ -12,11 +12,6 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from baimo.pipeline.errors import PipelineError
-
-if TYPE_CHECKING:
-    from baimo.pipeline.ingest.refresh import Refreshed
-
 from baimo.pipeline.console import (
     NAME_WIDTH,
     NOTHING_PUBLISHED,
@@ -24,6 +19,10 @@ from baimo.pipeline.console import (
     lake_option,
     open_lake,
 )
+from baimo.pipeline.errors import PipelineError
+
+if TYPE_CHECKING:
+    from baimo.pipeline.ingest.refresh import Refreshed
 
 
 @click.command()

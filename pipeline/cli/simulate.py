@@ -1,4 +1,4 @@
-"""`baimo simulate MODEL` and `baimo audit [CLAIM]`."""
+"""`baimo simulate MODEL`: a sample of a model as a table."""
 
 from __future__ import annotations
 

@@ -150,7 +150,7 @@ def _recording(taken: Input, about: dict[str, dict[str, str]]) -> dict[str, Any]
     }
 
 
-def _described(name: str, path: Path, inputs: tuple[Input, ...]) -> dict[str, Any]:
+def _described(name: str, path: Path, inputs: tuple[Input, ...]) -> dict[str, object]:
     origins = {
         **dict.fromkeys((*HUB_TABLES, VARIANTS), "hub_models"),
         "defi_population": "defillama_protocols",

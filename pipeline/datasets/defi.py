@@ -7,9 +7,7 @@ import polars as pl
 
 from baimo.estimation.arrays import Ints
 from baimo.pipeline.errors import SourceError
-from baimo.pipeline.variables import (
-    EXCLUDED_CATEGORIES,
-)
+from baimo.pipeline.variables import EXCLUDED_CATEGORIES
 
 
 def list_protocols(protocols: pl.DataFrame) -> pl.DataFrame:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import date
+from typing import NamedTuple
 
 import numpy as np
 import polars as pl
 
+from baimo.estimation.arrays import Floats, Ints
 from baimo.estimation.samples.clusters import design_effect
 from baimo.estimation.samples.counts import Counts
 from baimo.estimation.tails.power_law import fit_tail, tail_design_effect
@@ -27,6 +29,18 @@ from baimo.pipeline.variables import (
 FEWEST_CLUSTERS = 10
 
 
+class Effect(NamedTuple):
+    """A row of hub_design_effects."""
+
+    measure: str
+    statistic: str
+    cutoff: str
+    k: int
+    threshold: float
+    design_effect: float
+    n_clusters: int
+
+
 def measure_design_effects(models: pl.DataFrame, day: date) -> pl.DataFrame:
     """Measure how much authors inflate the variance of each tail statistic and of mean age."""
     if 2 * models["author"].null_count() > models.height:
@@ -34,53 +48,10 @@ def measure_design_effects(models: pl.DataFrame, day: date) -> pl.DataFrame:
     unnamed = pl.concat_str(pl.lit("no author: "), pl.col("hub_id"))
     known = models.with_columns(pl.coalesce("author", unnamed).alias("author"))
     authors = known["author"].rank("dense").to_numpy().astype(np.int64)
-    rows: list[dict[str, object]] = []
-
-    def add(
-        measure: str,
-        statistic: str,
-        cutoff: str,
-        k: int,
-        threshold: float,
-        effect: tuple[float, int],
-    ) -> None:
-        if effect[1] < FEWEST_CLUSTERS:
-            return  # too few owners to learn a variance from
-        rows.append(
-            {
-                "measure": measure,
-                "statistic": statistic,
-                "cutoff": cutoff,
-                "k": k,
-                "threshold": threshold,
-                "design_effect": effect[0],
-                "n_clusters": effect[1],
-            }
-        )
-
+    effects: list[Effect] = []
     for measure in (DOWNLOADS, LIKES):
         with naming(measure):
-            sizes = known[measure.name].to_numpy().astype(np.float64)
-            counts = Counts.from_sample(known[measure.name].to_numpy())
-            tail = fit_tail(counts)
-            add(
-                measure.name,
-                "alpha",
-                "x_min",
-                tail.n_tail,
-                tail.x_min,
-                tail_design_effect(sizes, authors, tail),
-            )
-            for label, k in cutoffs(counts).items():
-                line = fit_zipf(counts, k=k)
-                add(
-                    measure.name,
-                    "slope",
-                    label,
-                    k,
-                    line.threshold,
-                    zipf_design_effect(sizes, authors, line),
-                )
+            effects += _tail_effects(known[measure.name], authors)
     dated, _ = hub_ages(
         known.select(
             "downloads",
@@ -90,27 +61,36 @@ def measure_design_effects(models: pl.DataFrame, day: date) -> pl.DataFrame:
         ),
         day,
     )
-    ages = dated["age"].to_numpy()
-    owners = dated["author"].to_numpy()
     for measure in (DOWNLOADS, LIKES):
-        for label, k, threshold, effect in _cohort_effects(known, dated, measure):
-            add(measure.name, "cohort_alpha", label, k, threshold, effect)
+        effects += _cohort_effects(known, dated, measure)
+    effects += _mean_age_effect(dated["age"].to_numpy(), dated["author"].to_numpy())
+    # Fewer owners are too few to learn a variance from.
+    rows = [effect for effect in effects if effect.n_clusters >= FEWEST_CLUSTERS]
+    return pl.DataFrame(rows, schema=TABLES["hub_design_effects"].schema, orient="row")
+
+
+def _tail_effects(column: pl.Series, authors: Ints) -> Iterator[Effect]:
+    """Yield the effects on the tail's alpha and on the slope of log size on log rank."""
+    sizes, counts = column.to_numpy().astype(np.float64), Counts.from_sample(column.to_numpy())
+    tail = fit_tail(counts)
+    found = tail_design_effect(sizes, authors, tail)
+    yield Effect(column.name, "alpha", "x_min", tail.n_tail, tail.x_min, *found)
+    for label, k in cutoffs(counts).items():
+        line = fit_zipf(counts, k=k)
+        found = zipf_design_effect(sizes, authors, line)
+        yield Effect(column.name, "slope", label, k, line.threshold, *found)
+
+
+def _mean_age_effect(ages: Floats, owners: Ints) -> Iterator[Effect]:
     if ages.size > 1 and ages.std() > 0:
-        add(
-            "age",
-            "mean",
-            "dated",
-            ages.size,
-            0.0,
-            (design_effect(ages - ages.mean(), owners), int(np.unique(owners).size)),
-        )
-    return pl.DataFrame(rows, schema=TABLES["hub_design_effects"].schema)
+        found = design_effect(ages - ages.mean(), owners)
+        yield Effect("age", "mean", "dated", ages.size, 0.0, found, int(np.unique(owners).size))
 
 
 def _cohort_effects(
     known: pl.DataFrame, dated: pl.DataFrame, measure: Variable
-) -> Iterator[tuple[str, int, float, tuple[float, int]]]:
-    """Yield label, tail, x_min and (design effect, owners) of each age cohort's zeta."""
+) -> Iterator[Effect]:
+    """Yield the effects on the alpha of each age cohort."""
     by_age = dated.group_by("age").len().sort("age")
     if by_age.height < 2:
         return
@@ -124,5 +104,5 @@ def _cohort_effects(
         if np.unique(sizes[tail]).size < 2 or np.unique(owners[tail]).size < FEWEST_CLUSTERS:
             continue
         fit = fit_tail(sizes[inside], x_min=x_min)
-        effect = tail_design_effect(sizes[inside], owners[inside], fit)
-        yield cohort_label(c), fit.n_tail, x_min, effect
+        found = tail_design_effect(sizes[inside], owners[inside], fit)
+        yield Effect(measure.name, "cohort_alpha", cohort_label(c), fit.n_tail, x_min, *found)

@@ -11,10 +11,7 @@ from datetime import date
 import polars as pl
 
 from baimo.pipeline.datasets.design_effects import measure_design_effects
-from baimo.pipeline.variables import (
-    DOWNLOADS,
-    LIKES,
-)
+from baimo.pipeline.variables import DOWNLOADS, LIKES
 
 N_LABELS = 50
 SMALLEST_GROUP = 20

@@ -100,7 +100,10 @@ def tell_of_failures(jobs: Sequence[Any]) -> dg.SensorDefinition:
 
 
 def _reason(event: dg.DagsterEvent) -> str:
-    """Return what a failed step said: the description of a Failure, else the error's line."""
+    """Return what a failed step said: the description of a Failure, else the first cause's line."""
     failed = event.step_failure_data
     said = failed.user_failure_data.description if failed.user_failure_data else None
-    return said or (failed.error.message if failed.error else None) or "no reason given"
+    error = failed.error
+    while error is not None and error.cause is not None:
+        error = error.cause
+    return said or (error.message if error else None) or "no reason given"

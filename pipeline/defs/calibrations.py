@@ -1,6 +1,5 @@
 """Calibrations: every one that is registered, as an asset of its own."""
 
-from collections.abc import Iterator
 from typing import Any
 
 import dagster as dg
@@ -10,6 +9,7 @@ from baimo.pipeline.defs.declare import (
     CALIBRATION,
     PARTITIONS,
     READS_DAY,
+    Events,
     day_for,
     dep_keys,
     numbers,
@@ -28,7 +28,7 @@ def _asset(calibration: Calibration[Any]) -> dg.AssetsDefinition:
         required_resource_keys=set(READS_DAY),
         partitions_def=PARTITIONS,
     )
-    def calibrate(context: dg.AssetExecutionContext) -> Iterator[Any]:
+    def calibrate(context: dg.AssetExecutionContext) -> Events:
         found = calibration.fit(day_for(context, calibration.needs))
         yield dg.Output(found, output_name=name, metadata=numbers(calibration.shown(found)))
 

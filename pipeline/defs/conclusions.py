@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
-from typing import Any
 
 import dagster as dg
 import polars as pl
@@ -15,6 +14,7 @@ from baimo.pipeline.defs.declare import (
     CONCLUSIONS,
     PARTITIONS,
     READS_DAY,
+    Events,
     day_for,
     day_of,
     dep_keys,
@@ -28,13 +28,7 @@ from baimo.pipeline.defs.declare import (
 from baimo.pipeline.defs.models import SimulationConfig
 from baimo.pipeline.predictive import compare
 from baimo.pipeline.report import needs as report_needs
-from baimo.pipeline.schema.results import (
-    CLAIM_NUMBERS,
-    CLAIMS,
-    COMPARISON,
-    PARAMETERS,
-    VERDICTS,
-)
+from baimo.pipeline.schema.results import CLAIM_NUMBERS, CLAIMS, COMPARISON, PARAMETERS, VERDICTS
 from baimo.pipeline.variables import VARIABLES
 
 
@@ -45,7 +39,7 @@ from baimo.pipeline.variables import VARIABLES
     required_resource_keys=set(READS_DAY),
     partitions_def=PARTITIONS,
 )
-def comparison(context: dg.AssetExecutionContext) -> Iterator[Any]:
+def comparison(context: dg.AssetExecutionContext) -> Events:
     """Hold the models against the data."""
     from baimo.pipeline.analysis.sizes import read_tails
 
@@ -71,7 +65,7 @@ def comparison(context: dg.AssetExecutionContext) -> Iterator[Any]:
     required_resource_keys=set(READS_DAY),
     partitions_def=PARTITIONS,
 )
-def audit(context: dg.AssetExecutionContext) -> Iterator[Any]:
+def audit(context: dg.AssetExecutionContext) -> Events:
     """Hold the claims against the data and the models."""
     tested = claims.audit(day_for(context, claims.NEEDS))
     shown = pl.DataFrame([{"claim": c.text, "verdict": c.verdict.value} for c in tested])
@@ -106,7 +100,7 @@ class OutputConfig(SimulationConfig):
     required_resource_keys=set(READS_DAY),
     partitions_def=PARTITIONS,
 )
-def published(context: dg.AssetExecutionContext, config: OutputConfig) -> Iterator[Any]:
+def published(context: dg.AssetExecutionContext, config: OutputConfig) -> Events:
     """Write the parameters and the report."""
     from baimo.pipeline.figures.style import to_png
     from baimo.pipeline.lake.atomic import staged

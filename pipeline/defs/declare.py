@@ -31,6 +31,9 @@ def daily_partitions(last_day: date | None = None) -> dg.DailyPartitionsDefiniti
 
 PARTITIONS = daily_partitions()
 
+Events = Iterator[dg.Output[Any] | dg.AssetMaterialization | dg.AssetCheckResult]
+"""What an asset of several outputs yields."""
+
 
 def checked(
     check: str, asset: str, *, passed: bool, why: str, **shown: int
@@ -84,7 +87,7 @@ def day_of(context: dg.AssetExecutionContext) -> date:
     return date.fromisoformat(context.partition_key)
 
 
-def table_metadata(name: str) -> dict[str, Any]:
+def table_metadata(name: str) -> dict[str, object]:
     """Describe the columns of a table for the UI."""
     return {
         "dagster/column_schema": dg.TableSchema(
@@ -119,17 +122,17 @@ def record_out(description: str, group: str) -> dg.AssetOut:
     return dg.AssetOut(description=description, group_name=group, kinds={"json"})
 
 
-def rows(frame: pl.DataFrame) -> dict[str, Any]:
+def rows(frame: pl.DataFrame) -> dict[str, int]:
     """Return the metadata of any frame."""
     return {"dagster/row_count": frame.height}
 
 
-def numbers(values: Mapping[str, float | int | str | None]) -> dict[str, Any]:
+def numbers(values: Mapping[str, float | int | str | None]) -> dict[str, dg.MetadataValue]:
     """Return the numbers and words a person looks for as metadata, unknown ones left out."""
     return {key: _shown(value) for key, value in values.items() if value is not None}
 
 
-def _shown(value: float | int | str) -> dg.MetadataValue[Any]:
+def _shown(value: float | int | str) -> dg.MetadataValue:
     if isinstance(value, str):
         return dg.MetadataValue.md(value)
     if isinstance(value, int):
@@ -137,7 +140,7 @@ def _shown(value: float | int | str) -> dg.MetadataValue[Any]:
     return dg.MetadataValue.float(float(f"{value:.6g}"))
 
 
-def markdown(frame: pl.DataFrame) -> dg.MetadataValue[Any]:
+def markdown(frame: pl.DataFrame) -> dg.MetadataValue:
     """Return a small table as metadata."""
     head = "| " + " | ".join(frame.columns) + " |"
     rule = "|" + "---|" * frame.width

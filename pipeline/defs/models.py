@@ -1,8 +1,5 @@
 """Simulations: each model at full size, and the same fits on what it gives."""
 
-from collections.abc import Iterator
-from typing import Any
-
 import dagster as dg
 
 from baimo.pipeline.analysis.sizes import TAILS
@@ -11,6 +8,7 @@ from baimo.pipeline.defs.declare import (
     READS_DAY,
     REFIT,
     SIMULATION,
+    Events,
     day_for,
     dep_keys,
     numbers,
@@ -74,7 +72,7 @@ def _deps() -> dict[str, set[dg.AssetKey]]:
     required_resource_keys=set(READS_DAY),
     partitions_def=PARTITIONS,
 )
-def simulations(context: dg.AssetExecutionContext, config: SimulationConfig) -> Iterator[Any]:
+def simulations(context: dg.AssetExecutionContext, config: SimulationConfig) -> Events:
     """Draw every model, parameters anew each time where they are drawn, and refit."""
     from baimo.pipeline.analysis.sizes import read_tails
     from baimo.pipeline.models.printed import simulate_printed_equation

@@ -1,17 +1,9 @@
 """Beside the three sizes: bundled tables of other populations, and what is measured on them."""
 
-from collections.abc import Iterator
-from typing import Any
-
 import dagster as dg
 import polars as pl
 
-from baimo.pipeline.defs.declare import (
-    PARTITIONS,
-    TABULATED,
-    rows,
-    table_out,
-)
+from baimo.pipeline.defs.declare import PARTITIONS, TABULATED, Events, rows, table_out
 
 BESIDE = ("hub_waves", "other_sizes")
 
@@ -22,7 +14,7 @@ BESIDE = ("hub_waves", "other_sizes")
     deps=["hub_frequency"],  # in order: a run whose source is refused publishes nothing
     partitions_def=PARTITIONS,
 )
-def companions() -> Iterator[Any]:
+def companions() -> Events:
     """Publish the bundled tables, empty where one is not bundled."""
     from baimo.pipeline.schema.catalog import TABLES
     from baimo.pipeline.sources.reference import load_companions, read_manifest
@@ -30,6 +22,9 @@ def companions() -> Iterator[Any]:
     bundled, stated = load_companions(), read_manifest()["tables"]
     for name in BESIDE:
         table = bundled.get(name, pl.DataFrame(schema=TABLES[name].schema))
-        origin = stated.get(name, {"taken_on": "not bundled", "sha256": ""})
-        stated = {key: origin[key] for key in ("taken_on", "sha256")}
-        yield dg.Output(table, output_name=name, metadata=rows(table) | stated)
+        origin = (
+            {"taken_on": stated[name]["taken_on"], "sha256": stated[name]["sha256"]}
+            if name in stated
+            else {"taken_on": "not bundled", "sha256": ""}
+        )
+        yield dg.Output(table, output_name=name, metadata={**rows(table), **origin})

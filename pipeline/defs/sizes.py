@@ -1,8 +1,5 @@
 """Tails and Zipf slopes of the three sizes."""
 
-from collections.abc import Iterator
-from typing import Any
-
 import dagster as dg
 
 from baimo.pipeline.analysis.sizes import TAILS
@@ -10,6 +7,7 @@ from baimo.pipeline.defs import declare
 from baimo.pipeline.defs.declare import (
     PARTITIONS,
     READS_DAY,
+    Events,
     day_for,
     dep_keys,
     numbers,
@@ -59,7 +57,7 @@ TITLES = {
     required_resource_keys=set(READS_DAY),
     partitions_def=PARTITIONS,
 )
-def tails(context: dg.AssetExecutionContext) -> Iterator[Any]:
+def tails(context: dg.AssetExecutionContext) -> Events:
     """Fit the tails of downloads, likes and TVL."""
     from baimo.pipeline.analysis.check_against_powerlaw import TOLERANCE, alpha_by_powerlaw
     from baimo.pipeline.analysis.sizes import fit_sizes

@@ -4,12 +4,20 @@ Today's partition is fetched live; a past one is filled from public histories. W
 refuses to give is a failed step whose message says why; the lake, and yesterday's report, stay.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import dagster as dg
 
-from baimo.pipeline.defs.declare import PARTITIONS, SNAPSHOTS, blocking, day_of, numbers, table_out
+from baimo.pipeline.defs.declare import (
+    PARTITIONS,
+    SNAPSHOTS,
+    Events,
+    blocking,
+    day_of,
+    numbers,
+    table_out,
+)
 from baimo.pipeline.defs.io_manager import InLake
 from baimo.pipeline.errors import PipelineError
 from baimo.pipeline.ingest.acceptance import DEFILLAMA_CHECKS, HUB_CHECKS, RefusedSnapshotError
@@ -35,7 +43,7 @@ class TrustConfig(dg.Config):
     retry_policy=AGAIN,
     pool="hub",
 )
-def hub(context: dg.AssetExecutionContext, config: TrustConfig) -> Iterator[Any]:
+def hub(context: dg.AssetExecutionContext, config: TrustConfig) -> Events:
     """Publish the listing of the Hub."""
     from baimo.pipeline.ingest.daily import publish_hub
 
@@ -57,7 +65,7 @@ def hub(context: dg.AssetExecutionContext, config: TrustConfig) -> Iterator[Any]
     retry_policy=AGAIN,
     pool="defillama",
 )
-def defillama(context: dg.AssetExecutionContext, config: TrustConfig) -> Iterator[Any]:
+def defillama(context: dg.AssetExecutionContext, config: TrustConfig) -> Events:
     """Publish the protocols and chains of DeFiLlama."""
     from baimo.pipeline.ingest.daily import publish_defillama
     from baimo.pipeline.lake.store import Lake
@@ -72,7 +80,7 @@ def defillama(context: dg.AssetExecutionContext, config: TrustConfig) -> Iterato
         yield dg.Output(InLake(str(chains)), output_name="defillama_chains")
 
 
-def _published(name: str, publish: Callable[[], tuple[Receipt, str]]) -> Iterator[Any]:
+def _published(name: str, publish: Callable[[], tuple[Receipt, str]]) -> Events:
     """Publish, then report every check and what a person would look for.
 
     Raises

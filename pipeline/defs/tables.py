@@ -1,13 +1,11 @@
 """Tables: from a source's rows to the frequency tables that are fitted."""
 
-from collections.abc import Iterator
-from typing import Any
-
 import dagster as dg
 
 from baimo.pipeline.defs.declare import (
     PARTITIONS,
     TABULATED,
+    Events,
     blocking,
     checked,
     day_of,
@@ -82,7 +80,7 @@ class SourceConfig(dg.Config):
     ],
     partitions_def=PARTITIONS,
 )
-def tables(context: dg.AssetExecutionContext, config: SourceConfig) -> Iterator[Any]:
+def tables(context: dg.AssetExecutionContext, config: SourceConfig) -> Events:
     """Load the source, validate every row, count models and protocols."""
     import polars as pl
 

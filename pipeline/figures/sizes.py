@@ -13,12 +13,7 @@ import numpy as np
 import polars as pl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import (
-    FuncFormatter,
-    LogFormatterSciNotation,
-    LogLocator,
-    NullFormatter,
-)
+from matplotlib.ticker import FuncFormatter, LogFormatterSciNotation, LogLocator, NullFormatter
 
 from baimo.estimation.samples.counts import Counts
 from baimo.estimation.samples.curves import Line, ccdf_series, rank_size_series

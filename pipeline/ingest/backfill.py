@@ -224,7 +224,6 @@ def backfill_defillama(
             until=wanted[-1],
             now=now,
             progress=progress,
-            notice=notice,
             bulk=bulk,
         )
         there = _days_with_points(lake, wanted[0], wanted[-1])

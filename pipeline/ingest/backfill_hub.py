@@ -1,8 +1,8 @@
 """One past day of the Hub, from a bulk file to a published snapshot.
 
 The file is read once, in its order; its rows go through sorted runs on disk into the order of
-hub_id (`sorting`), so that memory stays with a run whatever the size of the Hub, and the same
-file gives the same bytes.
+hub_id (`lake/external_sort`), so that memory stays with a run whatever the size of the Hub, and
+the same file gives the same bytes.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from pathlib import Path
-from typing import Any
 
 import polars as pl
 
@@ -32,6 +31,7 @@ from baimo.pipeline.lake.external_sort import Runs
 from baimo.pipeline.lake.quarantine import quarantined, write_quarantine
 from baimo.pipeline.lake.receipts import PUBLISHED, Receipt, published_days
 from baimo.pipeline.lake.store import Lake
+from baimo.pipeline.schema.raw import RawRow
 from baimo.pipeline.sources.hub.columns import Block
 from baimo.pipeline.sources.hub.dumps import Available, History
 
@@ -176,9 +176,9 @@ def _content_of_the_day(newest: datetime | None, day: date) -> Check:
     return Check("content_of_the_day", why, {"days_behind": behind})
 
 
-def _origin(history: History, available: Available) -> dict[str, Any]:
+def _origin(history: History, available: Available) -> RawRow:
     file = available.file
-    said: dict[str, Any] = {
+    said: RawRow = {
         "dataset": history.repo_id,
         "licence": history.licence,
         "revision": file.revision,

@@ -34,6 +34,10 @@ def post_failure(address: str, *, job: str, day: str, run_id: str, why: list[str
             allow_redirects=False,
         )
     except (requests.RequestException, OSError) as error:
-        raise SourceError(f"{host(address)}: {failure_words(error)}; check BAIMO_WEBHOOK") from None
+        try:
+            named = host(address)
+        except ValueError:
+            raise SourceError("BAIMO_WEBHOOK is no address; check it") from None
+        raise SourceError(f"{named}: {failure_words(error)}; check BAIMO_WEBHOOK") from None
     if answer.status_code >= 300:
         raise SourceError(f"{host(address)}: HTTP {answer.status_code}; check BAIMO_WEBHOOK")

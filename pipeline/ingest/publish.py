@@ -36,6 +36,7 @@ from baimo.pipeline.lake.receipts import (
 )
 from baimo.pipeline.lake.store import Lake
 from baimo.pipeline.schema.catalog import TABLES
+from baimo.pipeline.schema.raw import RawRow
 from baimo.pipeline.sources.http import shown
 from baimo.pipeline.sources.hub.checkpoint import SavedPage
 from baimo.pipeline.sources.hub.crawl import Walk
@@ -89,9 +90,9 @@ def publish_models(lake: Lake, walk: Walk, odd: pl.DataFrame, *, trust: bool = F
     return receipt
 
 
-def compared_with(last: date | None, damaged: list[str], trust: bool) -> dict[str, Any]:
+def compared_with(last: date | None, damaged: list[str], trust: bool) -> RawRow:
     """Return for a receipt which day a snapshot was held against, and which it could not be."""
-    said: dict[str, Any] = {"compared_with": last.isoformat() if last else None}
+    said: RawRow = {"compared_with": last.isoformat() if last else None}
     if trust:
         said["trusted"] = "published without being held against the last snapshot, as asked"
     if damaged:

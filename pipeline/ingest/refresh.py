@@ -10,7 +10,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
-from typing import Any
+from functools import partial
 
 import polars as pl
 
@@ -43,10 +43,11 @@ from baimo.pipeline.lake.receipts import (
 )
 from baimo.pipeline.lake.store import Lake
 from baimo.pipeline.schema.catalog import TABLES
+from baimo.pipeline.schema.raw import RawRow
 from baimo.pipeline.sources.defillama.api import DefiLlama, Listing
 from baimo.pipeline.sources.http import Notice, Patience, shown, silent
-from baimo.pipeline.sources.hub.checkpoint import Checkpoint, day_of
-from baimo.pipeline.sources.hub.crawl import Progress, crawl_models
+from baimo.pipeline.sources.hub.checkpoint import Checkpoint, SavedPage, day_of
+from baimo.pipeline.sources.hub.crawl import Progress, Walk, crawl_models
 
 Clock = Callable[[], datetime]
 TABLE_OF = {"hub": "hub_models", "defillama": "defillama_protocols"}
@@ -98,16 +99,11 @@ def refresh_hub(
     """
     folder = "hub_models" if limit is None else "hub_models_sample"
     spool = Checkpoint(lake.root / "crawling" / folder)
-    walking: dict[str, Any] = {
-        "patience": patience,
-        "now": now,
-        "progress": progress,
-        "notice": notice,
-    }
+    crawl = partial(crawl_models, patience=patience, now=now, progress=progress, notice=notice)
     with locked(spool.folder):
         today = now().date()
         if limit is not None:
-            walk = crawl_models(spool, limit=limit, **walking)
+            walk = crawl(spool, limit=limit)
             refreshed = _sample(lake, walk.pages, date.fromisoformat(walk.day), limit)
             spool.clear()
             return refreshed
@@ -118,7 +114,7 @@ def refresh_hub(
         if spool.was_refused() and not trust:
             spool.clear()
         for _ in range(2):
-            refreshed = _walk_and_publish(lake, spool, today, trust, walking)
+            refreshed = _walk_and_publish(lake, spool, today, trust, crawl)
             day = refreshed.receipt.day
             if date.fromisoformat(day) >= today:
                 break
@@ -148,17 +144,17 @@ def finish_hub(
         state = spool.under_way(now())
         if state is None or day_of(state) != day:
             return None
-        walking = {"patience": patience, "now": now, "progress": progress, "notice": notice}
-        return _walk_and_publish(lake, spool, day, trust, walking)
+        crawl = partial(crawl_models, patience=patience, now=now, progress=progress, notice=notice)
+        return _walk_and_publish(lake, spool, day, trust, crawl)
 
 
 def _walk_and_publish(
-    lake: Lake, spool: Checkpoint, today: date, trust: bool, walking: dict[str, Any]
+    lake: Lake, spool: Checkpoint, today: date, trust: bool, crawl: Callable[[Checkpoint], Walk]
 ) -> Refreshed:
     """Publish the walk that is under way, or a new one, under the day on which it began."""
     day = today
     try:
-        walk = crawl_models(spool, **walking)
+        walk = crawl(spool)
         day = date.fromisoformat(walk.day)
         if is_published(lake, "hub_models", day):
             refreshed = _already(lake, "hub", day)
@@ -259,7 +255,7 @@ def _mark_failed(lake: Lake, source: str, day: date, error: PipelineError) -> Re
     return receipt
 
 
-def _sample(lake: Lake, pages: Any, day: date, limit: int) -> Refreshed:
+def _sample(lake: Lake, pages: list[SavedPage], day: date, limit: int) -> Refreshed:
     rows = pl.concat([read_file(p.path) for p in pages]).unique("hub_id", maintain_order=True)
     rows = rows.head(limit)
     samples = Lake(lake.root / "samples")
@@ -285,7 +281,7 @@ def _with_chains(lake: Lake, api: DefiLlama, day: date) -> Refreshed:
     return replace(done, receipt=receipt)
 
 
-def _chains(lake: Lake, api: DefiLlama, day: date) -> tuple[pl.DataFrame | None, Any]:
+def _chains(lake: Lake, api: DefiLlama, day: date) -> tuple[pl.DataFrame | None, int | str]:
     """Return the chains; protocols do not wait for them."""
     try:
         chains = api.chains()
@@ -308,7 +304,7 @@ def listed_days(lake: Lake) -> list[date]:
 
 def _check_protocols(
     lake: Lake, listing: Listing, day: date, trust: bool
-) -> tuple[dict[str, Any], list[Check]]:
+) -> tuple[RawRow, list[Check]]:
     odd = quarantined(listing.odd)
     dropped = by_reason(odd, kept=False)
     before = [d for d in listed_days(lake) if d < day] if not trust else []

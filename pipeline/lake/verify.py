@@ -109,7 +109,7 @@ class Fault:
 def verify(lake: Lake) -> Iterator[tuple[Path, Fault | None]]:
     """Look at every published file and yield it with what is wrong with it, or None.
 
-    Checked of snapshots are the hash against the receipt, the schema against `tables.py`, the
+    Checked of snapshots are the hash against the receipt, the schema against its table, the
     number of rows, the key (unique and not null), the order, and that nothing half done lies
     about; every other Parquet file (chains, quarantine, histories, results) is read through.
     """

@@ -35,11 +35,7 @@ from baimo.pipeline.models.base import (
     file_model,
     fitted_model,
 )
-from baimo.pipeline.models.increments import (
-    MeasuredIncrements,
-    at_observed_total,
-    whole_hub_kernel,
-)
+from baimo.pipeline.models.increments import MeasuredIncrements, at_observed_total, whole_hub_kernel
 from baimo.pipeline.schema.results import Row, parameter_row
 from baimo.pipeline.statistics import KERNEL, SHARE_ZERO, TAIL, TAIL_ITEMS, ZETA
 from baimo.pipeline.variables import DOWNLOADS, HUB, LIKES, Variable

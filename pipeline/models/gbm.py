@@ -152,19 +152,9 @@ def _parameters(fit: GrowthCalibration) -> Iterator[Row]:
         yield parameter_row(
             f"gbm_{name}", e, fit.alive, "matched population, two dates", "36", used
         )
-    names = {
-        "mu": "gbm_mu_all_positive",
-        "sigma": "gbm_sigma_all_positive",
-        "sigma_robust": "gbm_sigma_robust_all_positive",
-        "log_drift": "gbm_log_drift_all_positive",
-        "log_drift_median": "gbm_log_drift_median_all_positive",
-        "size_slope": "gbm_size_slope_all_positive",
-        "exit_rate": "gbm_exit_rate",
-    }
     for name, e in fit.population.estimates().items():
-        row = parameter_row(
-            names[name], e, fit.population, "matched population, two dates", "36-38"
-        )
+        parameter = "gbm_exit_rate" if name == "exit_rate" else f"gbm_{name}_all_positive"
+        row = parameter_row(parameter, e, fit.population, "matched population, two dates", "36-38")
         if name == "exit_rate":
             n = fit.population.n_at_risk
             row |= {"n_obs": n, "n_used": n, "notes": fit.population.notes[-1]}

@@ -35,21 +35,10 @@ from baimo.pipeline.models.base import (
     file_model,
     fitted_model,
 )
-from baimo.pipeline.models.increments import (
-    MeasuredIncrements,
-    at_observed_total,
-    whole_hub_kernel,
-)
+from baimo.pipeline.models.increments import MeasuredIncrements, at_observed_total, whole_hub_kernel
 from baimo.pipeline.schema.derived import HUB_FREQUENCY
 from baimo.pipeline.schema.results import Row, parameter_row
-from baimo.pipeline.statistics import (
-    KERNEL,
-    SHARE_ZERO,
-    TAIL,
-    TAIL_ITEMS,
-    YOUNG_IN_TAIL,
-    ZETA,
-)
+from baimo.pipeline.statistics import KERNEL, SHARE_ZERO, TAIL, TAIL_ITEMS, YOUNG_IN_TAIL, ZETA
 from baimo.pipeline.variables import HUB, LIKES, Variable, hub_ages
 from baimo.simulation.heterogeneity.poisson_rates import PoissonRateParams, simulate_poisson_rates
 

@@ -31,11 +31,7 @@ from baimo.pipeline.models.base import (
     file_model,
     fitted_model,
 )
-from baimo.pipeline.models.increments import (
-    MeasuredIncrements,
-    at_observed_total,
-    whole_hub_kernel,
-)
+from baimo.pipeline.models.increments import MeasuredIncrements, at_observed_total, whole_hub_kernel
 from baimo.pipeline.schema.derived import HUB_FREQUENCY
 from baimo.pipeline.statistics import KERNEL, TAIL, ZETA
 from baimo.pipeline.variables import HUB, LIKES, Variable

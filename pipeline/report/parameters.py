@@ -42,7 +42,11 @@ def collect_parameters(day: Day) -> pl.DataFrame:
 def export_parameters(
     out: Path, parameters: pl.DataFrame, provenance: dict[str, Any]
 ) -> tuple[Path, Path]:
-    """Write parameters.json and parameters.csv and return their paths."""
+    """Write parameters.json and parameters.csv, what is not finite empty; return their paths."""
+    parameters = parameters.with_columns(
+        pl.when(pl.col(name).is_finite()).then(name).alias(name)
+        for name in parameters.select(pl.col(pl.Float64)).columns
+    )
     stated = {
         "baimo": version("baimo"),
         "source": provenance["source"],

@@ -1,7 +1,7 @@
 """Each table described once: column, type, unit, key, bounds, meaning.
 
 The description drives the Parquet schema, the blocking checks (`baimo.pipeline.schema.validate`),
-the column documentation in the Dagster UI and the README's table.
+and the column documentation in the Dagster UI.
 """
 
 from __future__ import annotations
@@ -27,13 +27,7 @@ from baimo.pipeline.schema.derived import (
     TVL_WEEKLY,
 )
 from baimo.pipeline.schema.hub import HUB_DOWNLOADS_DAILY, HUB_MODELS
-from baimo.pipeline.schema.results import (
-    CLAIM_NUMBERS,
-    CLAIMS,
-    COMPARISON,
-    PARAMETERS,
-    VERDICTS,
-)
+from baimo.pipeline.schema.results import CLAIM_NUMBERS, CLAIMS, COMPARISON, PARAMETERS, VERDICTS
 from baimo.pipeline.schema.table import Table
 
 TABLES: dict[str, Table] = {

@@ -16,7 +16,7 @@ import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import TypeVar
 from urllib.parse import urljoin, urlsplit
 
 from baimo.pipeline.errors import SourceError
@@ -293,23 +293,23 @@ def within(seconds: float, call: Callable[[], T]) -> T:
     AttemptError
         The time is up; the thread is left to end with its connection.
     """
-    outcome: dict[str, Any] = {}
+    values: list[T] = []
+    failures: list[BaseException] = []
 
     def run() -> None:
         try:
-            outcome["value"] = call()
+            values.append(call())
         except BaseException as error:
-            outcome["error"] = error
+            failures.append(error)
 
     thread = threading.Thread(target=run, daemon=True)
     thread.start()
     thread.join(seconds)
     if thread.is_alive():
         raise AttemptError(f"no whole answer within {seconds:.0f} s")
-    if "error" in outcome:
-        raise outcome["error"]
-    value: T = outcome["value"]
-    return value
+    if failures:
+        raise failures[0]
+    return values[0]
 
 
 def plain_sender() -> Send:

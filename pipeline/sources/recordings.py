@@ -21,6 +21,7 @@ from typing import Any
 import polars as pl
 
 from baimo.pipeline.errors import SourceError
+from baimo.pipeline.schema.raw import RawRows
 from baimo.pipeline.sources.reference import earliest, load_reference
 from baimo.pipeline.sources.snapshot import RECORDINGS, Input, Snapshots
 from baimo.pipeline.sources.weekly import weekly_growth
@@ -94,7 +95,7 @@ def load_recordings(*sources: str) -> Snapshots:
         why = f" ({'; '.join(ignored[:3])})" if ignored else ""
         raise SourceError(
             f"{', '.join(sources)}: no model listing, protocol table or TVL history "
-            f"recognised{why}; see the README for the columns"
+            f"recognised{why}; pipeline/README.md names the columns"
         )
     return _assemble(found, ignored)
 
@@ -234,7 +235,7 @@ def _open(path: Path) -> tuple[list[str] | str, Callable[[], pl.DataFrame]]:
         raise SourceError(f"{path}: cannot be read ({first}); check the file") from error
 
 
-def _json_rows(path: Path) -> list[dict[str, Any]] | str:
+def _json_rows(path: Path) -> RawRows | str:
     text = path.read_text(encoding="utf-8")
     if path.suffix.lower() == ".json":
         data = json.loads(text)
@@ -267,7 +268,7 @@ _JSON_KEYS = {
 }
 
 
-def _from_json(rows: list[dict[str, Any]]) -> pl.DataFrame:
+def _from_json(rows: RawRows) -> pl.DataFrame:
     keys = sorted({key for row in rows for key in row} & _JSON_KEYS)
     return pl.DataFrame([_series(key, [row.get(key) for row in rows]) for key in keys])
 

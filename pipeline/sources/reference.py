@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from datetime import date
 from pathlib import Path
-from typing import Any
+from typing import TypedDict
 
 import polars as pl
 
@@ -28,12 +28,28 @@ GAINS = "hub_increments"
 COMPANIONS = (GAINS, "hub_waves", "other_sizes")  # each may be missing
 
 
-def read_manifest() -> dict[str, Any]:
+class StatedTable(TypedDict):
+    """What the manifest states of one bundled table; `taken_on` is an ISO day or two."""
+
+    meaning: str
+    taken_on: str
+    rows: int
+    sha256: str
+
+
+class Manifest(TypedDict):
+    """What the manifest states: the day of the model listing (ISO), and each table by name."""
+
+    day: str
+    tables: dict[str, StatedTable]
+
+
+def read_manifest() -> Manifest:
     """Read the manifest of the bundled tables."""
     path = reference_dir() / "manifest.json"
     if not path.exists():
         raise SourceError(f"the bundled reference is missing ({path}); reinstall baimo")
-    manifest: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    manifest: Manifest = json.loads(path.read_text(encoding="utf-8"))
     return manifest
 
 

@@ -2,7 +2,8 @@
 
     uv run python tests/benchmarks/calibration.py [--pictures FOLDER] [--runs 1000]
 
-Prints the figures of the README; `pytest -m full` holds them (tests/estimation/test_calibration).
+Prints the figures of `estimation/README.md`; `pytest -m full` holds them
+(tests/estimation/test_calibration).
 """
 
 from __future__ import annotations

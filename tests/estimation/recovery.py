@@ -31,3 +31,12 @@ def recovery(rows: NDArray[np.float64], truth: float, within: float) -> Recovery
         coverage=float(np.mean((low <= truth) & (truth <= high))),
         within=within,
     )
+
+
+def check_recovery(
+    found: NDArray[np.float64], stated: NDArray[np.float64], truth: float, bias: float = 0.0
+) -> None:
+    """Mean within four Monte Carlo errors, spread equal to the stated error within four of its."""
+    runs, spread = found.size, found.std(ddof=1)
+    assert abs(found.mean() - truth) < 4 * spread / math.sqrt(runs) + bias
+    assert abs(spread / stated.mean() - 1) < 4 / math.sqrt(2 * (runs - 1))

@@ -1,6 +1,7 @@
 """Calibration: size and power of the goodness-of-fit test, coverage of every interval of a tail.
 
-The figures in the README are those of `tests/benchmarks/calibration.py`; these tests hold them.
+The figures in `estimation/README.md` are those of `tests/benchmarks/calibration.py`; these tests
+hold them.
 """
 
 import math

@@ -5,7 +5,6 @@ Skipped where no chromium is installed. Screenshots lie in pytest's temporary fo
 
 from __future__ import annotations
 
-import io
 import json
 import os
 import shutil
@@ -21,7 +20,6 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-import polars as pl
 import pytest
 
 from baimo.pipeline.lake.receipts import published_days, read_receipt
@@ -29,13 +27,16 @@ from baimo.pipeline.lake.store import Lake
 from tests.live.servers.defi import DefiServer, synthetic_protocols
 from tests.live.servers.faults import EditRows
 from tests.live.servers.hub import HubServer
-from tests.live.servers.hub_dataset import HubDataset
+from tests.live.servers.hub_dataset import HubDataset, day_of_dataset
 from tests.live.servers.hub_models import synthetic_models
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which(
     "google-chrome"
 )  # fmt: skip
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no chromium is installed")
+pytestmark = [
+    pytest.mark.full,
+    pytest.mark.skipif(CHROMIUM is None, reason="no chromium is installed"),
+]
 
 ROOT = Path(__file__).resolve().parents[2]
 TODAY = datetime.now(UTC).date()
@@ -44,23 +45,12 @@ MODELS = synthetic_models(1200, seed=4, end_day=PAST[0])
 PATIENCE_MS = 60_000
 
 
-def listing(n: int) -> bytes:
-    """A day of the bulk dataset, in its own columns."""
-    names = ("_id", "id", "author", "createdAt", "lastModified", "downloads", "downloadsAllTime",
-             "likes", "tags", "pipeline_tag", "library_name")  # fmt: skip
-    newest_first = sorted(MODELS, key=lambda m: m["createdAt"], reverse=True)
-    frame = pl.DataFrame([{k: m.get(k) for k in names} for m in newest_first[:n]])
-    file = io.BytesIO()
-    frame.write_parquet(file)
-    return file.getvalue()
-
-
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]]:
     """Both sources, a lake, and the UI on a port of its own."""
     commits = [
         (f"{i:040x}", datetime(d.year, d.month, d.day, 3, tzinfo=UTC),
-         {"models.parquet": listing(1150 + 10 * i)})
+         {"models.parquet": day_of_dataset(MODELS, 1150 + 10 * i)})
         for i, d in enumerate(PAST, 1)
     ]  # fmt: skip
     home = tmp_path_factory.mktemp("home")

@@ -17,6 +17,7 @@ from baimo.pipeline.lake.store import Lake
 from tests.live.servers.defi import DefiServer, synthetic_protocols
 from tests.live.servers.faults import EditRows, Status
 from tests.live.servers.hub import HubServer
+from tests.live.servers.hub_dataset import HubDataset, day_of_dataset
 from tests.live.servers.hub_models import synthetic_models
 from tests.live.servers.server import Loopback, Reply, Request
 
@@ -205,6 +206,37 @@ def test_a_past_day_is_left_to_the_backfill(lake: Lake) -> None:
     past = today() - timedelta(days=400)
     with pytest.raises(SourceError, match="hub-stats/commits/main: HTTP 404"):
         publish_hub(past, lambda _: None)
+
+
+def test_past_partitions_of_the_asset_are_filled_from_the_datasets_history(
+    lake: Lake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a backfill launched in the UI does; `test_browser` clicks it."""
+    past = [today() - timedelta(days=n) for n in (3, 2)]
+    models = synthetic_models(1170, seed=4, end_day=past[0])
+    commits = [
+        (f"{i:040x}", datetime(d.year, d.month, d.day, 3, tzinfo=UTC),
+         {"models.parquet": day_of_dataset(models, 1150 + 10 * i)})
+        for i, d in enumerate(past, 1)
+    ]  # fmt: skip
+    defs = build_defs()
+    with HubServer(models) as hub, dg.DagsterInstance.ephemeral(str(tmp_path)) as instance:
+        hub.mount(HubDataset("cfahlgren1/hub-stats", commits))
+        monkeypatch.setenv("HF_ENDPOINT", hub.url)
+        for day in past:
+            done = dg.materialize(
+                [defs.get_assets_def("hub_models")],
+                instance=instance,
+                resources=defs.resources,
+                partition_key=day.isoformat(),
+                run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
+            )
+            assert done.success
+    assert published_days(lake, "hub_models") == past
+    assert [lake.read_table("hub_models", d).height for d in past] == [1160, 1170]
+    receipt = read_receipt(lake, "hub_models", past[0])
+    assert receipt is not None
+    assert receipt.source == "hub-stats"
 
 
 def test_the_schedule_asks_for_today_once(lake: Lake) -> None:

@@ -1,23 +1,42 @@
 """Made-up tables whose truth is known: a Hub, protocols on two dates, their weekly growth."""
 
 import math
+import warnings
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import date, timedelta
+from functools import cache
 from typing import Any
 
 import numpy as np
 import polars as pl
 
+from baimo.estimation.demand.ces import DemandFit, fit_demand
+from baimo.estimation.distributions.fit import WholeSampleFit, fit_whole_sample
+from baimo.estimation.errors import ConvergenceWarning
+from baimo.estimation.heterogeneity.poisson_rates import PoissonRatesFit
 from baimo.estimation.samples.counts import Counts
-from baimo.pipeline.analysis.increments import KernelCalibration, fit_increments
+from baimo.estimation.tails.power_law import fit_tail
+from baimo.pipeline.analysis.increments import KERNEL_FIT, KernelCalibration, fit_increments
 from baimo.pipeline.analysis.populations import CompanionFits
-from baimo.pipeline.analysis.sizes import SizeFits, fit_sizes
+from baimo.pipeline.analysis.sizes import TAILS, SizeFits, fit_sizes
+from baimo.pipeline.datasets.external import tabulate_waves
 from baimo.pipeline.lake.results import Day, Stored
+from baimo.pipeline.models.attachment import (
+    ATTACHMENT_FIT,
+    AttachmentCalibration,
+    calibrate_attachment,
+)
+from baimo.pipeline.models.base import FAMILIES, Sampler
+from baimo.pipeline.models.ces import DEMAND_FIT
+from baimo.pipeline.models.gbm import GROWTH_FIT, calibrate_growth
+from baimo.pipeline.models.poisson_rates import RATES_FIT
+from baimo.pipeline.predictive.simulate import samplers_of
 from baimo.pipeline.schema.catalog import TABLES
-from baimo.pipeline.schema.derived import HUB_INCREMENTS
+from baimo.pipeline.schema.derived import DEFI_POPULATION, HUB_FREQUENCY, HUB_INCREMENTS
 from baimo.pipeline.schema.results import COMPARISON
 from baimo.pipeline.schema.table import Table
-from baimo.pipeline.variables import HUB_FLOOR, LIKES, Variable
+from baimo.pipeline.variables import DOWNLOADS, HUB, HUB_FLOOR, LIKES, TVL, Variable, hub_counts
 from baimo.simulation.attachment.kernel import KernelParams, simulate_increments
 
 DAY = date(2024, 7, 11)
@@ -147,4 +166,93 @@ def kernel_of(table: pl.DataFrame, frequency: pl.DataFrame) -> KernelCalibration
     """Return the kernel of attachment fitted to likes of two days."""
     found = fit_increments(table, frequency, DAY)
     assert found is not None
+    return found
+
+
+def two_windows(before: list[int], after: list[int]) -> pl.DataFrame:
+    """Return downloads of the same models in two windows two years apart."""
+    rows = pl.DataFrame(
+        {
+            "model_id": [str(i) for i in range(len(before))],
+            "downloads_before": before,
+            "downloads_after": after,
+        }
+    )
+    return tabulate_waves(
+        rows.with_columns(before_on=pl.lit(date(2022, 7, 2)), after_on=pl.lit(date(2024, 7, 2)))
+    )
+
+
+N_OLD = 700  # models of the floor day, whose age is not known
+
+
+def hub_with_old(n: int, seed: int) -> pl.DataFrame:
+    """Return a Hub with 700 models of the floor day, of which 300 have 40 likes."""
+    floor = pl.DataFrame(
+        {
+            "created_on": [HUB_FLOOR] * 2,
+            "downloads": [5, 0],
+            "likes": [40, 0],
+            "n_models": [300, N_OLD - 300],
+        }
+    )
+    return pl.concat([hub_frequency(n, seed), floor])
+
+
+def calibrated(frequency: pl.DataFrame) -> AttachmentCalibration:
+    return calibrate_attachment(
+        frequency, hub_counts(frequency, DOWNLOADS), hub_counts(frequency, LIKES), NO_EFFECTS, DAY
+    )
+
+
+def demand_of(counts: Counts) -> DemandFit:
+    return fit_demand(counts, fit_tail(counts))
+
+
+def rates_of(mu: float, sigma: float, phi: float) -> PoissonRatesFit:
+    return PoissonRatesFit(
+        n_obs=1, n_used=1, mu=mu, sigma=sigma, phi=phi, covariance=np.eye(3), log_likelihood=0.0
+    )
+
+
+def with_laws(fits: SizeFits, *laws: WholeSampleFit) -> SizeFits:
+    """Return fits of a size with other laws of the whole sample."""
+    return replace(fits, whole=replace(fits.whole, fits=laws))
+
+
+@cache
+def some_fits() -> SizeFits:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)  # of a law that is hardly theirs
+        return fits_of(np.arange(1, 200))
+
+
+@cache
+def results_of_a_day() -> Mapping[Stored[Any] | Table, Any]:
+    """Return what the models read of a made-up day, to be read only.
+
+    A law of sizes at entry and lognormal rates are there of likes alone.
+    """
+    frequency, table = hub_with_old(6_000, 3), population(800, 7)
+    likes = hub_counts(frequency, LIKES)
+    law = fit_whole_sample(likes, "discretised_double_pareto_lognormal")
+    return {
+        HUB_FREQUENCY: frequency,
+        DEFI_POPULATION: table,
+        ATTACHMENT_FIT: calibrated(frequency),
+        DEMAND_FIT: {v.name: demand_of(hub_counts(frequency, v)) for v in HUB},
+        GROWTH_FIT: calibrate_growth(table, listing(table), weekly(6)),
+        RATES_FIT: {"likes": rates_of(0.5, 1.0, 1.2)},
+        TAILS["downloads"]: with_laws(some_fits()),
+        TAILS["likes"]: with_laws(some_fits(), law),
+        TAILS["tvl"]: fits_of(table["tvl_before"].to_numpy(), TVL),
+        KERNEL_FIT: kernel_of(likes_of_two_days(1.0, 0.0, n=6_000), frequency),
+    }
+
+
+def draws_of(day: Day) -> dict[tuple[str, str], Sampler]:
+    """Return the samplers of all models, by label and variable."""
+    found: dict[tuple[str, str], Sampler] = {}
+    for family in FAMILIES:
+        found |= samplers_of(day, family)
     return found

@@ -1,4 +1,4 @@
-"""The graph: loads without a server, reads left to right, merges, stops at a failed check."""
+"""The graph: loads without a server, reads left to right, merges, takes other resources."""
 
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -8,7 +8,6 @@ import polars as pl
 import pytest
 
 from baimo.pipeline.definitions import DAILY, JOB, build_defs
-from baimo.pipeline.defs.declare import checked
 from baimo.pipeline.defs.io_manager import LakeIOManager
 from baimo.pipeline.defs.tables import tables
 from baimo.pipeline.schema.catalog import TABLES
@@ -102,47 +101,3 @@ def test_a_resource_can_be_replaced(tmp_path: Path) -> None:
         "rows_fit_the_table", "every_model_is_counted", "enough_matched"
     }  # fmt: skip
     assert all(c.passed for c in checks)
-
-
-@pytest.mark.parametrize("bundled", [True, False])
-def test_what_is_beside_the_sizes_depends_on_no_source(
-    bundled: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, specs: dict[str, dg.AssetSpec]
-) -> None:
-    names = ("hub_waves", "other_sizes")
-    # in order after the source's checks: a refused source publishes nothing
-    assert {d.asset_key.path[-1] for name in names for d in specs[name].deps} == {"hub_frequency"}
-    assert {dep.asset_key.path[-1] for dep in specs["companion_fits"].deps} == {
-        *names, "defi_population"
-    }  # fmt: skip
-    if not bundled:
-        monkeypatch.setattr("baimo.pipeline.sources.reference.load_companions", dict)
-    defs = build_defs(resource_overrides={"io_manager": LakeIOManager(root=str(tmp_path))})
-    defs.resolve_implicit_global_asset_job_def().execute_in_process(
-        partition_key=DAY, asset_selection=[dg.AssetKey(n) for n in names], run_config=QUIET
-    )
-    for name in names:
-        written = pl.read_parquet(tmp_path / name / f"date={DAY}" / f"{name}.parquet")
-        assert written.schema == pl.Schema(TABLES[name].schema)
-        assert written.is_empty() is not bundled
-
-
-def test_a_failed_check_is_recorded_and_stops_before_anything_is_written() -> None:
-    steps = checked("c", "a", passed=False, why="7 rows are bad", rows=7)
-    report = next(steps)
-    assert not report.passed
-    assert report.metadata["verdict"].value == "7 rows are bad"
-    with pytest.raises(dg.Failure, match="7 rows are bad; nothing was published"):
-        next(steps)
-
-
-def test_a_source_of_another_day_fails_with_the_remedy(
-    own_home: Path,
-) -> None:
-    defs = build_defs(date(2024, 7, 12))
-    with pytest.raises(Exception, match="choose the partition 2024-07-11"):
-        defs.resolve_implicit_global_asset_job_def().execute_in_process(
-            partition_key="2024-07-12",
-            asset_selection=[dg.AssetKey(n) for n in TABLES_OP],
-            run_config={"ops": {"tables": {"config": {"source": "reference"}}}, **QUIET},
-        )
-    assert not list((own_home / "lake").rglob("*.parquet"))

@@ -10,13 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from baimo.pipeline.console import (
-    aligned,
-    print_json,
-    print_notes,
-    shown_interval,
-    shown_number,
-)
+from baimo.pipeline.console import aligned, print_json, print_notes, shown_interval, shown_number
 
 if TYPE_CHECKING:
     from baimo.estimation.results import Result

@@ -3,23 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
-from baimo.pipeline.console import (
-    JSON,
-    one_line_errors,
-    options,
-)
+from baimo.pipeline.cli.fit._output import FILE_ARGUMENT, print_results, quietly
+from baimo.pipeline.console import JSON, one_line_errors, options
 from baimo.pipeline.errors import SourceError
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
+    from baimo.estimation.arrays import Values
     from baimo.estimation.results import Result
     from baimo.pipeline.cli.fit.read_columns import FileTable
-from baimo.pipeline.cli.fit._output import FILE_ARGUMENT, print_results, quietly
 
 DAYS_PER_YEAR = 365.25
 WINDOW_DAYS = 30.0
@@ -121,10 +116,10 @@ def _two_dates(
     table: FileTable,
     dates: tuple[str | None, str | None],
     crawl: tuple[str | None, str | None],
-    ages: NDArray[Any] | None,
+    ages: Values | None,
     days: float | None,
     notes: list[str],
-) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any] | None, float]:
+) -> tuple[Values, Values, Values | None, float]:
     """Return (before, after, ages on the earlier date, days between)."""
     import numpy as np
 
@@ -155,9 +150,9 @@ def _two_dates(
 
 
 def _cross_section(
-    sizes: NDArray[Any],
-    ages: NDArray[Any] | None,
-    labels: NDArray[Any] | None,
+    sizes: Values,
+    ages: Values | None,
+    labels: Values | None,
     horizon: float | None,
     notes: list[str],
 ) -> list[Result]:
@@ -207,10 +202,10 @@ def _cross_section(
 
 
 def _increments(
-    start: NDArray[Any],
-    end: NDArray[Any],
-    ages: NDArray[Any] | None,
-    labels: NDArray[Any] | None,
+    start: Values,
+    end: Values,
+    ages: Values | None,
+    labels: Values | None,
     days: float,
     per: str,
     offset: float | None,

@@ -8,16 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from baimo.pipeline.console import (
-    JSON,
-    one_line_errors,
-    options,
-)
+from baimo.pipeline.cli.fit._output import FILE_ARGUMENT, print_results, quietly
+from baimo.pipeline.console import JSON, one_line_errors, options
 from baimo.pipeline.errors import SourceError
 
 if TYPE_CHECKING:
     from baimo.estimation.results import Result
-from baimo.pipeline.cli.fit._output import FILE_ARGUMENT, print_results, quietly
 
 
 @click.command("demand")

@@ -3,27 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
-from baimo.pipeline.console import (
-    JSON,
-    one_line_errors,
-    options,
-)
+from baimo.pipeline.cli.fit._output import FILE_ARGUMENT, print_results, quietly
+from baimo.pipeline.console import JSON, Bar, one_line_errors, options
 from baimo.pipeline.errors import SourceError
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-    from baimo.estimation.results import Result
-from baimo.pipeline.cli.fit._output import FILE_ARGUMENT, print_results, quietly
-from baimo.pipeline.console import Bar
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
+    from baimo.estimation.arrays import Values
     from baimo.estimation.results import Result
 
 
@@ -91,7 +80,7 @@ def fit_growth_command(
 
 
 def _size_dependence(
-    items: NDArray[Any], years: NDArray[Any], values: NDArray[Any], notes: list[str]
+    items: Values, years: Values, values: Values, notes: list[str]
 ) -> list[Result]:
     """Regress growth between neighbouring dates on log size before, where the panel allows it."""
     import numpy as np
@@ -117,9 +106,7 @@ def _size_dependence(
     return [fit]
 
 
-def loading_results(
-    items: NDArray[Any], years: NDArray[Any], values: NDArray[Any], notes: list[str]
-) -> list[Result]:
+def loading_results(items: Values, years: Values, values: Values, notes: list[str]) -> list[Result]:
     """Return the loadings on the common shock, and the size slope net of it."""
     from baimo.estimation.errors import EstimationError
     from baimo.estimation.growth.cce import fit_size_slope_cce
@@ -135,7 +122,7 @@ def loading_results(
 
 
 def resampled(
-    items: NDArray[Any], years: NDArray[Any], values: NDArray[Any], n_replications: int, seed: int
+    items: Values, years: Values, values: Values, n_replications: int, seed: int
 ) -> Result:
     """Return growth with intervals from resampled items and blocks of dates."""
     from baimo.estimation.growth.bootstrap import bootstrap_growth

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import Any, TypeVar
-
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from baimo.estimation.errors import ConvergenceError, DataError
 from baimo.estimation.results import shown
@@ -26,6 +24,9 @@ from baimo.estimation.tails.tail_index import (
     pareto_lognormal_test,
     zipf_lm_test,
 )
+
+if TYPE_CHECKING:
+    from baimo.estimation.arrays import Values
 
 T = TypeVar("T")
 F = TypeVar("F", bound=IndexFit | ZipfFit)
@@ -95,7 +96,7 @@ def _those_that_exist(calls: Mapping[str, Callable[[], T]], notes: list[str]) ->
     return found
 
 
-def clustered(fit: F, sizes: NDArray[Any], labels: NDArray[Any], notes: list[str]) -> F:
+def clustered(fit: F, sizes: Values, labels: Values, notes: list[str]) -> F:
     """Return a fit with its design effect, itself where none is known, which `notes` then says."""
     if isinstance(fit, ZipfFit):
         effect, n_clusters = zipf_design_effect(sizes, labels, fit)

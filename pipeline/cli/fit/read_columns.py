@@ -7,7 +7,7 @@ import json
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import polars as pl
@@ -15,6 +15,9 @@ from numpy.typing import NDArray
 
 from baimo.estimation.samples.counts import LARGEST_EXACT, Counts
 from baimo.pipeline.errors import SourceError
+
+if TYPE_CHECKING:
+    from baimo.estimation.arrays import Values
 
 STDIN = Path("-")
 
@@ -33,12 +36,12 @@ class FileSample:
         The values compressed.
     """
 
-    items: NDArray[Any] | Counts
-    labels: NDArray[Any] | None
+    items: Values | Counts
+    labels: Values | None
     counts: Counts
 
     @property
-    def sizes(self) -> NDArray[Any]:
+    def sizes(self) -> Values:
         """The values one by one, of a sample with labels."""
         return np.asarray(self.items)
 
@@ -246,7 +249,7 @@ def _frame(path: Path) -> pl.DataFrame:
     return _delimited(path)
 
 
-def _records(data: Any) -> pl.DataFrame:
+def _records(data: object) -> pl.DataFrame:
     if not isinstance(data, list):
         raise ValueError("expected a list of numbers or records")
     if not data:
@@ -325,7 +328,7 @@ def _numeric(series: pl.Series) -> bool:
     return series.dtype.is_numeric()
 
 
-def _numbers(series: pl.Series, path: str) -> NDArray[Any]:
+def _numbers(series: pl.Series, path: str) -> Values:
     if series.dtype == pl.String:
         texts = series.str.strip_chars()
         parsed: pl.Series = texts.cast(pl.Int64, strict=False)
@@ -349,7 +352,7 @@ def _numbers(series: pl.Series, path: str) -> NDArray[Any]:
     return np.asarray(series.to_numpy())
 
 
-def _sizes(series: pl.Series, path: str) -> NDArray[Any]:
+def _sizes(series: pl.Series, path: str) -> Values:
     """Return numbers that can be sizes, floats where whole numbers go beyond what floats hold."""
     values = _numbers(series, path)
     for wrong, what in (

@@ -188,7 +188,7 @@ def _verdict(goodness: GoodnessOfFit) -> str:
 
 def _bootstrap_record(
     sample: FileSample, found: TailFit, n_replications: int, seed: int | None
-) -> dict[str, Any]:
+) -> dict[str, object]:
     from baimo.estimation.tails.bootstrap import bootstrap_tail
 
     with Bar(n_replications, "resampling") as progress:

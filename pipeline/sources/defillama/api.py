@@ -12,11 +12,12 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
-from typing import Any
+from typing import TypeVar
 
 import polars as pl
 
 from baimo.pipeline.schema.catalog import TABLES
+from baimo.pipeline.schema.raw import RawRow, RawRows
 from baimo.pipeline.settings import defillama_url
 from baimo.pipeline.sources.http import (
     Notice,
@@ -33,6 +34,7 @@ BLOCKED = (403,)  # Cloudflare under load
 SOURCE = "defillama"
 _FIRST_LISTING = datetime(2009, 1, 3, tzinfo=UTC)  # the first block of Bitcoin
 _LARGEST_USD = 1e15
+V = TypeVar("V")
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,7 +42,7 @@ class Listing:
     """Rows of one answer: those in the table, those in quarantine, repeats removed."""
 
     good: pl.DataFrame
-    odd: list[dict[str, Any]]
+    odd: RawRows
     n_rows: int
     n_repeats: int
 
@@ -60,13 +62,13 @@ class DefiLlama:
         notice: Notice = silent,
     ) -> None:
         self._patience = patience or Patience(whole=120.0)
-        self._notice = notice
+        self.notice = notice
         self._send = plain_sender()
         self._last = 0.0
         self.base = defillama_url()
         self.requests = 0
 
-    def get(self, path: str, read: Callable[[Response], Any]) -> Any:
+    def get(self, path: str, read: Callable[[Response], V]) -> V:
         """Get a path, at most five a second, and return what `read` makes of it."""
 
         def paced(url: str, seconds: float) -> Response:
@@ -82,7 +84,7 @@ class DefiLlama:
             self.base + path,
             read,
             patience=self._patience,
-            notice=self._notice,
+            notice=self.notice,
             blocked=BLOCKED,
         )
 
@@ -95,12 +97,12 @@ class DefiLlama:
         return _listing(self.get("/v2/chains", _rows), _chain, "defillama_chains", "chain")
 
 
-def read_protocols(rows: list[Any], day: date) -> Listing:
+def read_protocols(rows: list[object], day: date) -> Listing:
     """Read the rows of an answer to /protocols; never raises for what a row holds."""
     return _listing(rows, lambda row: _protocol(row, day), "defillama_protocols", "protocol_id")
 
 
-def _rows(answer: Response) -> list[Any]:
+def _rows(answer: Response) -> list[object]:
     try:
         rows = json.loads(answer.body)
     except (ValueError, RecursionError):
@@ -117,13 +119,13 @@ class _OddError(Exception):
 
 
 def _listing(
-    rows: list[Any],
-    read: Callable[[dict[str, Any]], tuple[dict[str, Any], list[str]]],
+    rows: list[object],
+    read: Callable[[RawRow], tuple[RawRow, list[str]]],
     table: str,
     key: str,
 ) -> Listing:
-    good: dict[Any, dict[str, Any]] = {}
-    odd: list[dict[str, Any]] = []
+    good: dict[object, RawRow] = {}
+    odd: RawRows = []
     repeats = 0
     for row in rows:
         try:
@@ -143,8 +145,8 @@ def _listing(
     return Listing(frame, odd, len(rows), repeats)
 
 
-def _protocol(row: dict[str, Any], day: date) -> tuple[dict[str, Any], list[str]]:
-    found: dict[str, Any] = {
+def _protocol(row: RawRow, day: date) -> tuple[RawRow, list[str]]:
+    found: RawRow = {
         "observed_on": day,
         "protocol_id": _required(row, "id", _identifier),
         "name": _required(row, "name", _text),
@@ -156,7 +158,7 @@ def _protocol(row: dict[str, Any], day: date) -> tuple[dict[str, Any], list[str]
     found |= {"tvl_usd": tvl or 0.0, "tvl_is_null": tvl is None}
     lost: list[str] = []
 
-    def may(read: Callable[[dict[str, Any], str], Any], part: dict[str, Any], name: str) -> Any:
+    def may(read: Callable[[RawRow, str], V | None], part: RawRow, name: str) -> V | None:
         try:
             return read(part, name)
         except _OddError as error:
@@ -181,12 +183,12 @@ def _protocol(row: dict[str, Any], day: date) -> tuple[dict[str, Any], list[str]
     return found, lost
 
 
-def _chain(row: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
+def _chain(row: RawRow) -> tuple[RawRow, list[str]]:
     lost: list[str] = []
     tvl = _usd(row, "tvl")
     if tvl is None or tvl < 0:
         raise _OddError("tvl is missing" if tvl is None else "tvl is negative")
-    found: dict[str, Any] = {"chain": _required(row, "name", _text), "tvl_usd": tvl}
+    found: RawRow = {"chain": _required(row, "name", _text), "tvl_usd": tvl}
     for column, name, read in (
         ("token", "tokenSymbol", _text),
         ("gecko_id", "gecko_id", _text),
@@ -200,14 +202,14 @@ def _chain(row: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
     return found, lost
 
 
-def _required(row: dict[str, Any], name: str, read: Callable[[dict[str, Any], str], Any]) -> Any:
+def _required(row: RawRow, name: str, read: Callable[[RawRow, str], V | None]) -> V:
     value = read(row, name)
     if value is None or value == "":
         raise _OddError(f"{name} is missing")
     return value
 
 
-def _text(row: dict[str, Any], name: str) -> str | None:
+def _text(row: RawRow, name: str) -> str | None:
     value = row.get(name)
     if value is None:
         return None
@@ -218,7 +220,7 @@ def _text(row: dict[str, Any], name: str) -> str | None:
     return value
 
 
-def _identifier(row: dict[str, Any], name: str) -> str | None:
+def _identifier(row: RawRow, name: str) -> str | None:
     """Return an id, which some endpoints give as a number."""
     value = row.get(name)
     if isinstance(value, int) and not isinstance(value, bool):
@@ -226,7 +228,7 @@ def _identifier(row: dict[str, Any], name: str) -> str | None:
     return _text(row, name)
 
 
-def _number(row: dict[str, Any], name: str) -> float | None:
+def _number(row: RawRow, name: str) -> float | None:
     value = row.get(name)
     if value is None:
         return None
@@ -237,21 +239,21 @@ def _number(row: dict[str, Any], name: str) -> float | None:
     return float(value)
 
 
-def _usd(row: dict[str, Any], name: str) -> float | None:
+def _usd(row: RawRow, name: str) -> float | None:
     value = _number(row, name)
     if value is not None and abs(value) > _LARGEST_USD:
         raise _OddError(f"{name} is above a quadrillion USD")
     return value
 
 
-def _object(row: dict[str, Any], name: str) -> dict[str, Any] | None:
+def _object(row: RawRow, name: str) -> RawRow | None:
     value = row.get(name)
     if value is not None and not isinstance(value, dict):
         raise _OddError(f"{name} has another shape")
     return value
 
 
-def _joined(row: dict[str, Any], name: str) -> str | None:
+def _joined(row: RawRow, name: str) -> str | None:
     value = row.get(name)
     if value is None:
         return None
@@ -261,7 +263,7 @@ def _joined(row: dict[str, Any], name: str) -> str | None:
     return ",".join(t for t in texts if t) or None
 
 
-def _listed(row: dict[str, Any], name: str) -> date | None:
+def _listed(row: RawRow, name: str) -> date | None:
     seconds = _number(row, name)
     if seconds is None:
         return None

@@ -1,9 +1,9 @@
 """Daily TVL histories of DeFiLlama's protocols: one request each, only for what is new.
 
 `fetch_histories` asks for each protocol that can have new points and keeps every answer at once
-(`history_store`); `protocols_of_day` makes the listing of a past day from them. A value that a
+(`store`); `protocols_of_day` makes the listing of a past day from them. A value that a
 later answer changes is replaced, one that it lacks is kept, gaps stay gaps; what is no valid
-point is in quarantine with its reason (`defillama_points`).
+point is in quarantine with its reason (`points`).
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
-from typing import Any
+from typing import NamedTuple
 from urllib.parse import quote
 
 import polars as pl
@@ -25,6 +25,7 @@ from baimo.pipeline.schema.catalog import TABLES
 from baimo.pipeline.schema.defillama import DEFILLAMA_HISTORIES
 from baimo.pipeline.sources.defillama.api import DefiLlama
 from baimo.pipeline.sources.defillama.points import (
+    HistoryBody,
     OddError,
     Points,
     read_grid,
@@ -33,7 +34,7 @@ from baimo.pipeline.sources.defillama.points import (
     read_row,
 )
 from baimo.pipeline.sources.defillama.store import State, Store, digest, read_states
-from baimo.pipeline.sources.http import Notice, RefusedError, shown, silent
+from baimo.pipeline.sources.http import RefusedError, shown
 
 MOST_FAILURES, LONGEST_FAILURE = 20, 600.0  # protocols in a row; seconds
 COVERAGE = 0.95
@@ -102,7 +103,6 @@ def fetch_histories(
     until: date,
     now: Clock = lambda: datetime.now(UTC),
     progress: Callable[[HistoriesProgress], None] = lambda _: None,
-    notice: Notice = silent,
     refetch: bool = False,
     bulk: bool = False,
 ) -> HistoriesReport:
@@ -137,7 +137,7 @@ def fetch_histories(
     """
     folder = lake.root / DEFILLAMA_HISTORIES.name
     with locked(folder):
-        run = _Run(Store(folder), api, now, progress, notice)
+        run = _Run(Store(folder), api, now, progress)
         try:
             run.fetch(protocols, until, refetch, bulk)
         except SourceError:
@@ -151,6 +151,15 @@ class _GaveNothingError(Exception):
     """An answer that is valid but of no use; says why."""
 
 
+class _Listed(NamedTuple):
+    """What is needed of a row of the listing."""
+
+    protocol_id: str
+    slug: str
+    name: str | None
+    tvl_usd: float | None
+
+
 class _Run:
     def __init__(
         self,
@@ -158,10 +167,9 @@ class _Run:
         api: DefiLlama,
         now: Clock,
         progress: Callable[[HistoriesProgress], None],
-        notice: Notice,
     ) -> None:
         self.store, self._api, self._now = store, api, now
-        self._progress, self._notice = progress, notice
+        self._progress, self._notice = progress, api.notice
         self._requests = api.requests
         self._count: Counter[str] = Counter()
         self._failed: dict[str, str] = {}
@@ -174,28 +182,26 @@ class _Run:
     def fetch(self, protocols: pl.DataFrame, until: date, refetch: bool, bulk: bool) -> None:
         today = self._now().date()
         until = min(until, today - timedelta(days=1))
-        listed = protocols.unique("protocol_id", keep="first", maintain_order=True).to_dicts()
-        rows = [row for row in listed if row["slug"]]
+        listed = _rows_of(protocols)
+        rows = [row for row in listed if row.slug]
         again = {i for i, s in self.store.fresh.items() if s.fetched_on == today}
         due = [
             row
             for row in rows
-            if (refetch and row["protocol_id"] not in again)
+            if (refetch and row.protocol_id not in again)
             or (not refetch and self._is_due(row, until, today, bulk))
         ]
         self._count["without_slug"] = len(listed) - len(rows)
         self._count["up_to_date"] = len(rows) - len(due)
         if bulk and due:
-            due = self._take_bulk(due, Counter(row.get("name") for row in listed), today)
+            due = self._take_bulk(due, Counter(row.name for row in listed), today)
         # Neighbours in the listing have no say in what fails in a row, and one large file of the
         # store is in memory at a time.
-        due.sort(key=lambda row: digest(row["protocol_id"]))
+        due.sort(key=lambda row: digest(row.protocol_id))
         for done, row in enumerate(due, 1):
-            self._ask(row["protocol_id"], row["slug"])
+            self._ask(row.protocol_id, row.slug)
             n_points = self._count["new"] + self._count["same"]
-            self._progress(
-                HistoriesProgress(done, len(due), len(self._failed), n_points, row["slug"])
-            )
+            self._progress(HistoriesProgress(done, len(due), len(self._failed), n_points, row.slug))
         self._believe_unknown()
 
     def report(self) -> HistoriesReport:
@@ -216,9 +222,9 @@ class _Run:
             notes=tuple(self._notes),
         )
 
-    def _is_due(self, row: dict[str, Any], until: date, today: date, bulk: bool) -> bool:
-        state = self.store.states.get(row["protocol_id"])
-        return state is None or state.is_due(row["slug"], row.get("tvl_usd"), until, today, bulk)
+    def _is_due(self, row: _Listed, until: date, today: date, bulk: bool) -> bool:
+        state = self.store.states.get(row.protocol_id)
+        return state is None or state.is_due(row.slug, row.tvl_usd, until, today, bulk)
 
     def _ask(self, protocol_id: str, slug: str) -> None:
         try:
@@ -275,23 +281,22 @@ class _Run:
             )
 
     def _take_bulk(
-        self, due: list[dict[str, Any]], names: Counter[Any], today: date
-    ) -> list[dict[str, Any]]:
+        self, due: list[_Listed], names: Counter[str | None], today: date
+    ) -> list[_Listed]:
         """Keep what the file of all protocols has; return the protocols that it has not."""
-        left: list[dict[str, Any]] = []
+        left: list[_Listed] = []
         try:
             days, lines = read_grid(self._api.get(BULK_PATH, lambda answer: answer.body))
         except (SourceError, OddError) as error:
             self._note(f"no file of all protocols ({error}); asking for each protocol")
             return due
         for row in due:
-            name = row.get("name")
-            line = lines.get(name) if name and names[name] == 1 else None
+            line = lines.get(row.name) if row.name and names[row.name] == 1 else None
             points = read_row(days, line, today) if line else None
             if points is None or not points.good:
                 left.append(row)
                 continue
-            self._keep(row["protocol_id"], row["slug"], points, bulk=True)
+            self._keep(row.protocol_id, row.slug, points, bulk=True)
             self._count["from_bulk"] += 1
         self._note(
             f"the file of all protocols has {len(due) - len(left):,} of {len(due):,}; it leaves "
@@ -304,7 +309,14 @@ class _Run:
         self._notice(text)
 
 
-def _points_of(body: dict[str, Any], protocol_id: str, today: date) -> Points:
+def _rows_of(protocols: pl.DataFrame) -> list[_Listed]:
+    """Return the first row of each protocol; a column that the frame has not is None."""
+    rows = protocols.unique("protocol_id", keep="first", maintain_order=True)
+    absent = [pl.lit(None).alias(c) for c in _Listed._fields if c not in rows.columns]
+    return [_Listed(*row) for row in rows.with_columns(absent).select(_Listed._fields).rows()]
+
+
+def _points_of(body: HistoryBody, protocol_id: str, today: date) -> Points:
     """Return the points of an answer that is of this protocol and not all odd."""
     given = body.get("id")
     if given is not None and protocol_id not in (str(given), body.get("name")):

@@ -12,7 +12,7 @@ import math
 from collections import Counter
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
-from typing import Any
+from typing import Required, TypedDict
 
 import polars as pl
 
@@ -45,7 +45,15 @@ class Points:
         return pl.DataFrame(days, schema={"day": pl.Date, "new": pl.Float64})
 
 
-def read_response(answer: Response) -> dict[str, Any]:
+class HistoryBody(TypedDict, total=False):
+    """The fields that are read of the answer to GET /protocol/{slug}."""
+
+    id: object
+    name: object
+    tvl: Required[list[object]]
+
+
+def read_response(answer: Response) -> HistoryBody:
     """Return the body of GET /protocol/{slug}.
 
     Raises
@@ -59,10 +67,10 @@ def read_response(answer: Response) -> dict[str, Any]:
         raise UnreadableError("the answer is not JSON") from None
     if not isinstance(body, dict) or not isinstance(body.get("tvl"), list):
         raise UnreadableError("the answer holds no list of points")
-    return body
+    return {"id": body.get("id"), "name": body.get("name"), "tvl": body["tvl"]}
 
 
-def read_points(points: list[Any], today: date) -> Points:
+def read_points(points: list[object], today: date) -> Points:
     """Return the daily points among `points` ({date: seconds, totalLiquidityUSD: USD})."""
     found: list[tuple[float, date, float]] = []
     odd: list[tuple[str, str]] = []
@@ -79,7 +87,7 @@ def read_points(points: list[Any], today: date) -> Points:
     return Points({day: usd for _, day, usd in finished}, odd, n_found - len(finished))
 
 
-def _point(point: Any, today: date) -> tuple[float, date, float]:
+def _point(point: object, today: date) -> tuple[float, date, float]:
     if not isinstance(point, dict):
         raise OddError("the point is no object")
     seconds = point.get("date")
@@ -96,7 +104,7 @@ def _point(point: Any, today: date) -> tuple[float, date, float]:
     return seconds, day, _usd(point.get("totalLiquidityUSD"))
 
 
-def _usd(value: Any) -> float:
+def _usd(value: object) -> float:
     if value is None:
         raise OddError("TVL is missing")
     if isinstance(value, bool) or not isinstance(value, int | float):

@@ -13,7 +13,7 @@ import shutil
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import TypedDict
 
 import polars as pl
 
@@ -32,6 +32,22 @@ from baimo.pipeline.sources.hub.rows import Page
 
 LONGEST_WALK = timedelta(hours=12)
 _KEY = "baimo"
+_IN_METADATA = ("url", "next_url", "n_rows", "first_id", "proven")
+
+
+class Identity(TypedDict):
+    """What is walked: the address of the first page, and after how many rows to stop."""
+
+    url: str
+    limit: int | None
+
+
+class WalkState(TypedDict):
+    """A walk under way: what it walks, since when and for which day (UTC, ISO)."""
+
+    identity: Identity
+    started_at: str
+    day: str
 
 
 @dataclass(frozen=True)
@@ -56,7 +72,7 @@ class Checkpoint:
 
     folder: Path
 
-    def resume(self, identity: dict[str, Any], now: datetime) -> dict[str, Any] | None:
+    def resume(self, identity: Identity, now: datetime) -> WalkState | None:
         """Return the walk under way if it is the same and young, else clear the folder.
 
         A walk of another address, with other fields, or begun more than half a day ago cannot
@@ -69,19 +85,19 @@ class Checkpoint:
         self.clear()
         return None
 
-    def under_way(self, now: datetime) -> dict[str, Any] | None:
+    def under_way(self, now: datetime) -> WalkState | None:
         """Return the walk that is under way and young, whatever it walks."""
         try:
-            state: dict[str, Any] = json.loads((self.folder / "crawl.json").read_text("utf-8"))
+            state: WalkState = json.loads((self.folder / "crawl.json").read_text("utf-8"))
             age = now - datetime.fromisoformat(state["started_at"])
             young = timedelta(0) <= age < LONGEST_WALK and bool(day_of(state))
             return state if young and "identity" in state else None
         except (OSError, ValueError, KeyError, TypeError):
             return None
 
-    def begin(self, identity: dict[str, Any], now: datetime) -> dict[str, Any]:
+    def begin(self, identity: Identity, now: datetime) -> WalkState:
         """Start a walk: its day is the UTC day on which it starts, whenever it ends."""
-        state = {
+        state: WalkState = {
             "identity": identity,
             "started_at": now.isoformat(timespec="seconds"),
             "day": now.date().isoformat(),
@@ -115,13 +131,8 @@ class Checkpoint:
             write_parquet(self.odd_path(number), quarantined(page.odd))
         path = self.folder / f"page-{number:06d}.parquet"
         first = page.good["hub_id"][0] if page.good.height else None
-        meta: dict[str, Any] = {
-            "url": url,
-            "next_url": next_url,
-            "n_rows": page.n_rows,
-            "first_id": first,
-            "proven": proven,
-        }
+        saved = SavedPage(number, path, url, next_url, page.n_rows, first, proven)
+        meta = {name: getattr(saved, name) for name in _IN_METADATA}
         write_atomically(
             path,
             lambda temporary: page.good.write_parquet(
@@ -132,7 +143,7 @@ class Checkpoint:
                 metadata={_KEY: json.dumps(meta)},
             ),
         )
-        return SavedPage(number=number, path=path, **meta)
+        return saved
 
     def pages(self) -> list[SavedPage]:
         """Return the pages without a gap from the first; what is damaged or beyond is removed."""
@@ -155,7 +166,7 @@ class Checkpoint:
         return self.folder / f"quarantine-{number:06d}.parquet"
 
 
-def day_of(state: dict[str, Any]) -> date:
+def day_of(state: WalkState) -> date:
     """Return the day that a walk is filed under."""
     return date.fromisoformat(state["day"])
 

@@ -2,7 +2,7 @@
 
 `plan` looks at a file's schema once: which leaves to read, how each column is read from the type
 it has there, and what the file lacks. `read_block` then reads many rows at a time, with the rules
-of `hub_rows.read_page`: a row whose identity, name, counts or date of creation is not valid goes
+of `rows.read_page`: a row whose identity, name, counts or date of creation is not valid goes
 to quarantine with its reason; an odd value of a column that may be empty is left empty and
 counted.
 """

@@ -14,7 +14,6 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any
 from urllib.parse import parse_qsl, urlencode, urljoin, urlsplit, urlunsplit
 
 from baimo.pipeline.errors import IncompleteError, SourceError
@@ -37,7 +36,7 @@ from baimo.pipeline.sources.http import (
     silent,
     within,
 )
-from baimo.pipeline.sources.hub.checkpoint import Checkpoint, SavedPage
+from baimo.pipeline.sources.hub.checkpoint import Checkpoint, Identity, SavedPage
 from baimo.pipeline.sources.hub.rows import EXPAND, Page, read_page
 
 PAGE_ROWS = 1000  # the largest page known
@@ -142,7 +141,8 @@ def crawl_models(
     patience = patience or Patience()
     endpoint = hub_endpoint()
     send = hub_sender(hub_token())
-    identity = {"url": first_url(endpoint, min(limit or PAGE_ROWS, PAGE_ROWS)), "limit": limit}
+    first = first_url(endpoint, min(limit or PAGE_ROWS, PAGE_ROWS))
+    identity: Identity = {"url": first, "limit": limit}
     for restart in (False, True):
         try:
             return _Walker(spool, identity, limit, send, patience, now, progress, notice).walk()
@@ -157,7 +157,7 @@ def crawl_models(
 @dataclass
 class _Walker:
     spool: Checkpoint
-    identity: dict[str, Any]
+    identity: Identity
     limit: int | None
     send: Send
     patience: Patience

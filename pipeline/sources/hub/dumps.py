@@ -6,9 +6,9 @@
 - `weekly`: copies of such files under the first day of a week. A copy holds what was uploaded
   last before the next label, so it is filed under the day of the newest model in it.
 
-Daily downloads, which are no snapshots, are in `hub_downloads`. Files are read in parts, only the
-columns needed, many rows at a time (`hub_files`, `hub_parquet`); what a file of some age lacks is
-said by column (`hub_columns`).
+Daily downloads, which are no snapshots, are in `daily_downloads`. Files are read in parts, only the
+columns needed, many rows at a time (`repository`, `parquet`); what a file of some age lacks is
+said by column (`columns`).
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """A Parquet file of the Hub, read in parts: only some columns, many rows at a time.
 
 Whatever is wrong with the file is said as an error of the pipeline; what the network does is
-`hub_files`' business and passes through.
+`repository`'s business and passes through.
 """
 
 from __future__ import annotations
@@ -82,7 +82,7 @@ class ParquetOnHub:
         DamagedError
             What comes is no Parquet.
         SourceError
-            It does not come; see `hub_files`.
+            It does not come; see `repository`.
         """
         batches = self._parquet.iter_batches(
             batch_size=rows, row_groups=groups, columns=leaves, use_threads=False
@@ -135,7 +135,7 @@ def _moments(values: pl.Series) -> pl.Series | None:
     return values if values.dtype.time_zone else values.dt.replace_time_zone("UTC")
 
 
-def _aware(value: Any) -> datetime | None:
+def _aware(value: object) -> datetime | None:
     if not isinstance(value, datetime):
         return None
     return value.astimezone(UTC) if value.tzinfo else value.replace(tzinfo=UTC)

@@ -20,6 +20,7 @@ from typing import Any
 from urllib.parse import quote, urljoin, urlsplit
 
 from baimo.pipeline.errors import SourceError
+from baimo.pipeline.schema.raw import RawRow, RawRows
 from baimo.pipeline.settings import hub_endpoint, hub_token
 from baimo.pipeline.sources import http
 from baimo.pipeline.sources.http import (
@@ -121,13 +122,13 @@ class Repository:
         url = f"{self.endpoint}/datasets/{self.repo_id}/resolve/{where}"
         return RemoteFile(url, file, self._token, self._patience, self._notice)
 
-    def _pages(self, path: str, so_far: Callable[[], int]) -> Iterator[list[dict[str, Any]]]:
+    def _pages(self, path: str, so_far: Callable[[], int]) -> Iterator[RawRows]:
         """Yield the pages of a list; it may end only after as many rows as the first announced."""
         url: str | None = f"{self.endpoint}/api/datasets/{self.repo_id}/{path}"
         seen: set[str] = set()
         announced = 0
 
-        def read(answer: Response) -> tuple[list[dict[str, Any]], str | None, int]:
+        def read(answer: Response) -> tuple[RawRows, str | None, int]:
             rows, onward = _rows(answer), _onward(answer, seen)
             total = answer.headers.get("x-total-count", "")
             stated = announced or (int(total) if total.isdigit() else 0)
@@ -143,7 +144,7 @@ class Repository:
             yield rows
 
 
-def _rows(answer: Response) -> list[dict[str, Any]]:
+def _rows(answer: Response) -> RawRows:
     try:
         rows = json.loads(answer.body)
     except (ValueError, RecursionError):
@@ -171,9 +172,12 @@ def _onward(answer: Response, seen: set[str]) -> str | None:
     return target
 
 
-def _commit(row: dict[str, Any]) -> Commit:
+def _commit(row: RawRow) -> Commit:
     try:
-        at = datetime.fromisoformat(row["date"])
+        date = row["date"]
+        if not isinstance(date, str):
+            raise TypeError("the date is no text")
+        at = datetime.fromisoformat(date)
         at = at if at.tzinfo else at.replace(tzinfo=UTC)
         return Commit(str(row["id"]), at.astimezone(UTC))
     except (KeyError, TypeError, ValueError):
@@ -183,12 +187,13 @@ def _commit(row: dict[str, Any]) -> Commit:
         ) from None
 
 
-def _file(row: dict[str, Any], revision: str) -> RepoFile:
+def _file(row: RawRow, revision: str) -> RepoFile:
     try:
-        lfs = row.get("lfs") or {}
-        return RepoFile(
-            revision, str(row["path"]), int(row["size"]), str(lfs.get("oid") or row["oid"])
-        )
+        lfs, size = row.get("lfs"), row["size"]
+        oid = (lfs.get("oid") if isinstance(lfs, dict) else None) or row["oid"]
+        if not isinstance(size, int):
+            raise TypeError("the size is no whole number")
+        return RepoFile(revision, str(row["path"]), size, str(oid))
     except (KeyError, TypeError, ValueError, AttributeError):
         raise SourceError(
             f"a file is not in the known form ({str(row)[:200]}); this version of baimo cannot "

@@ -15,11 +15,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cache
-from typing import Any
+from typing import TypeVar
 
 import polars as pl
 
 from baimo.pipeline.schema.hub import HUB_MODELS
+from baimo.pipeline.schema.raw import RawRow, RawRows
 from baimo.pipeline.schema.table import COUNT_MAX, Dtype
 from baimo.pipeline.sources.http import UnreadableError
 
@@ -46,6 +47,7 @@ EXPAND = (
 GATED = ("false", "auto", "manual")
 FIRST_CREATION = datetime(2015, 1, 1, tzinfo=UTC)
 SOURCE = "hub"
+V = TypeVar("V")
 
 _KINDS = ("adapter", "finetune", "merge", "quantized")
 _RAW: dict[str, Dtype] = {
@@ -97,7 +99,7 @@ class Page:
     """
 
     good: pl.DataFrame
-    odd: list[dict[str, Any]]
+    odd: RawRows
     n_rows: int
 
 
@@ -252,8 +254,8 @@ def _read_carefully(body: bytes, latest: datetime) -> Page:
         raise UnreadableError("the page is not JSON") from error
     if not isinstance(rows, list):
         raise UnreadableError(f"the page is {_kind(rows)}, not a list of models")
-    good: list[dict[str, Any]] = []
-    odd: list[dict[str, Any]] = []
+    good: RawRows = []
+    odd: RawRows = []
     for row in rows:
         try:
             found, lost = _read_row(row, latest)
@@ -267,7 +269,7 @@ def _read_carefully(body: bytes, latest: datetime) -> Page:
     return Page(frame, odd, len(rows))
 
 
-def _read_row(row: Any, latest: datetime) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+def _read_row(row: object, latest: datetime) -> tuple[RawRow, RawRows]:
     if not isinstance(row, dict):
         raise _OddError(f"the row is {_kind(row)}, not a model")
     created = _time(row, "createdAt")
@@ -283,9 +285,9 @@ def _read_row(row: Any, latest: datetime) -> tuple[dict[str, Any], list[dict[str
         "created_at": created,
         "source": SOURCE,
     }
-    lost: list[dict[str, Any]] = []
+    lost: RawRows = []
 
-    def may(read: Callable[[dict[str, Any], str], Any], name: str) -> Any:
+    def may(read: Callable[[RawRow, str], V | None], name: str) -> V | None:
         try:
             return read(row, name)
         except _OddError as error:
@@ -298,7 +300,7 @@ def _read_row(row: Any, latest: datetime) -> tuple[dict[str, Any], list[dict[str
     tagged = re.search(r"(?m)^base_model:(?:(?:finetune|adapter|merge|quantized):)?(.+)$", tags)
     typed = re.search(r"(?m)^base_model:(finetune|adapter|merge|quantized):", tags)
     licence = re.search(r"(?m)^license:(.+)$", tags)
-    owner = re.match(r"([^/]+)/", found["model_id"])
+    owner = re.match(r"([^/]+)/", str(found["model_id"]))
     spaces = may(_texts, "spaces")
     found |= {
         "downloads_all_time": may(_count, "downloadsAllTime"),
@@ -321,19 +323,19 @@ def _read_row(row: Any, latest: datetime) -> tuple[dict[str, Any], list[dict[str
     return found, lost
 
 
-def _required(read: Callable[[dict[str, Any], str], Any], row: dict[str, Any], name: str) -> Any:
+def _required(read: Callable[[RawRow, str], V | None], row: RawRow, name: str) -> V:
     value = read(row, name)
     if value is None or value == "":
         raise _OddError(f"{name} is missing")
     return value
 
 
-def _kind(value: Any) -> str:
+def _kind(value: object) -> str:
     names = {dict: "an object", list: "a list", str: "text", bool: "true or false"}
     return "null" if value is None else names.get(type(value), "a number")
 
 
-def _text(row: dict[str, Any], name: str) -> str | None:
+def _text(row: RawRow, name: str) -> str | None:
     value = row.get(name)
     if value is None:
         return None
@@ -344,7 +346,7 @@ def _text(row: dict[str, Any], name: str) -> str | None:
     return value
 
 
-def _texts(row: dict[str, Any], name: str) -> list[str] | None:
+def _texts(row: RawRow, name: str) -> list[str] | None:
     value = row.get(name)
     if value is None:
         return None
@@ -354,7 +356,7 @@ def _texts(row: dict[str, Any], name: str) -> list[str] | None:
     return [_text({name: v if isinstance(v, str) else json.dumps(v)}, name) or "" for v in values]
 
 
-def _count(row: dict[str, Any], name: str) -> int | None:
+def _count(row: RawRow, name: str) -> int | None:
     value = row.get(name)
     if value is None:
         return None
@@ -369,7 +371,7 @@ def _count(row: dict[str, Any], name: str) -> int | None:
     return int(value)
 
 
-def _number(row: dict[str, Any], name: str) -> float | None:
+def _number(row: RawRow, name: str) -> float | None:
     value = row.get(name)
     if value is None:
         return None
@@ -378,14 +380,14 @@ def _number(row: dict[str, Any], name: str) -> float | None:
     return float(value)
 
 
-def _truth(row: dict[str, Any], name: str) -> bool | None:
+def _truth(row: RawRow, name: str) -> bool | None:
     value = row.get(name)
     if value is None or isinstance(value, bool):
         return value
     raise _OddError(f"{name} is {_kind(value)}, not true or false")
 
 
-def _time(row: dict[str, Any], name: str) -> datetime | None:
+def _time(row: RawRow, name: str) -> datetime | None:
     value = _text(row, name)
     if value is None:
         return None
@@ -396,7 +398,7 @@ def _time(row: dict[str, Any], name: str) -> datetime | None:
         raise _OddError(f"{name} is not a date") from None
 
 
-def _gated(row: dict[str, Any], name: str) -> str | None:
+def _gated(row: RawRow, name: str) -> str | None:
     value = row.get(name)
     if value is None:
         return None
@@ -407,7 +409,7 @@ def _gated(row: dict[str, Any], name: str) -> str | None:
     raise _OddError(f"{name} is neither false, auto nor manual")
 
 
-def _base(row: dict[str, Any], name: str) -> tuple[str | None, str | None] | None:
+def _base(row: RawRow, name: str) -> tuple[str | None, str | None] | None:
     """Return (relation, names joined by commas)."""
     value = row.get(name)
     if value is None:
@@ -421,14 +423,14 @@ def _base(row: dict[str, Any], name: str) -> tuple[str | None, str | None] | Non
     return _text(value, "relation"), names or None
 
 
-def _children(row: dict[str, Any], name: str) -> int | None:
+def _children(row: RawRow, name: str) -> int | None:
     value = row.get(name)
     if isinstance(value, dict):
         return sum(_inner(value, name, kind) or 0 for kind in _KINDS)
     return _count(row, name)
 
 
-def _total(row: dict[str, Any], name: str) -> int | None:
+def _total(row: RawRow, name: str) -> int | None:
     value = row.get(name)
     if value is None:
         return None
@@ -437,7 +439,7 @@ def _total(row: dict[str, Any], name: str) -> int | None:
     return _inner(value, name, "total")
 
 
-def _inner(value: dict[str, Any], name: str, part: str) -> int | None:
+def _inner(value: RawRow, name: str, part: str) -> int | None:
     try:
         return _count(value, part)
     except _OddError as error:

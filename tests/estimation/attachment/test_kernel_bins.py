@@ -1,4 +1,4 @@
-"""The kernel by bins and the noise against size: by hand, fixed point, recovery, refusals."""
+"""The kernel by bins: by hand, fixed point, recovery, refusals."""
 
 import math
 
@@ -9,7 +9,6 @@ from numpy.typing import NDArray
 from scipy import optimize
 
 from baimo.estimation.attachment.kernel_bins import fit_kernel_bins, stock_bins
-from baimo.estimation.attachment.noise import fit_noise
 from baimo.estimation.errors import DataError
 from baimo.simulation.attachment.kernel import KernelParams, simulate_increments
 
@@ -216,83 +215,3 @@ X = np.array([0.0, 1.0, 2.0, 3.0])
 def test_shape_refusals(intervals: list[tuple], options: dict, says: str) -> None:
     with pytest.raises(DataError, match=says):
         fit_kernel_bins(intervals, **options)
-
-
-# --- noise -----------------------------------------------------------------------------------
-
-
-def scattered(psi: float, n: int, seed: int) -> tuple[Floats, Floats, Floats, NDArray[np.int64]]:
-    rng = np.random.default_rng(seed)
-    stock = np.exp(rng.uniform(math.log(20.0), math.log(2e5), n))
-    authors = rng.integers(0, n // 4, n)
-    scale = np.exp(0.5 * rng.standard_normal(n // 4))[authors]
-    mean = 40.0 * stock
-    return stock, stock + mean + scale * stock**psi * rng.standard_normal(n), mean, authors
-
-
-@pytest.mark.parametrize("psi", [0.0, 0.5, 1.0], ids=lambda v: f"psi={v:g}")
-def test_noise_of_each_kind(psi: float) -> None:
-    before, after, mean, authors = scattered(psi, 8_000, 11)
-    fit = fit_noise(before, after, mean, clusters=authors)
-    assert abs(fit.psi - psi) < 4 * fit.std_error
-    assert fit.std_error < 0.02
-    # the picture: root mean square residual of each bin, e^{.25} d^psi for this luck
-    expected = math.exp(0.25) * fit.middle**psi
-    assert np.all(np.abs(np.log(fit.scatter / expected)) < 0.5)
-
-
-def test_counts_scatter_with_the_root() -> None:
-    # Poisson gains of mean ten and more: the shape of the residual is nearly normal at every size.
-    rng = np.random.default_rng(12)
-    before = np.exp(rng.uniform(math.log(100.0), math.log(1e6), 10_000))
-    mean = 0.3 * before
-    fit = fit_noise(before, before + rng.poisson(mean), mean)
-    assert abs(fit.psi - 0.5) < 4 * fit.std_error
-    # with luck of its own every item scatters in proportion, once counting is small beside it
-    lucky = before + rng.poisson(mean * rng.gamma(4.0, 0.25, before.size))
-    one = fit_noise(before, lucky, mean, smallest=1_000.0)
-    assert abs(one.psi - 1.0) < 4 * one.std_error + 0.01
-
-
-def test_noise_is_a_regression_of_logs() -> None:
-    before, after, mean, authors = scattered(0.7, 300, 13)
-    fit = fit_noise(before, after, mean)
-    x, y = np.log(before), np.log(np.abs(after - before - mean))
-    slope, level = np.polyfit(x, y, 1)
-    assert fit.psi == pytest.approx(slope, rel=1e-10)
-    centred, residual = x - x.mean(), y - level - slope * x
-    robust = math.sqrt(np.sum((centred * residual) ** 2) * 300 / 298) / np.sum(centred**2)
-    assert fit.std_error == pytest.approx(robust, rel=1e-9)
-    sums = np.bincount(authors, weights=centred * residual)
-    g = np.unique(authors).size
-    clustered = math.sqrt(np.sum(sums**2) * g / (g - 1) * 299 / 298) / np.sum(centred**2)
-    assert fit_noise(before, after, mean, clusters=authors).std_error == pytest.approx(
-        clustered, rel=1e-9
-    )
-
-
-def test_small_stocks_and_small_expectations_are_left_out() -> None:
-    before, after, mean, _ = scattered(0.5, 200, 14)
-    plain = fit_noise(before, after, mean)
-    more = fit_noise(
-        np.append(before, [5.0, 50.0, NAN, 60.0]), np.append(after, [9.0, 50.0, 3.0, 63.0]),
-        np.append(mean, [40.0, 0.5, 3.0, 3.0]),
-    )  # fmt: skip
-    assert more.psi == plain.psi  # too small, too little expected, not there, no residual
-    assert (more.n_obs, more.n_used, plain.n_used) == (204, 200, 200)
-
-
-@pytest.mark.parametrize(
-    ("before", "options", "says"),
-    [
-        (np.full(50, 2.0), {}, "only 0 items of stock 10 and more"),
-        (np.full(50, 20.0), {}, "all items have the same stock"),
-        (np.arange(20.0, 70.0), {"clusters": np.zeros(50)}, "in one cluster"),
-        (np.arange(20.0, 70.0), {"clusters": [1]}, "50 items but 1 cluster labels"),
-    ],
-    ids=["small", "equal", "one-cluster", "labels"],
-)
-def test_noise_refusals(before: Floats, options: dict, says: str) -> None:
-    gains = np.random.default_rng(1).poisson(9.0, before.size)
-    with pytest.raises(DataError, match=says):
-        fit_noise(before, before + gains, np.full(before.size, 9.5), **options)

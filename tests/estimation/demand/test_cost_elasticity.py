@@ -214,7 +214,7 @@ def test_record() -> None:
 
 
 def test_pooled_slope_confounds_cost_with_quality() -> None:
-    # THEORY A: -1.80 (.018) within families where pooled gives -0.19.
+    # -1.80 (.018) within families where pooled gives -0.19.
     rng = np.random.default_rng(44)
     y, cost, family = families(rng, 4000, on_size=2.15, noise=0.1)
     fit = fit_cost_elasticity(y, cost, family)

@@ -11,7 +11,6 @@ from scipy import stats
 from statsmodels.stats.sandwich_covariance import cov_cluster_2groups
 
 from baimo.estimation.errors import DataError
-from baimo.estimation.growth.panel import two_way_effects
 from baimo.estimation.growth.volatility import GrowthPathsFit, fit_growth_paths
 from baimo.simulation.growth.paths import PathParams, simulate_paths
 from tests.estimation.recovery import recovery
@@ -93,25 +92,6 @@ def test_pooled_values_and_clustered_error_equal_statsmodels() -> None:
     z = (r - r.mean(axis=1)[:, None]).ravel() / math.sqrt(52 * (1 - 1 / k))
     heavy = math.sqrt((np.mean(z**4) / np.mean(z**2) - np.mean(z**2)) / z.size) / 2
     assert e["sigma_error_independent"].value == pytest.approx(heavy, rel=1e-8)
-
-
-def test_two_way_effects_equal_dummies_with_gaps() -> None:
-    rng = np.random.default_rng(2)
-    item, group = (v.ravel() for v in np.indices((9, 12)))
-    kept = rng.random(item.size) < 0.5
-    item, group = item[kept], group[kept]
-    length = rng.uniform(0.2, 2.0, 12)[group]
-    y = rng.standard_normal(item.size)
-    design = np.column_stack(
-        [(item == i) * length for i in range(9)] + [group == g for g in range(12)]
-    ).astype(float)
-    beta, _, rank, _ = np.linalg.lstsq(design, y)
-    fit = two_way_effects(y, length, item, group)
-    assert fit.rank == rank
-    np.testing.assert_allclose(fit.residual, y - design @ beta, atol=1e-8)
-    # two blocks that never meet: one free effect less
-    apart = two_way_effects(y[:4], np.ones(4), np.array([0, 0, 1, 1]), np.array([0, 1, 2, 3]))
-    assert apart.rank == 4
 
 
 def test_shrinkage_is_paule_mandel_and_empirical_bayes() -> None:

@@ -179,7 +179,7 @@ def test_refitting_the_true_model_matches() -> None:
 
 
 def test_another_model_with_the_same_tail_is_told_apart() -> None:
-    # THEORY H: zeta alone never discriminates. CES demand and Simon's urn, both with zeta = 1.43
+    # zeta alone never discriminates. CES demand and Simon's urn, both with zeta = 1.43
     # and equal totals: an urn has no item without an event, demand leaves some without purchase.
     demand = DemandParams(alpha=1 / 0.7, rho=0.5)
     assert demand.zeta == pytest.approx(SimonParams(p=0.3).zeta, rel=1e-12)

@@ -2,8 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from baimo.estimation.errors import DataError
 from baimo.estimation.samples.concentration import measure_concentration

@@ -25,7 +25,7 @@ from baimo.estimation.shapes.compare import (
     compare_many,
     compare_shapes,
 )
-from baimo.estimation.shapes.curves import Curve, match_curves, shape_sample
+from baimo.estimation.shapes.curves import shape_sample
 
 Floats = NDArray[np.float64]
 Quantile = Callable[[Floats], Floats]  # log size at an upper share
@@ -228,22 +228,6 @@ def test_zeros_are_items() -> None:
     half = compare(x, np.sort(y)[250:])
     assert padded.distance.value == pytest.approx(value(half, "distance"), abs=1e-12)
     assert padded.levels == half.levels
-
-
-def test_cells_and_spread_of_a_curve() -> None:
-    curve, items = shape_sample([0, 10, 10, 20, 40]).cells(0.8)
-    assert items.tolist() == [1, 1, 2]
-    assert np.exp(curve.top) == pytest.approx([40.5, 20.5, 10.5])
-    assert np.exp(curve.low) == pytest.approx([39.5, 19.5, 9.5])
-    assert curve.end == pytest.approx([0.25, 0.5, 1.0])
-    steps = Curve(np.array([2.0, 0.0]), np.array([2.0, 0.0]), np.array([0.5, 1.0]))
-    assert steps.spread() == pytest.approx(1.0)
-    ramp = Curve(np.array([1.0]), np.array([-1.0]), np.array([2.0]))  # half of it is compared
-    assert ramp.spread() == pytest.approx(1.0 / math.sqrt(12.0))
-    assert ramp.at(np.array([0.0, 0.5, 2.0])) == pytest.approx([1.0, 0.5, -1.0])
-    assert steps.at(np.array([0.5])) == 2.0
-    assert steps.at(np.array([0.5]), beyond=True) == 0.0
-    assert match_curves(steps, steps.times(2.0), power=False, halvings=40).distance == 0.5
 
 
 # --- how often the tests err ---------------------------------------------------------------------
@@ -565,30 +549,6 @@ def test_samples_that_cannot_be_compared(one: Any, other: Any, match: str) -> No
 def test_arguments_out_of_range(options: dict[str, Any], match: str) -> None:
     with pytest.raises(DataError, match=match):
         compare(GOOD, GOOD, **options)
-
-
-@pytest.mark.parametrize(
-    ("options", "match"),
-    [
-        ({"unit": 1.0}, "no multiples of the unit 1"),
-        ({"unit": -1.0}, "unit = -1.0"),
-        ({"unit": math.inf}, "unit = inf"),
-        ({"clusters": [1, 2]}, "60 items but 2 cluster labels"),
-        ({"clusters": np.zeros(60)}, "in one cluster"),
-        ({"clusters": np.arange(60), "design_effect": 2.0}, "not both"),
-        ({"design_effect": 0.0}, "design_effect"),
-    ],
-)
-def test_samples_that_cannot_be_prepared(options: dict[str, Any], match: str) -> None:
-    with pytest.raises(DataError, match=match):
-        shape_sample(GOOD, **options)
-
-
-def test_units_are_found_or_given() -> None:
-    assert shape_sample(GOOD).unit == 0.0
-    assert shape_sample(np.arange(60)).unit == 1.0
-    assert shape_sample(np.arange(60), unit=0.0).unit == 0.0
-    assert shape_sample(np.arange(1, 60) * 0.01, unit=0.01).unit == 0.01
 
 
 @pytest.mark.parametrize(

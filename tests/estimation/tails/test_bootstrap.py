@@ -69,7 +69,7 @@ def test_binomials_have_their_distribution(n: int, p: float) -> None:
 @pytest.mark.parametrize("top", [math.inf, 90.0], ids=["endless", "cut"])
 @pytest.mark.parametrize(("alpha", "x_min"), [(1.5, 1.0), (2.0, 50.0), (3.5, 2.0), (12.0, 30.0)])
 def test_compressed_tails_have_their_distribution(alpha: float, x_min: float, top: float) -> None:
-    values, times = _numba_sampling.draw_counts(200_000, alpha, x_min, top, state(3))
+    values, times = _numba_sampling.sample_counts(200_000, alpha, x_min, top, state(3))
     assert times.sum() == 200_000
     assert np.all(np.diff(values) > 0)
     assert values[0] >= x_min
@@ -87,7 +87,7 @@ def test_compressed_tails_have_their_distribution(alpha: float, x_min: float, to
 
 @pytest.mark.parametrize("top", [math.inf, 9.0], ids=["endless", "cut"])
 def test_sizes_drawn_in_order_have_their_distribution(top: float) -> None:
-    values = _numba_sampling.draw_sizes(20_000, 2.4, 3.0, top, state(4))
+    values = _numba_sampling.sample_sizes(20_000, 2.4, 3.0, top, state(4))
     assert np.all(np.diff(values) > 0)
     lost = (top / 3.0) ** -1.4
     found = stats.kstest(values, lambda x: (1 - (x / 3.0) ** -1.4) / (1 - lost))

@@ -1,4 +1,4 @@
-"""Tails of age cohorts: the test by hand, its size, clusters, and the mechanisms of THEORY B."""
+"""Tails of age cohorts: the test by hand, its size, clusters, and two mechanisms of growth."""
 
 import itertools
 import math
@@ -186,7 +186,7 @@ def mechanism(name: str, n: int, seed: int) -> tuple[Floats, Floats]:
 
 @pytest.mark.parametrize("name", ["yule", "gbm"])
 def test_growth_from_equal_starts_has_light_cohorts(name: str) -> None:
-    # THEORY B: the tail of all comes from mixing ages. Hill of the top .5 % in five bins of age
+    # the tail of all comes from mixing ages. Hill of the top .5 % in five bins of age
     # was 2.7 to 4.8 (Yule) and 3.5 falling to 1.7 (GBM), of all 1.10 and 1.17.
     sizes, ages = mechanism(name, 300_000, 12)
     everyone = fit_tail(sizes, discrete=name == "yule", x_min=np.floor(np.quantile(sizes, 0.995)))

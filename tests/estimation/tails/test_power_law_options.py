@@ -5,8 +5,7 @@ import math
 import igraph
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 from numpy.typing import NDArray
 
 from baimo.estimation.errors import DataError

@@ -1,4 +1,4 @@
-"""Tail index: hand algebra, recovery, ties, bootstrap choice of k, and the size of the tests."""
+"""Tail index: hand algebra, recovery, ties, the bootstrap error, and the size of the tests."""
 
 import json
 import math
@@ -8,17 +8,16 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 from scipy import stats
 
-from baimo.estimation.errors import ConvergenceError, DataError
+from baimo.estimation.errors import DataError
 from baimo.estimation.results import from_dict, to_dict
 from baimo.estimation.samples.counts import Counts, merge
 from baimo.estimation.tails import _tail_index as index_statistics
 from baimo.estimation.tails._tail_index import SecondOrder, TieEnds, corrected_error, second_order
-from baimo.estimation.tails.choose_k import KChoice, choose_k, scan_k
-from baimo.estimation.tails.power_law import fit_tail, sample_power_law
+from baimo.estimation.tails.choose_k import KChoice, choose_k
+from baimo.estimation.tails.power_law import sample_power_law
 from baimo.estimation.tails.tail_index import (
     IndexFit,
     fit_hill,
@@ -30,6 +29,7 @@ from baimo.estimation.tails.tail_index import (
     pareto_lognormal_test,
     zipf_lm_test,
 )
+from tests.estimation.tails.laws import LAWS, pareto
 
 FITS: dict[str, Callable[..., IndexFit]] = {
     "hill": fit_hill,
@@ -38,11 +38,6 @@ FITS: dict[str, Callable[..., IndexFit]] = {
     "kernel": fit_kernel,
 }
 E4 = [math.exp(4.0), math.exp(3.0), math.exp(1.0), 1.0]
-
-
-def pareto(zeta: float, n: int, seed: int) -> np.ndarray:
-    x: np.ndarray = (1 - np.random.default_rng(seed).random(n)) ** (-1 / zeta)
-    return x
 
 
 # ---- by hand
@@ -485,51 +480,7 @@ def test_the_zipf_test_on_counts() -> None:
     assert zipf_lm_test(x**2, k=k, discrete=True).p_value < 1e-6
 
 
-# ---- double bootstrap
-
-
-LAWS: dict[str, tuple[float, Callable[[np.random.Generator, int], np.ndarray]]] = {
-    "frechet": (1.0, lambda rng, n: (-np.log(rng.random(n))) ** -1.0),
-    "burr": (1.0, lambda rng, n: rng.random(n) ** -1.0 - 1),
-    "student": (3.0, lambda rng, n: np.abs(rng.standard_t(3, n))),
-}
-
-
-@pytest.mark.parametrize("law", LAWS)
-def test_double_bootstrap_finds_a_usable_k(law: str) -> None:
-    # The docstring: on 7,000 items zeta is within 25 % in 95 % of samples (median off by 4 to
-    # 10 %); here the median of five samples must be within 20 %, and k neither end.
-    zeta, draw = LAWS[law]
-    found = [
-        choose_k(draw(np.random.default_rng(s), 7000), discrete=False, n_replications=120, seed=s)
-        for s in range(5)
-    ]
-    assert abs(np.median([f.zeta for f in found]) / zeta - 1) < 0.2
-    for f in found:
-        assert 10 <= f.k0 < 7000
-        assert f.k1 > f.k2
-        assert f.rho < 0
-        assert f.n2 == pytest.approx(f.n1**2 / 7000, rel=0.01)
-        assert f.criterion[f.n1] == min(f.criterion.values())
-
-
-def test_double_bootstrap_formula_and_seed() -> None:
-    x = LAWS["frechet"][1](np.random.default_rng(1), 3000)
-    a, b = (choose_k(x, discrete=False, n_replications=60, seed=4) for _ in range(2))
-    assert a.to_dict() == b.to_dict()
-    assert choose_k(x, discrete=False, n_replications=60, seed=5).to_dict() != a.to_dict()
-    log_n, log_k = math.log(a.n1), math.log(a.k1)
-    k0 = a.k1**2 / a.k2 * ((log_k / (2 * log_n - log_k)) ** 2) ** ((log_n - log_k) / log_n)
-    assert a.k0 == round(k0)  # no ties: every k is an end
-    assert a.rho == pytest.approx(log_k / (-2 * log_n + 2 * log_k), rel=1e-14)
-    fit = fit_hill(x, k=a.k0, discrete=False)
-    assert a.threshold == fit.threshold
-    assert (a.zeta, a.std_error) == pytest.approx((fit.zeta, fit.std_error), rel=1e-13)
-    pairs, minima = index_statistics.double_bootstrap(index_statistics.TieEnds(x, False), 60, 4)
-    assert len(pairs) == len(a.criterion) > 1
-    for pair in pairs:
-        r = minima[pair.n1][1] ** 2 / minima[pair.n2][1]
-        assert a.criterion[pair.n1] == pytest.approx(r, rel=1e-13)
+# ---- bootstrap error
 
 
 def test_bootstrap_error_item_by_item() -> None:
@@ -551,53 +502,6 @@ def test_bootstrap_error_item_by_item() -> None:
     best = min(inside, key=lambda j: q[j])
     assert inside[0] < best < inside[-1]
     assert found[m] == pytest.approx((m * ends.k[best] / ends.n, q[best]), rel=1e-9)
-
-
-def test_double_bootstrap_without_an_interior_minimum() -> None:
-    # Exact Pareto down to its smallest item: the error falls in k to the end.
-    # Many such samples fail, this one among them; the minima found are carried.
-    x = pareto(1.0, 1500, 6)
-    with pytest.raises(ConvergenceError, match="give k yourself") as caught:
-        choose_k(x, discrete=False, n_replications=60, seed=6)
-    assert len(caught.value.last) > 0
-    assert all(10 <= k < 1500 for k in caught.value.last.values())
-    # the scan takes such a sample whole, or nearly: every size but the smallest
-    assert scan_k(x, discrete=False) == fit_tail(x, discrete=False, n_tail_min=50).n_tail
-
-
-@pytest.mark.parametrize("discrete", [True, False])
-def test_scan_k_is_the_tail_of_the_scan(discrete: bool) -> None:
-    # A tail from 40 on over a flat body: k is what fit_tail keeps, at an end of ties.
-    rng = np.random.default_rng(7)
-    tail = sample_power_law(2.2, 40.0, 500, rng, discrete=discrete)
-    x = np.concatenate([tail, rng.integers(1, 40, 1500)])
-    k = scan_k(x, discrete=discrete)
-    assert k == fit_tail(x, discrete=discrete, n_tail_min=50).n_tail
-    assert k in index_statistics.TieEnds(x, discrete).k
-    assert 400 < k < 700
-
-
-def test_scan_k_leaves_out_coarse_counts() -> None:
-    # Zeta counts from 1 on: the scan takes all 20,000, where Hill with v - 1/2 is a quarter off.
-    x = sample_power_law(2.2, 1.0, 20_000, np.random.default_rng(3))
-    k = scan_k(x, discrete=True)
-    assert k == np.sum(x >= 10)
-    fit = fit_hill(x, k=k)
-    assert abs((fit.zeta or 0.0) - 1.2) < 3 * (fit.std_error or 0.0)
-    assert abs((fit_hill(x, k=20_000).zeta or 0.0) - 1.2) > 0.2
-
-
-def test_scan_k_of_few_items() -> None:
-    # Of 12 items at least half; the smallest size has no threshold below it.
-    x = pareto(1.0, 12, 2)
-    assert 6 <= scan_k(x, discrete=False) <= 11
-
-
-def test_double_bootstrap_on_counts() -> None:
-    x = np.ceil(LAWS["frechet"][1](np.random.default_rng(2), 20_000) * 20)
-    found = choose_k(Counts.from_sample(x), discrete=True, n_replications=100)
-    assert found.k0 in index_statistics.TieEnds(x, True).k
-    assert found.zeta == pytest.approx(1.0, rel=0.25)
 
 
 # ---- scale, records, refusals, real data
@@ -665,7 +569,6 @@ def test_records_come_back() -> None:
         (lambda: fit_pickands([9, 8, 7, 1], k=3), "at least 4"),
         (lambda: index_path([5, 4, 3, 2], discrete=True, method="no"), "choose hill"),
         (lambda: index_path([5, 4, 3, 2], discrete=True, n_points=1), "at least 2"),
-        (lambda: choose_k(np.arange(1, 50), discrete=True), "positive items"),
         (lambda: pareto_lognormal_test([3, 2, 1], discrete=True), "exactly one"),
         (lambda: pareto_lognormal_test([3, 2, 1], discrete=True, k=3), "at least 10"),
         (lambda: pareto_lognormal_test([3, 2, 1], discrete=True, threshold=9), "choose a lower"),

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 from urllib.parse import parse_qsl, quote
+
+import polars as pl
 
 from tests.live.servers.hub_models import stamp
 from tests.live.servers.server import Reply, Request
@@ -275,3 +279,14 @@ def refusal(status: int, message: str, code: str | None = None) -> Reply:
     reply = Reply.json({"error": message}, status)
     reply = reply.having(X_Error_Message=message)
     return reply.having(X_Error_Code=code) if code else reply
+
+
+def day_of_dataset(models: list[dict[str, Any]], n: int) -> bytes:
+    """Return a day of the bulk dataset, in its own columns: the newest n models."""
+    names = ("_id", "id", "author", "createdAt", "lastModified", "downloads", "downloadsAllTime",
+             "likes", "tags", "pipeline_tag", "library_name")  # fmt: skip
+    newest_first = sorted(models, key=lambda m: m["createdAt"], reverse=True)
+    frame = pl.DataFrame([{k: m.get(k) for k in names} for m in newest_first[:n]])
+    file = io.BytesIO()
+    frame.write_parquet(file)
+    return file.getvalue()

@@ -7,7 +7,6 @@ import polars as pl
 import pytest
 
 from baimo.pipeline.errors import LakeError
-from baimo.pipeline.lake.atomic import write_atomically, write_text
 from baimo.pipeline.lake.store import Lake
 
 DAY = date(2024, 7, 11)
@@ -27,20 +26,6 @@ def test_days_are_hive_partitions(tmp_path: Path) -> None:
     Lake(tmp_path).write_table("t", date(2024, 7, 12), FRAME)
     scanned = pl.scan_parquet(tmp_path / "t" / "**" / "*.parquet", hive_partitioning=True)
     assert scanned.collect()["date"].unique().sort().to_list() == [DAY, date(2024, 7, 12)]
-
-
-def test_a_write_that_fails_half_way_leaves_the_old_file_and_no_rubbish(tmp_path: Path) -> None:
-    target = tmp_path / "x.txt"
-    write_text(target, "old")
-
-    def fail(path: Path) -> None:
-        path.write_text("half")
-        raise OSError(28, "No space left on device")
-
-    with pytest.raises(LakeError, match="No space left on device"):
-        write_atomically(target, fail)
-    assert target.read_text() == "old"
-    assert [p.name for p in tmp_path.iterdir()] == ["x.txt"]
 
 
 def test_folders_of_other_names_are_no_days(tmp_path: Path) -> None:

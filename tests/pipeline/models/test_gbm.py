@@ -1,12 +1,15 @@
-"""The GBM calibrated on made-up protocols whose truth is known."""
+"""The GBM calibrated on made-up protocols whose truth is known, and drawn over their ages."""
 
+import math
 from datetime import date
 
 import numpy as np
 import polars as pl
 import pytest
 
-from baimo.pipeline.models.gbm import calibrate_growth
+from baimo.pipeline.analysis.summary_statistics import UNDATED
+from baimo.pipeline.models.base import Sampler
+from baimo.pipeline.models.gbm import GrowthCalibration, calibrate_growth
 from baimo.pipeline.variables import DEFI_START, LISTING_FLOOR, tvl_counts
 from tests.pipeline.synthetic import BEFORE, listing, population, weekly
 
@@ -59,3 +62,20 @@ def test_zeros_stay_in_the_sample() -> None:
     assert counts.n_obs == 100
     assert counts.n_zero == 30
     assert calibrate_growth(table, listing(table), weekly(6)).ages.size == 70
+
+
+def test_growth_is_drawn_over_the_observed_ages(
+    draws: dict[tuple[str, str], Sampler], growth: GrowthCalibration
+) -> None:
+    rng = np.random.default_rng(5)
+    drawn = [draws["GBM", "tvl"](rng) for _ in range(60)]
+    assert all(set(one) == {UNDATED} for one in drawn)
+    assert {one[UNDATED].n_obs for one in drawn} == {growth.ages.size}
+    logs = np.array([
+        np.average(np.log(one[UNDATED].values), weights=one[UNDATED].multiplicities)
+        for one in drawn
+    ])  # fmt: skip
+    expected = growth.log_entry.mean() + growth.alive.m * growth.ages.mean()
+    assert abs(logs.mean() - expected) < 4 * logs.std(ddof=1) / math.sqrt(60)
+    # the drift's own error is in the spread
+    assert logs.std(ddof=1) > 0.7 * growth.alive.m_std_error * growth.ages.mean()

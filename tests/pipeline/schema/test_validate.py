@@ -4,11 +4,9 @@ from datetime import UTC, date, datetime
 
 import polars as pl
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from baimo.pipeline.errors import TableError
-from baimo.pipeline.schema.catalog import TABLES
 from baimo.pipeline.schema.defillama import DEFILLAMA_PROTOCOLS
 from baimo.pipeline.schema.hub import HUB_MODELS
 from baimo.pipeline.schema.validate import validate
@@ -134,9 +132,3 @@ def test_every_row_is_either_good_or_quarantined(values: list[object]) -> None:
 def _is_count(text: str) -> bool:
     stripped = text.removeprefix("+")
     return stripped.isascii() and stripped.isdigit() and int(stripped) <= 2**53
-
-
-@pytest.mark.parametrize("table", TABLES.values(), ids=lambda t: t.name)
-def test_every_column_is_described(table) -> None:  # type: ignore[no-untyped-def]
-    assert set(table.key) <= set(table.names)
-    assert all(column.meaning for column in table.columns)

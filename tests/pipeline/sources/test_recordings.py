@@ -10,13 +10,11 @@ import pytest
 
 from baimo.pipeline.datasets.defi import join_population
 from baimo.pipeline.datasets.hub import tabulate_hub
-from baimo.pipeline.datasets.load import hub_frequency_tables, load_dataset, load_snapshots
+from baimo.pipeline.datasets.load import load_dataset, load_snapshots
 from baimo.pipeline.errors import SourceError, TableError
 from baimo.pipeline.schema.catalog import TABLES
 from baimo.pipeline.schema.validate import validate
 from baimo.pipeline.sources.recordings import load_recordings
-from baimo.pipeline.sources.reference import BUNDLED, COMPANIONS, load_reference, read_manifest
-from baimo.pipeline.sources.weekly import weekly_growth
 
 DAY = date(2024, 7, 11)
 
@@ -42,69 +40,6 @@ def protocols(n: int, scale: float = 1.0) -> list[dict[str, object]]:
          "tvl": scale * (i + 1) * 1e5, "listedAt": 1672531200, "chainTvls": {"x": 1}}
         for i in range(n)
     ]  # fmt: skip
-
-
-class TestReference:
-    def test_rows_tabulate_back_to_the_bundled_tables(self) -> None:
-        taken = load_dataset("reference", DAY)
-        models = taken.tables["hub_models"].good
-        assert models.height == 760_000
-        assert models["hub_id"].n_unique() == 760_000
-        bundled = pl.read_parquet(Path(_reference_dir(), "hub_frequency.parquet"))
-        assert hub_frequency_tables(models, DAY)["hub_frequency"].equals(bundled)
-        population = pl.read_parquet(Path(_reference_dir(), "defi_population.parquet"))
-        again = join_population(taken.tables["defillama_protocols"].good)
-        assert again.select(population.columns).equals(population)
-        assert all(table.quarantine.is_empty() for table in taken.tables.values())
-
-    def test_manifest_hashes_are_those_of_the_files(self) -> None:
-        import hashlib
-
-        manifest = read_manifest()
-        assert set(manifest["tables"]) == {*BUNDLED, *COMPANIONS}
-        for name in manifest["tables"]:
-            data = Path(_reference_dir(), f"{name}.parquet").read_bytes()
-            assert hashlib.sha256(data).hexdigest() == manifest["tables"][name]["sha256"]
-        assert all(r["sha256"] and r["source"] != "not stated" for r in manifest["recordings"])
-
-    def test_it_is_small(self) -> None:
-        sizes = {p.name: p.stat().st_size for p in Path(_reference_dir()).iterdir()}
-        assert sizes["hub_frequency.parquet"] < 200_000
-        assert sum(sizes.values()) < 3_000_000
-
-    def test_bundled_tables_fit_their_descriptions(self) -> None:
-        for name in (*BUNDLED, *COMPANIONS):
-            frame = pl.read_parquet(Path(_reference_dir(), f"{name}.parquet"))
-            if name != "defi_population":  # its key has nulls, which count as equal
-                assert validate(frame, TABLES[name]).quarantine.is_empty()
-            assert frame.schema == pl.Schema(TABLES[name].schema)
-
-    def test_another_day_is_refused(self) -> None:
-        with pytest.raises(SourceError, match=r"of 2024-07-11, not of 2024-07-12: choose"):
-            load_dataset("reference", date(2024, 7, 12))
-
-    @pytest.mark.parametrize("name", ["hub_authors", "hub_derivatives", "hub_totals", "hub_top"])
-    def test_the_recording_gives_the_bundled_table(
-        self, name: str, recording: Callable[[str], Path]
-    ) -> None:
-        path = recording("hub/models_2024-07-11.parquet")
-        models = validate(load_recordings(str(path)).frames["hub_models"], TABLES["hub_models"])
-        bundled = pl.read_parquet(Path(_reference_dir(), f"{name}.parquet"))
-        from baimo.pipeline.datasets import hub as tabulate
-
-        measured = {
-            "hub_authors": tabulate.frequency_of_authors,
-            "hub_derivatives": tabulate.frequency_of_derivatives,
-            "hub_totals": tabulate.totals_by_group,
-            "hub_top": tabulate.largest_models,
-        }[name](models.good)
-        assert measured.equals(bundled)
-
-
-def _reference_dir() -> str:
-    from baimo.pipeline.settings import reference_dir
-
-    return str(reference_dir())
 
 
 class TestRecordings:
@@ -220,18 +155,6 @@ class TestTabulate:
             .is_sorted(descending=True)
         )
 
-    def test_weekly_growth_skips_zeros_and_gaps(self) -> None:
-        days = pl.date_range(date(2022, 1, 1), date(2022, 3, 5), interval="1d", eager=True)
-        values = [100.0 * 2 ** (i / 7) for i in range(days.len())]
-        values[14] = 0.0
-        history = pl.DataFrame({"date": days, "protocol": "a", "tvl_usd": values})
-        weekly = weekly_growth(history)
-        # Weeks start on days 0, 7, ..., 63; those that touch day 14 are gaps.
-        assert weekly["week"].to_list() == [
-            date(2022, 1, 1), *(days[7 * k] for k in range(3, 9))
-        ]  # fmt: skip
-        assert weekly["log_growth"].to_list() == pytest.approx([0.6931471805599453] * 7)
-
     def test_excluded_categories_leave_both_sides(self) -> None:
         rows = pl.DataFrame(
             {
@@ -278,7 +201,3 @@ def test_without_ids_a_name_that_two_protocols_share_is_left_out() -> None:
     assert joined.select("tvl_before", "tvl_after").rows() == [
         (3.0, 5.0), (None, 4.0), (None, 6.0)
     ]  # fmt: skip
-
-
-def test_reference_loads_without_the_recordings() -> None:
-    assert load_reference().day == DAY

@@ -4,8 +4,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 from numpy.typing import NDArray
 from scipy import optimize, stats
 
@@ -20,20 +19,11 @@ from baimo.simulation.demand.ces import (
     simulate_counts,
     simulate_demand,
 )
-from baimo.simulation.demand.printed import (
-    printed_condition,
-    printed_demand,
-    printed_price_index,
-    printed_tail_index,
-)
+from baimo.simulation.demand.printed import printed_tail_index
 from baimo.simulation.errors import ParameterError
+from tests.simulation.demand.problems import problem, problems, utility
 
 Floats = NDArray[np.float64]
-
-
-def utility(c: Floats, tastes: Floats, rho: float) -> float:
-    """Eq 20 for finitely many goods."""
-    return float(np.sum((tastes * c) ** rho) ** (1 / rho))
 
 
 def optimal_shares(tastes: Floats, prices: Floats, income: float, rho: float) -> Floats:
@@ -54,7 +44,7 @@ def optimal_shares(tastes: Floats, prices: Floats, income: float, rho: float) ->
 @pytest.mark.parametrize("seed", range(12))
 @pytest.mark.parametrize("rho", [0.2, 0.5, 0.8])
 def test_demand_is_the_optimum(rho: float, seed: int) -> None:
-    # THEORY A: demand against an optimiser to 1e-6.
+    # Demand against an optimiser to 1e-6.
     rng = np.random.default_rng(seed)
     n = int(rng.integers(2, 7))
     tastes, prices = np.exp(rng.normal(0, 0.6, n)), np.exp(rng.normal(0, 0.6, n))
@@ -63,16 +53,6 @@ def test_demand_is_the_optimum(rho: float, seed: int) -> None:
     shares = demand * prices / income
     assert shares == pytest.approx(optimal_shares(tastes, prices, income, rho), abs=1e-6)
     assert reached == pytest.approx(utility(demand, tastes, rho), rel=1e-10)
-
-
-problems = st.tuples(
-    st.integers(0, 10**6), st.integers(1, 8), st.floats(0.05, 0.9), st.floats(0.1, 100)
-)
-
-
-def problem(seed: int, n: int) -> tuple[Floats, Floats]:
-    rng = np.random.default_rng(seed)
-    return np.exp(rng.normal(size=n)), np.exp(rng.normal(size=n))
 
 
 @given(problems)
@@ -148,18 +128,9 @@ def test_zeta_by_hand(alpha: float, rho: float, zeta: float) -> None:
     assert params.zeta == pytest.approx(alpha * (1 - rho) / rho, rel=1e-14)
 
 
-@pytest.mark.parametrize(("alpha", "rho"), [(3.0, 0.5), (5.0, 0.7), (1.5, 0.3), (1.0, 0.5)])
-def test_the_printed_index_is_another_number(alpha: float, rho: float) -> None:
-    # THEORY A: what section 8.3 prints equals alpha - sigma, no tail of demand.
-    printed = printed_tail_index(alpha, rho)
-    params = DemandParams(alpha=alpha, rho=rho)
-    assert printed == pytest.approx(alpha - params.sigma, rel=1e-12)
-    assert abs(printed - params.zeta) > 0.1
-
-
 @pytest.mark.parametrize(("alpha", "rho"), [(0.8, 0.5), (3.0, 0.6667), (1.0, 0.3)])
 def test_tail_of_simulated_demand(alpha: float, rho: float) -> None:
-    # THEORY A: Hill with n = 4e5, k = 2e4 within 3 zeta/sqrt(k); so many purchases that the
+    # Hill with n = 4e5, k = 2e4 within 3 zeta/sqrt(k); so many purchases that the
     # multinomial noise of the items counted is below a thousandth of their size.
     n, k = 400_000, 20_000
     params = DemandParams(alpha=alpha, rho=rho)
@@ -179,7 +150,7 @@ def test_tail_of_simulated_demand(alpha: float, rho: float) -> None:
 @pytest.mark.parametrize("zeta", [0.3, 0.5, 0.7])
 def test_concentration_below_zeta_one(zeta: float) -> None:
     # Normalised Pareto weights with zeta < 1 tend to the Poisson-Dirichlet law: E[HHI] = 1 - zeta
-    # (THEORY A, N = 2e4, within 3 Monte Carlo errors).
+    # (N = 2e4, within 3 Monte Carlo errors).
     runs, n = 250, 20_000
     params = DemandParams(alpha=zeta, rho=0.5)
     rng = np.random.default_rng(34)
@@ -270,62 +241,11 @@ def test_simulation_outside_its_domain(n_items: int, n_purchases: int) -> None:
         )
 
 
-# --- as printed, for the audit -------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(("n", "share"), [(2, 0.5), (10, 0.1)])
-def test_printed_demand_leaves_income_unspent(n: int, share: float) -> None:
-    # THEORY A: spending of .50y and .10y. n goods alike at rho = 1/2 spend n^-kappa = 1/n.
-    demand = printed_demand(np.full(n, 1.7), np.full(n, 0.6), 3.0, 0.5)
-    assert 0.6 * demand.sum() == pytest.approx(share * 3.0, rel=1e-12)
-
-
-@given(problems)
-@settings(deadline=None, derandomize=True)
-def test_printed_demand_spends_a_ratio_of_norms(drawn: tuple[int, int, float, float]) -> None:
-    seed, n, rho, income = drawn
-    tastes, prices = problem(seed, n)
-    sigma = 1 / (1 - rho)
-    a = tastes * prices**-rho
-    spent = float(prices @ printed_demand(tastes, prices, income, rho)) / income
-    assert spent == pytest.approx(np.sum(a**sigma) / np.sum(a) ** sigma, rel=1e-9)
-    assert spent <= 1 + 1e-12
-
-
-@pytest.mark.parametrize("rho", [0.3, 0.5, 0.8])
-def test_printed_demand_is_worse_than_the_optimum(rho: float) -> None:
-    tastes, prices = problem(4, 5)
-    best, reached = ces_demand(tastes, prices, 2.0, rho)
-    assert utility(printed_demand(tastes, prices, 2.0, rho), tastes, rho) < 0.99 * reached
-    assert utility(best, tastes, rho) == pytest.approx(reached, rel=1e-10)
-
-
-@pytest.mark.parametrize("rho", [0.3, 0.5, 0.8])
-def test_printed_price_index_has_degree_minus_kappa(rho: float) -> None:
-    tastes, prices = problem(5, 6)
-    ratio = printed_price_index(tastes, 2 * prices, rho) / printed_price_index(tastes, prices, rho)
-    assert ratio == pytest.approx(2 ** (-rho / (1 - rho)), rel=1e-12)
-
-
-def test_the_power_printed_belongs_to_another_utility() -> None:
-    # beta^sigma is optimal for (Sum beta c^rho)^(1/rho), whose tastes are beta^(1/rho) in eq 20.
-    rho = 0.6
-    tastes, prices = problem(6, 4)
-    demand, _ = ces_demand(tastes ** (1 / rho), prices, 1.0, rho)
-    printed = printed_demand(tastes, prices, 1.0, rho)
-    assert demand / demand[0] == pytest.approx(printed / printed[0], rel=1e-12)
-
-
-@pytest.mark.parametrize(
-    ("alpha", "rho", "holds"), [(2.0, 0.4, True), (2.0, 0.5, False), (1.5, 0.6, False)]
-)
-def test_printed_condition_is_alpha_above_sigma(alpha: float, rho: float, holds: bool) -> None:
-    assert printed_condition(alpha, rho) is holds
-    assert printed_condition(alpha, rho) == (printed_tail_index(alpha, rho) > 0)
+# --- shares of demand ----------------------------------------------------------------------------
 
 
 def test_printed_index_is_the_exponent_of_a_share_of_demand() -> None:
-    # THEORY A: share of Sum beta^sigma with beta > x falls as x^-(alpha - sigma).
+    # The share of Sum beta^sigma with beta > x falls as x^-(alpha - sigma).
     alpha, rho = 4.0, 0.5
     q = np.exp(
         sample_log_tastes(DemandParams(alpha=alpha, rho=rho), 400_000, np.random.default_rng(7))

@@ -58,7 +58,6 @@ def optimum(tastes: Floats, prices: Floats, income: float, rho: float) -> Floats
 @pytest.mark.parametrize("seed", range(5))
 @pytest.mark.parametrize("rho", [0.25, 0.5, 0.75])
 def test_every_consumer_and_their_sum_against_an_optimiser(rho: float, seed: int) -> None:
-    # THEORY A: 1e-6.
     tastes, prices, incomes = market(seed)
     best = np.array([optimum(b, prices, y, rho) for b, y in zip(tastes, incomes, strict=True)])
     demand, _ = consumer_demand(tastes, prices, incomes, rho)
@@ -70,7 +69,7 @@ def test_every_consumer_and_their_sum_against_an_optimiser(rho: float, seed: int
 
 @pytest.mark.parametrize("rho", [0.1, 0.5, 0.9, 0.98])
 def test_identities(rho: float) -> None:
-    # THEORY A: spending and U = y/P to 1e-10, and eq 23 written out.
+    # spending and U = y/P to 1e-10, and eq 23 written out.
     tastes, prices, incomes = market(11, 7, 9)
     kappa, sigma = rho / (1 - rho), 1 / (1 - rho)
     demand, reached = consumer_demand(tastes, prices, incomes, rho)
@@ -147,7 +146,7 @@ def test_spending_adds_up_in_any_market() -> None:
     ("zeta", "stated"), [(3.0, (0.52, 0.18, 0.06, 0.02)), (1.5, (1.96, 1.29, 0.50, 0.16))]
 )
 def test_idiosyncratic_tastes_average_out(zeta: float, stated: tuple[float, ...]) -> None:
-    # THEORY A: CV of C_j at I = 1, 10, 100, 1000, of one market each. The variance (zeta = 1.5)
+    # CV of C_j at I = 1, 10, 100, 1000, of one market each. The variance (zeta = 1.5)
     # or its error (zeta = 3) has no finite value, so the numbers are looked for among 25 of 2,000
     # products (below zeta = 2 the CV of a sample grows with their number, which is not given).
     rng = np.random.default_rng(17)
@@ -170,7 +169,7 @@ def test_breiman_level_and_exponent() -> None:
     params, noise = DemandParams(alpha=1.5, rho=0.5), TasteNoise(kind="lognormal", spread=0.4)
     n, x = 400_000, 60.0
     rng = np.random.default_rng(18)
-    beta = np.exp(sample_log_tastes(params, n, rng) + noise.draw_logs((n,), rng))
+    beta = np.exp(sample_log_tastes(params, n, rng) + noise.sample_logs((n,), rng))
     expected = n * x**-params.alpha * breiman_factor(params, noise)
     assert breiman_factor(params, noise) == pytest.approx(math.exp(0.5 * 0.36), rel=1e-12)
     assert abs(int((beta > x).sum()) - expected) < 4 * math.sqrt(expected)
@@ -206,7 +205,7 @@ def test_the_heavier_tail_decides_in_a_finite_market() -> None:
 )
 def test_moments_of_noise(noise: TasteNoise, power: float) -> None:
     n = 200_000
-    drawn = np.exp(power * noise.draw_logs((n,), np.random.default_rng(20)))
+    drawn = np.exp(power * noise.sample_logs((n,), np.random.default_rng(20)))
     assert abs(drawn.mean() - noise.moment(power)) <= 4 * drawn.std() / math.sqrt(n)
     assert TasteNoise(kind="pareto", spread=2.0).moment(2.0) == math.inf
 

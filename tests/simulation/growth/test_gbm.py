@@ -4,8 +4,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import assume, given, settings
-from hypothesis import strategies as st
+from hypothesis import assume, given, settings, strategies as st
 from scipy import stats
 
 from baimo.simulation.errors import ParameterError
@@ -17,7 +16,7 @@ parameters = st.tuples(
 
 
 def quadratic(params: GrowthParams, zeta: float) -> float:
-    """THEORY C: sigma^2 zeta^2/2 + (mu - g0 - sigma^2/2) zeta - delta'."""
+    """Return sigma^2 zeta^2/2 + (mu - g0 - sigma^2/2) zeta - delta'."""
     rate = params.exit_rate + params.entry_growth
     drift = params.mu - params.entrant_size_growth - params.sigma**2 / 2
     return params.sigma**2 * zeta**2 / 2 + drift * zeta - rate
@@ -70,7 +69,7 @@ def test_zipf_exactly_when_drift_equals_turnover(
 
 
 def test_derivatives_of_zeta() -> None:
-    # THEORY C, delta method: F = sigma^2 zeta + m - g0; d/dmu = -zeta/F, d/dg0 = zeta/F,
+    # delta method: F = sigma^2 zeta + m - g0; d/dmu = -zeta/F, d/dg0 = zeta/F,
     # d/dsigma^2 = -(zeta^2 - zeta)/(2F), d/ddelta' = 1/F.
     base = {"mu": 0.2, "sigma": 0.9, "exit_rate": 0.4, "entry_growth": 0.3}
     base["entrant_size_growth"] = 0.1

@@ -1,17 +1,22 @@
-"""`baimo fit growth --loadings --bootstrap N`: what is simulated is found, refusals in one line."""
+"""`baimo fit growth`: what is simulated is found, awkward panels are told or refused."""
 
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import polars as pl
 import pytest
+from click.testing import Result
 
 from baimo.simulation.growth.paths import PathParams, simulate_paths
+from tests.pipeline.cli.round_trip import answer as fitted, near, simulated
 from tests.pipeline.command import baimo, refused
+
+RNG = np.random.default_rng(3)
 
 COLUMNS = ("--item", "item", "--date", "date", "--value", "value")
 TRUTH = PathParams(mu=0.2, sigma_idiosyncratic=0.8, sigma_common=0.5, loading_sd=0.4)
@@ -85,3 +90,104 @@ def test_refusals(tmp_path: Path) -> None:
     assert "gbm_sigma" in kept.stdout
     assert "give --bootstrap N" in refused(baimo(*command, "--seed", 1))
     assert baimo(*command, "--bootstrap", 99).exit_code == 2
+
+
+def test_what_is_simulated_is_found(tmp_path: Path) -> None:
+    file = simulated(tmp_path / "g.csv", "gbm", 200, "mu=.3", "gbm_sigma_idiosyncratic=.8",
+                     "sigma_common=.3", "exit_rate=.1")  # fmt: skip
+    found = fitted("growth", file, "--item", "item", "--date", "date", "--value", "value")
+    near(found, "gbm_mu", 0.3)
+    near(found, "gbm_sigma", math.hypot(0.8, 0.3))
+    near(found, "gbm_sigma_idiosyncratic", 0.8)
+    near(found, "gbm_sigma_common", 0.3)
+    near(found, "gbm_size_slope", 0.0)
+    assert found["gbm_cd_p_value"] < 1e-6
+
+
+def panel(path: Path, rows: list[tuple[str, str, Any]], *options: str) -> Result:
+    pl.DataFrame(rows, schema=["p", "d", "v"], orient="row").write_csv(path / "g.csv")
+    return baimo("fit", "growth", path / "g.csv", "--item", "p", "--date", "d", "--value", "v",
+                 *options)  # fmt: skip
+
+
+def test_a_panel_of_one_date(tmp_path: Path) -> None:
+    rows = [(f"p{k}", "2024-01-01", 10.0 + k) for k in range(20)]
+    assert "date" in refused(panel(tmp_path, rows))
+
+
+def test_two_observations_each(tmp_path: Path) -> None:
+    rows = [
+        (f"p{k}", day, float(np.exp(RNG.normal(10, 1))))
+        for k in range(60)
+        for day in ("2024-01-01", "2025-01-01")
+    ]
+    result = panel(tmp_path, rows)
+    assert result.exit_code == 0, result.output
+    assert "errors uncertain or none" in result.stdout
+
+
+def test_constant_series(tmp_path: Path) -> None:
+    rows = [(f"p{k}", f"2024-01-{d:02}", 5.0) for k in range(5) for d in range(1, 9)]
+    assert panel(tmp_path, rows).exit_code == 2
+
+
+def test_gaps_and_zeros_are_counted(tmp_path: Path) -> None:
+    rows: list[tuple[str, str, Any]] = [
+        (f"p{k}", f"2024-{m:02}-01", float(np.exp(10 + RNG.normal())))
+        for k in range(30)
+        for m in range(1, 13)
+    ]
+    rows[5] = (*rows[5][:2], 0.0)
+    rows[17] = (*rows[17][:2], None)
+    result = panel(tmp_path, rows)
+    assert result.exit_code == 0, result.output
+    assert "1 missing and 1 non-positive values are gaps" in result.stdout
+
+
+def test_a_date_that_is_none(tmp_path: Path) -> None:
+    rows = [("p", "2024-01-01", 1.0), ("p", "soon", 2.0)]
+    assert "no dates, the first in row 2" in refused(panel(tmp_path, rows))
+
+
+@pytest.mark.parametrize(
+    "dates",
+    [
+        ["02/01/2021", "02/02/2021", "02/03/2021"],  # a day may not be taken for a month
+        ["02-01-2021", "02-02-2021", "02-03-2021"],
+        ["1609459200", "1612137600", "1614556800"],  # seconds
+        ["20210101", "20210201", "20210301"],
+    ],
+)
+def test_dates_that_could_be_misread_are_refused(dates: list[str], tmp_path: Path) -> None:
+    rows = [(f"p{k}", d, 10.0 + k) for k in range(3) for d in dates]
+    assert "YYYY-MM-DD" in refused(panel(tmp_path, rows))
+
+
+@pytest.mark.parametrize("dtype", [pl.Int64, pl.Float64])
+def test_numbers_that_are_no_years_are_refused_in_parquet_too(dtype: Any, tmp_path: Path) -> None:
+    frame = pl.DataFrame({"p": ["a", "a"], "d": [1609459200, 1612137600], "v": [1.0, 2.0]})
+    frame.with_columns(pl.col("d").cast(dtype)).write_parquet(tmp_path / "g.parquet")
+    line = refused(baimo("fit", "growth", tmp_path / "g.parquet", "--item", "p", "--date", "d",
+                         "--value", "v"))  # fmt: skip
+    assert "numbers that are no years" in line
+
+
+def test_times_in_years_are_the_same_in_every_form(tmp_path: Path) -> None:
+    rng = np.random.default_rng(2)
+    paths = np.exp(10 + np.cumsum(rng.normal(0, 0.2, (20, 24)), axis=1))
+    frame = pl.DataFrame(
+        {
+            "p": np.repeat(np.arange(20), 24),
+            "d": np.tile(np.arange(24) / 12, 20),
+            "v": paths.ravel(),
+        }
+    )
+    frame.write_parquet(tmp_path / "a.parquet")
+    frame.write_csv(tmp_path / "b.csv")
+    frame.with_columns(pl.col("d") + 2021).write_csv(tmp_path / "c.csv")
+    found = [
+        fitted("growth", tmp_path / name, "--item", "p", "--date", "d", "--value", "v")
+        for name in ("a.parquet", "b.csv", "c.csv")
+    ]
+    assert found[0]["gbm_sigma"] == pytest.approx(found[1]["gbm_sigma"], rel=1e-12)
+    assert found[0]["gbm_sigma"] == pytest.approx(found[2]["gbm_sigma"], rel=1e-9)

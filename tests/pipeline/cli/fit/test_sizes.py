@@ -1,4 +1,4 @@
-"""The command line: answers a stranger can read, errors in one line with exit code 2."""
+"""`baimo fit tail|zipf|index|compare`: answers of the estimators themselves, one-line refusals."""
 
 import json
 from collections.abc import Callable
@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
-from click.testing import Result
 
+from tests.pipeline.cli.round_trip import strict
 from tests.pipeline.command import baimo, refused
 
 
@@ -40,42 +40,8 @@ def test_classic_samples(
     assert answer["n_tail"] == n_tail
 
 
-class TestFormats:
+class TestASmallSample:
     VALUES = np.array([1, 1, 1, 2, 2, 3, 4, 5, 7, 9, 12, 20, 33, 70])
-
-    @pytest.mark.parametrize("suffix", ["txt", "csv", "tsv", "parquet", "json", "jsonl"])
-    def test_every_format_gives_the_same_fit(self, tmp_path: Path, suffix: str) -> None:
-        frame = pl.DataFrame({"n": self.VALUES, "label": ["x"] * self.VALUES.size})
-        path = tmp_path / f"sample.{suffix}"
-        if suffix == "txt":
-            path.write_text("\n".join(map(str, self.VALUES)) + "\n\n")
-        elif suffix == "csv":
-            frame.write_csv(path)
-        elif suffix == "tsv":
-            frame.write_csv(path, separator="\t")
-        elif suffix == "parquet":
-            frame.write_parquet(path)
-        elif suffix == "json":
-            path.write_text(json.dumps(self.VALUES.tolist()))
-        else:
-            frame.write_ndjson(path)
-        answer = json.loads(baimo("fit", "tail", path, "--json").stdout)
-        from baimo.estimation.tails.power_law import fit_tail
-
-        fit = fit_tail(self.VALUES)
-        assert answer["alpha"] == fit.alpha
-        assert answer["x_min"] == fit.x_min
-        assert answer["discrete"] is True
-
-    @pytest.mark.parametrize(
-        "text", ["\ufeff1\n2\n7\n7\n", '"1"\n"2"\n"7"\n"7"\n', "1\n2\n7\n7\n\n\n"],
-        ids=["byte order mark", "quoted", "blank end"],
-    )  # fmt: skip
-    def test_the_first_number_is_no_header(self, tmp_path: Path, text: str) -> None:
-        path = tmp_path / "sample.csv"
-        path.write_text(text, encoding="utf-8")
-        answer = json.loads(baimo("fit", "tail", path, "--json").stdout)
-        assert answer["n_obs"] == 4
 
     def test_the_p_value_is_printed_with_its_error(self, tmp_path: Path) -> None:
         path = tmp_path / "sample.txt"
@@ -134,14 +100,6 @@ class TestFits:
         assert interval is not None
         assert answer["x_min_bootstrap_interval"] == list(interval)
 
-    def test_a_frequency_table(self, table: tuple[Path, pl.DataFrame], tmp_path: Path) -> None:
-        path, frame = table
-        counted = tmp_path / "counted.csv"
-        frame.group_by("size").len("times").write_csv(counted)
-        plain = baimo("fit", "tail", path, "--column", "size", "--json")
-        weighed = baimo("fit", "tail", counted, "--weights", "times", "--json")
-        assert json.loads(plain.stdout) == json.loads(weighed.stdout)
-
     def test_index(self, table: tuple[Path, pl.DataFrame]) -> None:
         from baimo.estimation.tails.tail_index import fit_hill, fit_moment
 
@@ -178,25 +136,6 @@ class TestFits:
         assert "lowest BIC" in shown.stdout
         assert max(len(x) for x in shown.stdout.splitlines() if not x.startswith("note")) < 140
 
-    def test_clusters_and_weights_exclude_each_other(
-        self, table: tuple[Path, pl.DataFrame]
-    ) -> None:
-        path, _ = table
-        line = refused(
-            baimo(
-                "fit", "tail", path, "--column", "size", "--weights", "size", "--clusters", "owner"
-            )
-        )
-        assert "no clusters" in line
-
-    def test_missing_labels(self, table: tuple[Path, pl.DataFrame], tmp_path: Path) -> None:
-        _, frame = table
-        path = tmp_path / "gaps.parquet"
-        owner = pl.when(pl.int_range(pl.len()) == 3).then(None).otherwise("owner")
-        frame.with_columns(owner=owner).write_parquet(path)
-        line = refused(baimo("fit", "tail", path, "--column", "size", "--clusters", "owner"))
-        assert "1 of 1200 labels" in line
-
     def test_zipf_takes_one_cut_off(self, table: tuple[Path, pl.DataFrame]) -> None:
         path, _ = table
         for options in ((), ("--top", 50, "--share", 0.1)):
@@ -215,15 +154,6 @@ class TestWhatItSays:
         path.write_text("\n".join(f"{x:.0f}" for x in sizes))
         return path
 
-    @staticmethod
-    def strict(result: Result) -> dict:
-        def refuse(name: str) -> None:
-            raise AssertionError(f"{name} is not JSON")
-
-        assert result.exit_code == 0, result.output
-        answer: dict = json.loads(result.stdout, parse_constant=refuse)
-        return answer
-
     def test_a_density_on_ties_is_never_the_best(self, ties: Path) -> None:
         command = ("fit", "compare", ties, "--continuous", "--p-value", 20)
         shown = baimo(*command)
@@ -231,7 +161,7 @@ class TestWhatItSays:
         assert "lowest BIC" not in shown.stdout
         assert "a density has no such ties" in shown.stdout
         assert shown.stderr == ""
-        models = self.strict(baimo(*command, "--json"))["whole_sample"]
+        models = strict(baimo(*command, "--json"))["whole_sample"]
         assert not any(m["converged"] for m in models.values())
         # beta is infinite there: null, and a note that says so
         dpln = models["double_pareto_lognormal"]
@@ -254,7 +184,7 @@ class TestWhatItSays:
     ) -> None:
         path = tmp_path / "x.txt"
         path.write_text(f"1\n1\n2\n3\n7\n{largest}\n")
-        answer = self.strict(baimo("fit", "tail", path, "--x-min", 1, "--json"))
+        answer = strict(baimo("fit", "tail", path, "--x-min", 1, "--json"))
         assert answer["discrete"] is discrete
         assert note in answer["notes"][-1]
         if not discrete:
@@ -263,7 +193,7 @@ class TestWhatItSays:
 
     def test_p_from_few_replications(self, ties: Path) -> None:
         # 20 replications cannot tell .05 from .15: the exact interval of 1 in 20 holds .1
-        answer = self.strict(baimo("fit", "tail", ties, "--p-value", 20, "--json"))
+        answer = strict(baimo("fit", "tail", ties, "--p-value", 20, "--json"))
         low, high = answer["p_value_mc_interval"]
         assert low <= answer["p_value"] <= high
         open_ = low <= 0.1 <= high
@@ -273,51 +203,6 @@ class TestWhatItSays:
         shown = baimo("fit", "tail", ties, "--x-min", 3, "--p-value", 10).stdout
         assert "p_value                                <0.1" in shown
         assert "cannot tell at this number of replications" in shown
-
-    @pytest.mark.parametrize("seed", [0, 1, 2])
-    def test_index_answers_whatever_the_bootstrap_does(
-        self, recording: Callable[[str], Path], seed: int
-    ) -> None:
-        path = recording("tails/continuous_data.txt")
-        answer = self.strict(baimo("fit", "index", path, "--seed", seed, "--json"))
-        assert answer["k_method"] in ("double_bootstrap", "scan")
-        if answer["k_method"] == "scan":  # the tail of the maintainers' fit, but for its lowest
-            assert answer["k_chosen"] == 5844
-            assert any("did not settle: k = 5,844" in note for note in answer["notes"])
-        # zeta 1.533 by CSN: bias correction included, no estimator is far from it
-        for name in ("hill", "hill_corrected", "moment", "kernel", "rank_size"):
-            assert answer["estimators"][name]["zeta"] == pytest.approx(1.533, abs=0.05)
-
-    def test_clusters_reach_every_estimator(self, tmp_path: Path) -> None:
-        from baimo.estimation.tails.rank_size import fit_zipf, zipf_design_effect
-        from baimo.estimation.tails.tail_index import fit_moment, index_design_effect
-
-        rng = np.random.default_rng(4)
-        sizes = np.repeat((1 - rng.random(300)) ** -1.0, 3) * rng.uniform(1, 1.1, 900)
-        labels = np.repeat(np.arange(300), 3)
-        path = tmp_path / "x.parquet"
-        pl.DataFrame({"size": sizes, "owner": labels}).write_parquet(path)
-        options = ("--column", "size", "--clusters", "owner", "--top", 200, "--json")
-        line = self.strict(baimo("fit", "zipf", path, *options))
-        effect, _ = zipf_design_effect(sizes, labels, fit_zipf(sizes, k=200))
-        assert line["design_effect"] == pytest.approx(effect)
-        answer = self.strict(baimo("fit", "index", path, *options))
-        found = answer["estimators"]
-        moment = fit_moment(sizes, k=200, discrete=False)
-        effect, _ = index_design_effect(sizes, labels, moment)
-        assert found["moment"]["design_effect"] == pytest.approx(effect)
-        assert 2 < found["hill"]["design_effect"] < 4  # near three copies of each item
-        assert found["rank_size"]["design_effect"] == line["design_effect"]
-        assert "design_effect" not in found["pickands"]
-        assert any("Pickands: its interval takes items as" in n for n in answer["notes"])
-
-    def test_standard_input(self) -> None:
-        text = "\n".join(map(str, TestFormats.VALUES))
-        result = baimo("fit", "tail", "-", "--json", text=text)
-        assert self.strict(result)["n_obs"] == TestFormats.VALUES.size
-        for wrong in ("", "1 2 3\n", "1\nx\n"):
-            line = refused(baimo("fit", "tail", "-", text=wrong))
-            assert "standard input" in line
 
     def test_huge_numbers_stay_narrow(self, tmp_path: Path) -> None:
         path = tmp_path / "x.txt"
@@ -336,45 +221,6 @@ class TestWhatItSays:
 
 class TestRefusals:
     @pytest.mark.parametrize(
-        ("content", "message"),
-        [
-            ("", "is empty"),
-            ("0\n0\n0\n", "all values are zero"),
-            ("5\n", "two distinct values"),
-            ("5\n5\n5\n", "all 3 positive values equal 5"),
-            (
-                "1\n-2\n3\n",
-                "1 of 3 values of 'value' are negative, a size cannot be; the first is -2 in row 2",
-            ),
-            ("1\nnan\n3\n", "are NaN or infinite; the first is nan in row 2"),
-            ("1\ninf\n3\n", "NaN or infinite"),
-            ("v\n1\nfoo\n3\n", "first other value is 'foo' in row 2"),
-            ("v\n1\n\n3\n", "1 of 3 values of 'v' are missing, the first in row 2"),
-            ("1\n\n3\n", "1 of 3 values of 'value' are missing"),
-            ("x,y\n1,2\n3,4\n", "choose one with --column: x, y"),
-            ("1 2 3\n4 5 6\n", "numbers separated by blanks"),
-        ],
-        ids=[
-            "empty",
-            "zeros",
-            "one",
-            "equal",
-            "negative",
-            "nan",
-            "inf",
-            "text",
-            "gap",
-            "hole",
-            "two",
-            "blanks",
-        ],
-    )
-    def test_bad_numbers(self, tmp_path: Path, content: str, message: str) -> None:
-        path = tmp_path / "sample.csv"
-        path.write_text(content)
-        assert message in refused(baimo("fit", "tail", path))
-
-    @pytest.mark.parametrize(
         ("options", "message"),
         [
             (("tail", "--seed", 3), "give --p-value N or --bootstrap N"),
@@ -392,11 +238,6 @@ class TestRefusals:
         assert message in line
         assert "conf_int" not in line
 
-    @pytest.mark.parametrize(("name", "text"), [("x.json", "[]"), ("x.jsonl", "\n\n")])
-    def test_empty_records(self, tmp_path: Path, name: str, text: str) -> None:
-        (tmp_path / name).write_text(text)
-        assert "holds no rows; give" in refused(baimo("fit", "tail", tmp_path / name))
-
     def test_one_cluster(self, tmp_path: Path) -> None:
         pl.DataFrame({"n": [1, 2, 3, 5, 9], "a": ["k"] * 5}).write_csv(tmp_path / "x.csv")
         for command in (("tail",), ("tail", "--bootstrap", 5), ("zipf", "--top", 4)):
@@ -404,59 +245,7 @@ class TestRefusals:
             line = refused(baimo("fit", command[0], tmp_path / "x.csv", *options))
             assert "in one cluster" in line
 
-    def test_missing_file_and_column(self, tmp_path: Path) -> None:
-        assert "no such file" in refused(baimo("fit", "tail", tmp_path / "none.csv"))
-        path = tmp_path / "sample.csv"
-        path.write_text("a,b\n1,2\n3,4\n")
-        line = refused(baimo("fit", "zipf", path, "--column", "c", "--top", 2))
-        assert "no column 'c'; it has a, b" in line
-
-    @pytest.mark.parametrize("name", ["x.parquet", "x.json", "x.jsonl"])
-    def test_rubbish_files(self, tmp_path: Path, name: str) -> None:
-        (tmp_path / name).write_bytes(b"\x00\xff rubbish {")
-        assert "cannot be read" in refused(baimo("fit", "tail", tmp_path / name))
-
     def test_fractions_given_as_counts(self, tmp_path: Path) -> None:
         (tmp_path / "x.txt").write_text("1.5\n2\n3\n")
         line = refused(baimo("fit", "tail", tmp_path / "x.txt", "--discrete"))
         assert "continuous" in line
-
-    def test_a_source_that_is_not_there(self, own_home: Path) -> None:
-        assert "no such file or folder" in refused(baimo("run", "--source", own_home / "nowhere"))
-
-    def test_an_output_folder_that_cannot_be_written(self, own_home: Path) -> None:
-        (own_home / "file").write_text("mine")
-        line = refused(baimo("run", "--out", own_home / "file"))
-        assert "choose another folder" in line
-        assert (own_home / "file").read_text() == "mine"
-        assert not (own_home / "lake").exists()
-
-    def test_a_run_that_fails_publishes_nothing(self, own_home: Path) -> None:
-        rows = {
-            "hub_id": [f"i{k}" for k in range(100)],
-            "model_id": [f"a/{k}" for k in range(100)],
-            "downloads": [-1] * 50 + list(range(50)),
-            "likes": [1] * 100,
-            "created_at": ["2024-07-11T00:00:00Z"] * 100,
-        }
-        pl.DataFrame(rows).write_parquet(own_home / "models.parquet")
-        out = own_home / "out"
-        result = baimo("run", "--source", own_home / "models.parquet", "--out", out)
-        assert result.exit_code == 2
-        assert "50 of 100 rows of hub_models are not valid; nothing was published" in result.stderr
-        assert list(out.iterdir()) == []
-        assert not list((own_home / "lake").rglob("*.parquet"))
-
-    def test_tabulate_needs_authors_and_two_dates(self, own_home: Path) -> None:
-        pl.DataFrame(
-            {"hub_id": ["a"], "downloads": [1], "likes": [1], "created_at": ["2024-07-11"]}
-        ).write_csv(own_home / "models.csv")
-        line = refused(baimo("tabulate", own_home / "models.csv", "--out", own_home / "t"))
-        assert "cannot tabulate" in line
-        assert not (own_home / "t").exists()
-
-
-def test_help_names_every_command() -> None:
-    text = baimo("--help").stdout
-    for command in ("run", "ui", "tabulate", "fit"):
-        assert f"\n  {command} " in text

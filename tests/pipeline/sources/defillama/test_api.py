@@ -7,8 +7,7 @@ from typing import Any
 
 import polars as pl
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from baimo.pipeline.schema.catalog import TABLES
 from baimo.pipeline.sources.defillama.api import read_protocols

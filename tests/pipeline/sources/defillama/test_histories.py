@@ -10,7 +10,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -24,9 +24,11 @@ from baimo.pipeline.lake.lock import locked
 from baimo.pipeline.lake.store import Lake
 from baimo.pipeline.schema.catalog import TABLES
 from baimo.pipeline.schema.validate import validate
-from baimo.pipeline.sources.defillama import api as defillama
-from baimo.pipeline.sources.defillama import histories as defillama_history
-from baimo.pipeline.sources.defillama import store as history_store
+from baimo.pipeline.sources.defillama import (
+    api as defillama,
+    histories as defillama_history,
+    store as history_store,
+)
 from baimo.pipeline.sources.defillama.api import DefiLlama
 from baimo.pipeline.sources.defillama.histories import (
     DEFILLAMA_HISTORIES,
@@ -38,28 +40,21 @@ from baimo.pipeline.sources.defillama.histories import (
     protocols_of_day,
     scan_histories,
 )
-from baimo.pipeline.sources.defillama.points import OddError, read_grid, read_points, read_row
-from baimo.pipeline.sources.http import Patience
+from baimo.pipeline.sources.defillama.points import OddError, read_grid
+from baimo.pipeline.sources.http import Patience, silent
+from tests.pipeline.sources.defillama.responses import (
+    DAY_OF_LISTING,
+    FIRST,
+    TODAY,
+    YESTERDAY,
+    grid,
+    history,
+    point,
+    seconds,
+)
 from tests.structure import ROOT
 
-TODAY = datetime(2026, 3, 10, 12, 30, tzinfo=UTC)
-DAY_OF_LISTING = date(2026, 3, 10)
-YESTERDAY = date(2026, 3, 9)
-FIRST = date(2026, 1, 1)
 Fault = Callable[["Handler", bytes], None]
-
-
-def seconds(day: date, offset: int = 0) -> int:
-    return int(datetime(day.year, day.month, day.day, tzinfo=UTC).timestamp()) + offset
-
-
-def point(day: date, usd: Any, offset: int = 0) -> dict[str, Any]:
-    return {"date": seconds(day, offset), "totalLiquidityUSD": usd}
-
-
-def history(scale: float = 1.0, until: date = YESTERDAY) -> list[dict[str, Any]]:
-    days = [FIRST + timedelta(days=n) for n in range((until - FIRST).days + 1)]
-    return [point(day, scale * (100.0 + n)) for n, day in enumerate(days)]
 
 
 # --- the server and its faults ---------------------------------------------------------------
@@ -174,7 +169,8 @@ def fetch(lake: Lake, server: Server, **options: Any) -> HistoriesReport:
     frame = options.pop("protocols", listing(slugs))
     moment = options.pop("moment", TODAY)
     until = options.pop("until", YESTERDAY)
-    api = DefiLlama(Patience(attempts=3, first_wait=0.01, longest_wait=0.02, whole=0.3))
+    patience = Patience(attempts=3, first_wait=0.01, longest_wait=0.02, whole=0.3)
+    api = DefiLlama(patience, options.pop("notice", silent))
     return fetch_histories(lake, api, frame, until=until, now=lambda: moment, **options)
 
 
@@ -318,34 +314,6 @@ def test_an_answer_of_nothing_but_odd_points_fails(lake: Lake, server: Server) -
     report = fetch(lake, server)
     assert "none of 30 points" in report.failed["p0"]
     assert report.fetched == 11
-
-
-def test_which_point_stands_for_a_day() -> None:
-    today = TODAY.date()
-    day = date(2026, 3, 5)
-    both = read_points([point(day, 1.0), point(day, 2.0, 60), point(YESTERDAY, 3.0)], today)
-    assert both.good[day] == 2.0  # the last of a day
-    unordered = read_points([point(day, 2.0, 60), point(day, 1.0), point(YESTERDAY, 3.0)], today)
-    assert unordered.good == both.good
-    # The last point of an answer, off midnight, is the newest hourly value.
-    newest = read_points([point(day, 1.0), point(day, 2.0, 40_000)], today)
-    assert (newest.good, newest.unfinished) == ({day: 1.0}, 1)
-    alone = read_points([point(day, 1.0), point(YESTERDAY, 2.0, 40_000)], today)
-    assert alone.good == {day: 1.0, YESTERDAY: 2.0}
-    unfinished = read_points([point(day, 1.0), point(today, 2.0), point(today, 3.0, 900)], today)
-    assert (unfinished.good, unfinished.unfinished) == ({day: 1.0}, 2)
-    # Old histories have one point a day, never at midnight.
-    shifted = read_points([point(day, 1.0, 80_000), point(YESTERDAY, 2.0, 86_399)], today)
-    assert shifted.good == {day: 1.0, YESTERDAY: 2.0}
-
-
-def test_the_recording_reads_whole(recording: Callable[[str], Path]) -> None:
-    body = json.loads(recording("defillama/api/protocol_symmetry.json").read_bytes())
-    points = read_points(body["tvl"], date(2025, 12, 20))
-    assert (len(points.good), points.odd, points.unfinished) == (1027, [], 1)
-    assert max(points.good) == date(2025, 12, 19)
-    same_day = read_points(body["tvl"], date(2025, 12, 19))
-    assert (len(same_day.good), same_day.unfinished) == (1026, 2)
 
 
 def test_revised_and_withdrawn_points_are_counted(lake: Lake, server: Server) -> None:
@@ -630,13 +598,6 @@ def test_a_damaged_fresh_file_is_fetched_again(lake: Lake, server: Server) -> No
 BULK = "/simpleChainDataset/All.csv"
 
 
-def grid(rows: dict[str, list[Any]], until: date = DAY_OF_LISTING) -> bytes:
-    days = [until - timedelta(days=n) for n in range(9, -1, -1)]
-    lines = [["Protocol", *(f"{d:%d/%m/%Y}" for d in days)], ["Total", *[9] * 10]]
-    lines += [[name, *cells] for name, cells in rows.items()]
-    return "\n".join(",".join(map(str, line)) for line in lines).encode()
-
-
 def test_bulk_serves_whom_it_names_and_the_rest_is_asked(lake: Lake, server: Server) -> None:
     server.files[BULK] = grid(
         {
@@ -694,17 +655,6 @@ def test_bulk_that_is_not_there_falls_back(lake: Lake, server: Server, fault: Fa
         server.faults[BULK] = [fault]
     report = fetch(lake, server, bulk=True, slugs=["p0", "p1"])
     assert (report.fetched, report.from_bulk) == (2, 0)
-
-
-def test_a_last_line_that_may_be_cut_is_left_out() -> None:
-    body = grid({"A": range(10), "B": range(10)})
-    days, lines = read_grid(body[:-4])
-    assert list(lines) == ["A"]
-    assert read_row(days, lines["A"], TODAY.date()) is not None
-    assert list(read_grid(body.replace(b"\n", b"\r\n"))[1]) == ["A", "B"]
-    assert list(read_grid(grid({"A": range(10)}) + b"\nA,1")[1]) == ["A"]
-    twice = grid({"A": range(10)}) + b"\nA" + b",1" * 10
-    assert read_grid(twice)[1] == {}
 
 
 # --- past days -------------------------------------------------------------------------------

@@ -10,8 +10,7 @@ from typing import Any
 
 import polars as pl
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from baimo.pipeline.schema.hub import HUB_MODELS
 from baimo.pipeline.schema.table import COUNT_MAX

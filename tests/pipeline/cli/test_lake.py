@@ -1,15 +1,18 @@
-"""`baimo lake increments`: what each model gained between two days, and the kernel from it."""
+"""`baimo lake`: what the lake holds, whether it is sound, what models gained between two days."""
 
 from __future__ import annotations
 
 import json
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
 import pytest
 
+from baimo.pipeline.lake.atomic import file_sha256
+from baimo.pipeline.lake.receipts import FAILED, MISSING, PUBLISHED, Receipt, write_receipt
 from baimo.pipeline.lake.store import Lake
 from baimo.pipeline.schema.hub import HUB_MODELS
 from baimo.simulation.attachment.kernel import KernelParams, simulate_increments
@@ -36,7 +39,7 @@ def publish(lake: Lake, day: date, likes: dict[str, int], created: dict[str, dat
     full = frame.with_columns(pl.lit(None, dtype=c.dtype).alias(c.name) for c in missing)
     path = lake.path("hub_models", day)
     path.parent.mkdir(parents=True)
-    full.select(HUB_MODELS.names).cast(HUB_MODELS.schema).sort("hub_id").write_parquet(path)
+    full.select(HUB_MODELS.names).cast(dict(HUB_MODELS.schema)).sort("hub_id").write_parquet(path)  # type: ignore[arg-type]
 
 
 def moment(day: date, hour: int = 12) -> datetime:
@@ -110,3 +113,80 @@ def test_days_that_cannot_be_compared(
     assert done.exit_code == 2
     assert words in done.stderr
     assert not (tmp_path / "x.parquet").exists()
+
+
+def filed(lake: Lake, day: date, n: int = 3) -> Path:
+    """Publish a small listing with its receipt, and return its path."""
+    names = [f"{k:02}" for k in range(n)]
+    publish(lake, day, dict.fromkeys(names, 1), dict.fromkeys(names, moment(day)))
+    path = lake.path("hub_models", day)
+    stated(lake, day, PUBLISHED, rows=n, sha256=file_sha256(path))
+    return path
+
+
+def stated(lake: Lake, day: date, outcome: str, why: str = "", **known: Any) -> None:
+    write_receipt(lake, Receipt("hub_models", day.isoformat(), "hub", outcome, why, **known))
+
+
+def test_the_path_is_that_of_the_option_then_of_the_environment(own_home: Path) -> None:
+    assert baimo("lake", "path").stdout == f"{own_home / 'lake'}\n"
+    other = own_home / "other"
+    assert baimo("lake", "path", "--lake", other).stdout == f"{other}\n"
+    assert not other.exists()
+
+
+def test_the_status_counts_days_by_what_became_of_them(lake: Lake) -> None:
+    days = [FIRST + timedelta(days=n) for n in range(6)]
+    filed(lake, days[0], 3)
+    stated(lake, days[1], FAILED, "HTTP 500")
+    stated(lake, days[2], MISSING, "no file of that day")
+    filed(lake, days[4], 5)
+    stated(lake, days[5], PUBLISHED, rows=7)  # its file is not there
+    told = baimo("lake", "status", "--lake", lake.root)
+    assert told.exit_code == 0, told.output
+    head, hub, defi, *_ = (line.split() for line in told.stdout.splitlines())
+    row = dict(zip(head, hub, strict=True))
+    assert (row["table"], row["days"], row["rows"]) == ("hub_models", "2", "5")
+    assert (row["first"], row["last"]) == (str(days[0]), str(days[4]))
+    assert (row["missing"], row["lacking"], row["failed"]) == ("2", "1", "1")
+    assert defi[:4] == ["defillama_protocols", "0", "-", "-"]
+    lines = [" ".join(line.split()) for line in told.stdout.splitlines()]
+    assert f"{days[1]} hub_models failed HTTP 500" in lines
+    assert f"{days[4]} hub_models published 5 rows, hub" in lines
+    assert (
+        f"missing days of hub_models: {days[1]}, {days[3]}; fill them with: baimo backfill" in lines
+    )
+    assert any(line.startswith(f"gone hub_models of {days[5]}:") for line in lines)
+
+
+def test_the_status_shows_the_newest_days_and_a_walk_that_waits(lake: Lake) -> None:
+    for n in range(3):
+        filed(lake, FIRST + timedelta(days=n))
+    walk = lake.root / "crawling" / "hub_models" / "crawl.json"
+    walk.parent.mkdir(parents=True)
+    walk.write_text(json.dumps({"started_at": "2026-09-03T06:00:00+00:00"}))
+    shown = baimo("lake", "status", "--lake", lake.root, "--days", 1).stdout
+    assert shown.count("published") == 1
+    assert f"{FIRST + timedelta(days=2)}  hub_models" in shown
+    assert "under way  hub_models: 0 pages of a walk begun 2026-09-03T06:00:00" in shown
+
+
+@pytest.mark.parametrize("command", ["status", "verify"])
+def test_a_lake_that_is_not_there_is_not_made(command: str, tmp_path: Path) -> None:
+    told = baimo("lake", command, "--lake", tmp_path / "none")
+    assert told.exit_code == 1
+    assert told.stdout == ""
+    assert "there is no lake at" in told.stderr
+    assert "make one: baimo refresh" in told.stderr
+    assert not (tmp_path / "none").exists()
+
+
+def test_every_published_file_is_held_against_its_receipt(lake: Lake) -> None:
+    path = filed(lake, FIRST)
+    filed(lake, LAST)
+    sound = baimo("lake", "verify", "--lake", lake.root)
+    assert (sound.exit_code, sound.stdout) == (0, "2 files are sound, 0 are not\n")
+    path.write_bytes(lake.path("hub_models", LAST).read_bytes() + b" ")
+    damaged = baimo("lake", "verify", "--lake", lake.root)
+    assert (damaged.exit_code, damaged.stdout) == (1, "1 files are sound, 1 are not\n")
+    assert damaged.stderr.startswith(f"{path} differs from its receipt")

@@ -1,0 +1,301 @@
+"""Other populations, both dates of DeFi and two windows of downloads are fitted where they are."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from datetime import date
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+import statsmodels.api as sm
+from scipy import stats
+
+from baimo.estimation.errors import DataError
+from baimo.estimation.results import decode, encode
+from baimo.estimation.samples.counts import Counts
+from baimo.estimation.tails.power_law import fit_tail
+from baimo.pipeline.analysis.populations import (
+    COMPANION_FITS,
+    EQUAL_CUTOFFS,
+    companion_counts,
+    fit_companions,
+    fit_equal_cutoffs,
+    fit_waves,
+)
+from baimo.pipeline.datasets.external import tabulate_sizes
+from baimo.pipeline.lake.store import Lake
+from baimo.pipeline.models.registry import CALIBRATIONS
+from baimo.pipeline.schema.catalog import TABLES
+from baimo.pipeline.schema.derived import DEFI_POPULATION, HUB_WAVES, OTHER_SIZES
+from baimo.pipeline.settings import reference_dir
+from baimo.pipeline.sources.reference import load_companions
+from tests.pipeline.synthetic import AFTER, day_of, two_windows
+
+YEAR = 365.25
+
+
+class TestWaves:
+    YEARS = 731 / YEAR
+
+    def made_up(self) -> tuple[np.ndarray, np.ndarray]:
+        rng = np.random.default_rng(2)
+        before = np.floor(rng.pareto(0.7, 600) * 20).astype(int)
+        after = np.floor(before**0.9 * rng.lognormal(0, 1, 600)).astype(int)
+        return before, after
+
+    def test_slopes_are_those_of_statsmodels(self) -> None:
+        before, after = self.made_up()
+        fit = fit_waves(two_windows(before.tolist(), after.tolist()))
+        chosen = {
+            "positive": (before > 0) & (after > 0),
+            "above_100_earlier": (before > 100) & (after > 0),
+            "above_100_both": (before > 100) & (after > 100),
+        }
+        assert fit.slopes.keys() == chosen.keys()
+        for name, kept in chosen.items():
+            x = np.log(before[kept])
+            growth = np.log(after[kept] / before[kept]) / self.YEARS
+            other = sm.OLS(growth, sm.add_constant(x)).fit(cov_type="HC3")
+            assert fit.slopes[name].value == pytest.approx(other.params[1], rel=1e-9)
+            assert fit.slopes[name].std_error == pytest.approx(other.bse[1], rel=1e-9)
+            assert fit.slopes[name].n_models == kept.sum()
+        assert fit.n_obs == 600
+        assert fit.n_used == chosen["positive"].sum()
+        assert fit.years == pytest.approx(self.YEARS)
+
+    def test_correlations_are_of_all_models(self) -> None:
+        before, after = self.made_up()
+        fit = fit_waves(two_windows(before.tolist(), after.tolist()))
+        ranks = stats.rankdata(before), stats.rankdata(after)
+        assert fit.rank_correlation == pytest.approx(np.corrcoef(*ranks)[0, 1])
+        logs = np.corrcoef(np.log(1 + before), np.log(1 + after))[0, 1]
+        assert fit.log_correlation == pytest.approx(logs)
+
+    def test_tastes_that_stay_are_told_from_tastes_that_change(self) -> None:
+        rng = np.random.default_rng(6)
+        tastes = 2.0 * (1.0 - rng.random(4_000)) ** (-1.0 / 1.3)
+        before, after = rng.poisson(tastes), rng.poisson(2.0 * tastes)
+        fit = fit_waves(two_windows(before.tolist(), after.tolist()))
+        assert fit.fixed_tastes_correlation is not None
+        # of one sample about the law: (1 - r^2)/sqrt(n), and as much for the zeta that is fitted
+        spread = (1 - fit.log_correlation**2) / math.sqrt(4_000) * math.sqrt(2)
+        assert abs(fit.log_correlation - fit.fixed_tastes_correlation) < 4 * spread
+        other = rng.poisson(2.0 * rng.permutation(tastes))
+        fit = fit_waves(two_windows(before.tolist(), other.tolist()))
+        assert fit.fixed_tastes_correlation is not None
+        assert fit.log_correlation < 0.1 < 0.7 < fit.fixed_tastes_correlation
+
+    def test_tenths_never_part_equal_downloads(self) -> None:
+        # Of 40 models, 12 have one download: the first tenth and the second have the same upper
+        # end and are one group; the third ends there too. Growth is +-g around a mean of zero.
+        before = [1] * 12 + [10] * 20 + [100] * 8
+        after = [b * (2 if i % 2 else 1) for i, b in enumerate(before)]
+        fit = fit_waves(two_windows(before, after))
+        assert fit.decile_low.tolist() == [1.0, 10.0, 100.0]
+        assert fit.decile_models.tolist() == [12, 20, 8]
+        half = math.log(2) / 2 / self.YEARS
+        assert fit.decile_mean == pytest.approx([half] * 3)
+        assert fit.decile_sd == pytest.approx([half * math.sqrt(n / (n - 1)) for n in (12, 20, 8)])
+
+    def test_the_error_of_the_spread_is_that_of_a_normal(self) -> None:
+        rng = np.random.default_rng(3)
+        before = np.full(40_000, 10**6)
+        before[:20_000] = 10**4
+        after = np.round(before * np.exp(rng.normal(0, 0.5, 40_000))).astype(int)
+        fit = fit_waves(two_windows(before.tolist(), after.tolist()))
+        assert fit.decile_sd_std_error == pytest.approx(
+            fit.decile_sd / np.sqrt(2 * fit.decile_models), rel=0.05
+        )
+
+    def test_too_few_models_are_refused(self) -> None:
+        with pytest.raises(DataError, match="3 models have downloads in both windows"):
+            fit_waves(two_windows([1, 2, 3, 0], [1, 2, 3, 4]))
+        with pytest.raises(DataError, match="of different size"):
+            fit_waves(two_windows([5] * 30, list(range(1, 31))))
+
+
+def population(sizes: list[float]) -> pl.DataFrame:
+    n = len(sizes)
+    return pl.DataFrame(
+        {
+            "category": ["Dexes"] * n,
+            "tvl_before": sizes,
+            "tvl_after": [2 * s for s in sizes],
+            "before_on": [date(2023, 6, 27)] * n,
+            "after_on": [date(2025, 12, 17)] * n,
+            "n_protocols": [1] * n,
+        }
+    )
+
+
+class TestFits:
+    def test_equal_cutoffs_are_maximum_likelihood(self) -> None:
+        sizes = 1e6 * (1 - np.random.default_rng(4).random(3000)) ** (-1 / 0.8)
+        notes: list[str] = []
+        fits = fit_equal_cutoffs(population(sizes.tolist()), notes)
+        for name, factor in (("tvl_before", 1.0), ("tvl_later", 2.0)):
+            for fit, cutoff in zip(fits[name], (21e6, 1.2e9), strict=True):
+                tail = factor * sizes[factor * sizes >= cutoff]
+                zeta = tail.size / np.log(tail / cutoff).sum()
+                assert fit.zeta == pytest.approx(zeta, rel=1e-6)
+                assert fit.std_error == pytest.approx(zeta / math.sqrt(tail.size), rel=0.01)
+                assert fit.n_tail == tail.size
+        assert notes == []
+
+    def test_what_cannot_be_fitted_is_said(self) -> None:
+        nothing = pl.DataFrame(schema=TABLES["hub_waves"].schema)
+        sizes = pl.DataFrame(schema=TABLES["other_sizes"].schema)
+        fits = fit_companions(nothing, sizes, population([5.0]), n_replications=10)
+        assert fits.sizes == {}
+        assert fits.waves is None
+        assert fits.equal_cutoffs == {"tvl_before": (), "tvl_later": ()}
+        assert any(n.startswith("DeFi TVL, later date: ") for n in fits.notes)
+        assert sum("USD on: " in n for n in fits.notes) == 4
+        few = fit_companions(two_windows([1], [2]), sizes, population([5.0]), n_replications=10)
+        assert any(n.startswith("downloads of two windows: ") for n in few.notes)
+
+    def test_empty_tables_give_an_empty_record(self) -> None:
+        empty = (
+            pl.DataFrame(schema=TABLES[name].schema)
+            for name in ("hub_waves", "other_sizes", "defi_population")
+        )
+        fits = fit_companions(*empty)
+        assert (fits.sizes, fits.equal_cutoffs, fits.waves, fits.notes) == ({}, {}, None, ())
+        assert fits.taken_on == {}
+
+    @pytest.mark.filterwarnings("ignore::baimo.estimation.errors.ConvergenceWarning")
+    def test_the_record_comes_back_from_the_lake(self, tmp_path: Path) -> None:
+        rng = np.random.default_rng(5)
+        tvl = (1e5 * (1 - rng.random(200)) ** (-1 / 0.8)).tolist()
+        rows = pl.DataFrame(
+            {"population": "chains_tvl", "size": tvl, "taken_on": date(2023, 5, 12)}
+        )
+        waves = two_windows(list(range(1, 61)), list(range(2, 62)))
+        fits = fit_companions(waves, tabulate_sizes(rows), population(tvl), n_replications=20)
+        assert set(fits.tails) == {"chains_tvl", "tvl_later"}
+        assert fits.taken_on == {
+            "chains_tvl": "2023-05-12",
+            "tvl_before": "2023-06-27",
+            "tvl_later": "2025-12-17",
+            "waves": "2022-07-02 to 2024-07-02",
+        }
+        lake = Lake(tmp_path)
+        lake.write_record("companion_fits", AFTER, encode(fits))
+        again = decode(lake.read_record("companion_fits", AFTER))
+        assert encode(again) == encode(fits)
+        assert again.tails["chains_tvl"].zeta == fits.tails["chains_tvl"].zeta
+        assert again.waves.estimates().keys() == fits.waves.estimates().keys()  # type: ignore[union-attr]
+
+
+class TestMeasured:
+    """The bundled tables give the figures that were measured on the recordings."""
+
+    def test_downloads_of_two_windows(self) -> None:
+        fit = fit_waves(load_companions()["hub_waves"])
+        assert (fit.n_obs, fit.n_used) == (51_506, 34_594)
+        found = {
+            name: (round(s.value, 3), round(s.std_error, 3), s.n_models)
+            for name, s in fit.slopes.items()
+        }
+        assert found == {
+            "positive": (-0.171, 0.003, 34_594),
+            "above_100_earlier": (0.069, 0.010, 5_193),
+            "above_100_both": (-0.150, 0.010, 2_429),
+        }
+        assert round(fit.rank_correlation, 3) == 0.793
+        assert round(fit.log_correlation, 3) == 0.750
+        assert fit.fixed_tastes_correlation == pytest.approx(0.93, abs=0.005)
+        assert fit.decile_sd[[0, -1]].round(2).tolist() == [0.44, 1.58]
+
+    def test_both_dates_of_defi_from_the_same_sizes_on(self) -> None:
+        table = pl.read_parquet(reference_dir() / "defi_population.parquet")
+        fits = fit_equal_cutoffs(table, [])
+        found = {
+            name: [(round(f.zeta, 2), round(f.std_error, 2), f.n_tail) for f in tails]
+            for name, tails in fits.items()
+        }
+        assert found == {
+            "tvl_before": [(0.73, 0.05, 241), (1.22, 0.30, 17)],
+            "tvl_later": [(0.56, 0.02, 524), (1.19, 0.17, 51)],
+        }
+
+    def test_tails_of_other_populations(self) -> None:
+        table = pl.read_parquet(reference_dir() / "defi_population.parquet")
+        counts = companion_counts(load_companions()["other_sizes"], table)
+        assert {n: c.n_obs for n, c in counts.items()} == {
+            "datasets_downloads": 175_000, "datasets_likes": 175_000, "chains_tvl": 181,
+            "tvl_later": 5_113,
+        }  # fmt: skip
+        found = {
+            name: (round(fit.zeta, 3), fit.x_min)
+            for name, c in counts.items()
+            for fit in [fit_tail(c, discrete=name.startswith("datasets"))]
+        }
+        assert found == {
+            "datasets_downloads": (0.857, 5756.0), "datasets_likes": (0.936, 4.0),
+            "chains_tvl": (0.714, 113_780_000.0), "tvl_later": (0.639, 40_480_000.0),
+        }  # fmt: skip
+
+    def test_the_recordings_give_the_bundled_samples(
+        self, recording: Callable[[str], Path]
+    ) -> None:
+        datasets = pl.read_parquet(recording("hub/datasets_2024-07-09.parquet"))
+        counts = companion_counts(load_companions()["other_sizes"], population([]))
+        for column in ("downloads", "likes"):
+            whole = Counts.from_sample(datasets[column].to_numpy())
+            bundled = counts[f"datasets_{column}"]
+            assert np.array_equal(bundled.values, whole.values)
+            assert np.array_equal(bundled.multiplicities, whole.multiplicities)
+
+
+class TestAsset:
+    def test_it_is_the_fit_of_the_days_tables_and_exports_it(self) -> None:
+        sizes = (1e6 * (1 - np.random.default_rng(4).random(3000)) ** (-1 / 0.8)).tolist()
+        # nothing is left on the later date: both dates have a table, and one has a tail
+        table = population(sizes).with_columns(tvl_after=0.0)
+        waves = two_windows(list(range(1, 61)), list(range(2, 62)))
+        nothing = pl.DataFrame(schema=TABLES["other_sizes"].schema)
+        calibration = next(c for c in CALIBRATIONS if c.stored is COMPANION_FITS)
+        day = day_of({HUB_WAVES: waves, OTHER_SIZES: nothing, DEFI_POPULATION: table})
+        found = calibration.fit(day.only(calibration.needs))
+        assert found.sizes == {}
+        assert set(found.equal_cutoffs) == {"tvl_before"}
+        rows = {row["name"]: row for row in calibration.parameters(found)}
+        zetas = [fit_tail(np.array(sizes), discrete=False, x_min=x).zeta for x in EQUAL_CUTOFFS]
+        names = ("tail_tvl_before_zeta_from_2.1e07", "tail_tvl_before_zeta_from_1.2e09")
+        assert [rows[name]["value"] for name in names] == zetas
+        slope = fit_waves(waves).estimates()
+        assert {name for name in rows if name not in names} == {
+            f"waves_hub_downloads_{name}" for name in slope
+        }
+        for name, e in slope.items():
+            row = rows[f"waves_hub_downloads_{name}"]
+            assert (row["value"], row["std_error"]) == (e.value, e.std_error)
+            assert row["method"] == "two windows of 30 days, 2022-07-02 to 2024-07-02"
+        assert calibration.shown(found)["tvl_before_zeta_from_2.1e+07"] == zetas[0]
+
+    @pytest.mark.filterwarnings("ignore::baimo.estimation.errors.ConvergenceWarning")
+    def test_rows_of_a_population_say_on_which_day_it_was_taken(self) -> None:
+        tvl = (1e5 * (1 - np.random.default_rng(5).random(200)) ** (-1 / 0.8)).tolist()
+        rows = pl.DataFrame(
+            {"population": "chains_tvl", "size": tvl, "taken_on": date(2023, 5, 12)}
+        )
+        fits = fit_companions(
+            pl.DataFrame(schema=TABLES["hub_waves"].schema),
+            tabulate_sizes(rows),
+            pl.DataFrame(schema=TABLES["defi_population"].schema),
+            n_replications=20,
+        )
+        calibration = next(c for c in CALIBRATIONS if c.stored is COMPANION_FITS)
+        exported = {row["name"]: row for row in calibration.parameters(fits)}
+        zeta = exported["tail_chains_tvl_zeta"]
+        assert zeta["value"] == fits.tails["chains_tvl"].zeta
+        assert zeta["value"] == pytest.approx(fit_tail(np.array(tvl), discrete=False).zeta)
+        assert {row["notes"].partition(";")[0] for row in exported.values()} == {
+            "taken on 2023-05-12"
+        }
+        assert "zipf_chains_tvl_logrank_slope_top10pct_positive" in exported
+        assert "tail_chains_tvl_p_value_without_largest" in exported

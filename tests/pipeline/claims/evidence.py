@@ -1,0 +1,92 @@
+"""Made-up evidence for claims, on which their verdicts are known."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from baimo.estimation.arrays import Floats
+from baimo.estimation.samples.counts import Counts
+from baimo.pipeline.analysis.cohorts import COHORTS
+from baimo.pipeline.analysis.increments import KERNEL_FIT
+from baimo.pipeline.analysis.populations import COMPANION_FITS
+from baimo.pipeline.analysis.sizes import TAILS, SizeFits
+from baimo.pipeline.claims.claim import Finding, Verdict
+from baimo.pipeline.claims.registry import ALL_CLAIMS
+from baimo.pipeline.lake.results import Stored
+from baimo.pipeline.models.attachment import ATTACHMENT_FIT
+from baimo.pipeline.models.gbm import GROWTH_FIT
+from baimo.pipeline.models.printed import PRINTED_EQUATION
+from baimo.pipeline.schema.derived import DEFI_POPULATION, HUB_AUTHORS, SIZE_VARIANTS
+from baimo.pipeline.schema.results import COMPARISON
+from baimo.pipeline.schema.table import Table
+from baimo.pipeline.variables import DOWNLOADS, LIKES, TVL
+from tests.pipeline.synthetic import NO_POPULATIONS, day_of
+
+HOLDS, PART, FAILS, UNTOLD = Verdict.HOLDS, Verdict.PART, Verdict.FAILS, Verdict.UNTOLD
+EXPLAINS, CONTRADICTED, UNDECIDED = "explains", "contradicted", "cannot be told"
+Evidence = Mapping[Stored[Any] | Table, Any]
+
+# Sizes at the quantiles of P(X > x) = 1/x and x^-2: no sampling error.
+RANK = np.arange(1, 40_001) - 0.5
+ZIPF, THIN = np.floor(4e4 / RANK), np.floor((4e4 / RANK) ** 0.5 * 50)
+
+NAMED: dict[str, Stored[Any] | Table] = {
+    "downloads": TAILS[DOWNLOADS.name],
+    "likes": TAILS[LIKES.name],
+    "tvl": TAILS[TVL.name],
+    "attachment": ATTACHMENT_FIT,
+    "growth": GROWTH_FIT,
+    "printed": PRINTED_EQUATION,
+    "cohorts": COHORTS,
+    "comparison": COMPARISON,
+    "authors": HUB_AUTHORS,
+    "kernel": KERNEL_FIT,
+    "populations": COMPANION_FITS,
+    "protocols": DEFI_POPULATION,
+    "variants": SIZE_VARIANTS,
+}
+NOTHING_BESIDE: Evidence = {
+    COHORTS: {},
+    KERNEL_FIT: None,
+    COMPANION_FITS: NO_POPULATIONS,
+    DEFI_POPULATION: pl.DataFrame(),
+    SIZE_VARIANTS: pl.DataFrame(schema=SIZE_VARIANTS.schema),
+}
+
+
+def decided(claim_name: str, **given: Any) -> Finding:
+    """Return what a claim finds on evidence that is given by its name in `NAMED`.
+
+    Populations, variants and cohorts of which nothing is said are not there; anything else that
+    the claim reads must be given.
+    """
+    values = {**NOTHING_BESIDE, **{NAMED[name]: value for name, value in given.items()}}
+    claim = ALL_CLAIMS[claim_name]
+    return claim.test(day_of(values).only(claim.needs))
+
+
+def numbers_in(text: str) -> list[str]:
+    """Return the numbers of a sentence as they are written."""
+    return re.findall(r"-?\d*[\d,]*\.?\d+", text)
+
+
+def with_slopes(fits: SizeFits, slopes: Mapping[str, float]) -> SizeFits:
+    """Return fits whose rank-size lines have these slopes at these cut-offs, and no others."""
+    line = next(iter(fits.zipf.values()))
+    return replace(fits, zipf={label: replace(line, slope=s) for label, s in slopes.items()})
+
+
+def variants_of(**populations: Floats) -> pl.DataFrame:
+    """Return samples by name as the table of sizes that are cut otherwise."""
+    parts = []
+    for name, sizes in populations.items():
+        counts = Counts.from_sample(sizes)
+        columns = {"size": counts.values, "n_items": counts.multiplicities}
+        parts.append(
+            pl.DataFrame(columns).select(pl.lit(name).alias("population"), "size", "n_items")
+        )
+    return pl.concat(parts).cast(pl.Schema(SIZE_VARIANTS.schema))

@@ -1,0 +1,141 @@
+"""DeFi's listings: counted by what is fitted, joined over two dates, cut into categories."""
+
+from __future__ import annotations
+
+from datetime import date
+
+import polars as pl
+import pytest
+
+from baimo.pipeline.datasets.defi import (
+    FEWEST_CATEGORIES,
+    category_rows,
+    join_population,
+    list_protocols,
+)
+from baimo.pipeline.errors import SourceError
+from baimo.pipeline.schema.derived import DEFI_LISTING, DEFI_POPULATION
+from baimo.pipeline.schema.validate import validate
+from baimo.pipeline.variables import EXCLUDED_CATEGORIES
+
+EARLY, LATE = date(2023, 1, 1), date(2025, 1, 1)
+Row = tuple[date, str, str | None, float, date | None]
+
+
+def protocols(*rows: Row, names: list[str] | None = None) -> pl.DataFrame:
+    """Return protocols: observed on, id, category, TVL, listed at; called by their id."""
+    frame = pl.DataFrame(
+        list(rows),
+        schema={"observed_on": pl.Date, "protocol_id": pl.String, "category": pl.String,
+                "tvl_usd": pl.Float64, "listed_at": pl.Date},
+        orient="row",
+    )  # fmt: skip
+    called = [f"named {k}" for k in frame["protocol_id"]] if names is None else names
+    return frame.with_columns(name=pl.Series(called))
+
+
+class TestListing:
+    def test_protocols_that_share_all_that_is_fitted_are_counted_together(self) -> None:
+        table = list_protocols(
+            protocols(
+                (EARLY, "1", "Dexes", 5.0, date(2022, 2, 3)),
+                (EARLY, "2", "Dexes", 5.0, date(2022, 3, 31)),  # the same quarter
+                (EARLY, "3", "Dexes", 5.0, date(2022, 4, 1)),
+                (EARLY, "4", None, 0.0, None),
+            )
+        )
+        assert table.select("category", "listed_on", "tvl_usd", "n_protocols").rows() == [
+            ("Dexes", date(2022, 1, 1), 5.0, 2),
+            ("Dexes", date(2022, 4, 1), 5.0, 1),
+            (None, None, 0.0, 1),
+        ]
+        assert validate(table, DEFI_LISTING).quarantine.is_empty()
+
+    @pytest.mark.parametrize("category", EXCLUDED_CATEGORIES)
+    def test_what_is_no_protocol_is_not_listed(self, category: str) -> None:
+        rows = protocols((EARLY, "1", category, 5.0, None), (EARLY, "2", "Dexes", 1.0, None))
+        assert list_protocols(rows)["tvl_usd"].to_list() == [1.0]
+
+    def test_dates_stay_apart_and_order_does_not_matter(self) -> None:
+        rows = protocols((LATE, "1", "Dexes", 1.0, None), (EARLY, "1", "Dexes", 1.0, None))
+        table = list_protocols(rows)
+        assert table["observed_on"].to_list() == [EARLY, LATE]
+        assert list_protocols(rows.reverse()).equals(table)
+
+
+class TestPopulation:
+    def test_excluded_categories_leave_both_sides(self) -> None:
+        joined = join_population(
+            protocols(
+                (EARLY, "a", "Dexes", 1.0, date(2022, 2, 3)),
+                (EARLY, "b", "CEX", 2.0, None),
+                (EARLY, "c", "Lending", 3.0, None),
+                (LATE, "a", "Dexes", 4.0, None),
+                (LATE, "b", "CEX", 5.0, None),
+                (LATE, "d", "Canonical Bridge", 6.0, None),
+            )
+        )
+        assert joined.select("tvl_before", "tvl_after", "unmatched", "entrant").rows() == [
+            (1.0, 4.0, False, False),
+            (3.0, None, True, False),
+        ]
+        assert joined["listed_on"].to_list() == [date(2022, 1, 1), None]
+
+    def test_who_comes_and_goes_is_marked_and_the_dates_are_said(self) -> None:
+        joined = join_population(
+            protocols(
+                (EARLY, "gone", "Dexes", 1.0, None),
+                (date(2024, 1, 1), "between", "Dexes", 9.0, None),
+                (LATE, "new", "Lending", 2.0, date(2024, 5, 5)),
+            )
+        )
+        columns = ("category", "tvl_before", "tvl_after", "entrant", "unmatched")
+        assert joined.select(columns).rows() == [
+            ("Dexes", 1.0, None, False, True),
+            ("Lending", None, 2.0, True, False),
+        ]
+        assert joined.select("before_on", "after_on").unique().rows() == [(EARLY, LATE)]
+        assert joined["listed_on"].to_list() == [None, None]  # that of the earlier date
+        assert joined.schema == pl.Schema(DEFI_POPULATION.schema)
+
+    def test_a_renamed_protocol_is_joined_by_its_id(self) -> None:
+        rows = protocols(
+            (EARLY, "1", "Dexes", 1.0, None), (EARLY, "2", "Dexes", 2.0, None),
+            (LATE, "1", "Dexes", 3.0, None), (LATE, "2", "Dexes", 4.0, None),
+            names=["old", "b", "new", "b"],
+        )  # fmt: skip
+        joined = join_population(rows)
+        assert joined.select("tvl_before", "tvl_after").rows() == [(1.0, 3.0), (2.0, 4.0)]
+
+    def test_without_ids_a_name_that_two_protocols_share_is_left_out(self) -> None:
+        rows = protocols(
+            *((EARLY, k, "Dexes", float(i + 1), None) for i, k in enumerate("123")),
+            *((LATE, k, "Dexes", float(i + 4), None) for i, k in enumerate("abc")),
+            names=["a", "a", "b", "a", "b", "c"],
+        )
+        joined = join_population(rows)
+        assert joined.select("tvl_before", "tvl_after").rows() == [
+            (3.0, 5.0), (None, 4.0), (None, 6.0)
+        ]  # fmt: skip
+
+    def test_protocols_of_equal_values_are_counted_together(self) -> None:
+        rows = [(day, str(k), "Dexes", 7.0, None) for day in (EARLY, LATE) for k in range(3)]
+        joined = join_population(protocols(*rows))
+        assert joined.select("tvl_before", "tvl_after", "n_protocols").rows() == [(7.0, 7.0, 3)]
+
+    def test_one_date_is_no_growth(self) -> None:
+        with pytest.raises(SourceError, match="needs protocol tables of two dates"):
+            join_population(protocols((EARLY, "1", "Dexes", 1.0, None)))
+
+
+class TestCategories:
+    def test_rows_of_each_category_those_without_one_together(self) -> None:
+        names = [f"c{k}" for k in range(FEWEST_CATEGORIES - 1)]
+        frame = pl.DataFrame({"category": [*names, None, "c0", None]})
+        found = {tuple(rows.tolist()) for rows in category_rows(frame)}
+        n = len(names)
+        assert found == {(0, n + 1), (n, n + 2), *((k,) for k in range(1, n))}
+
+    def test_of_few_categories_each_protocol_is_its_own(self) -> None:
+        frame = pl.DataFrame({"category": ["a", "b", "a", None]})
+        assert [rows.tolist() for rows in category_rows(frame)] == [[0], [1], [2], [3]]

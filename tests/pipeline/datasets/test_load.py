@@ -1,0 +1,167 @@
+"""A source becomes tables: of the right day only, every row counted or quarantined, traced."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+
+from baimo.pipeline.datasets import load
+from baimo.pipeline.datasets.load import (
+    Dataset,
+    hub_frequency_tables,
+    load_dataset,
+    load_snapshots,
+)
+from baimo.pipeline.errors import SourceError, TableError
+from baimo.pipeline.schema.catalog import TABLES
+from baimo.pipeline.settings import reference_dir
+from baimo.pipeline.sources.snapshot import LAKE, Input, Snapshots
+
+DAY = date(2024, 7, 11)
+FITTED = {
+    "hub_frequency", "hub_authors", "hub_design_effects", "hub_derivatives", "hub_totals",
+    "hub_top", "defi_population", "defi_listing", "tvl_weekly", "hub_increments", "size_variants",
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def reference() -> Dataset:
+    return load_dataset("reference", DAY)
+
+
+def rows(n: int = 40, **columns: list[Any]) -> pl.DataFrame:
+    """Return a recorded listing of models."""
+    given: dict[str, Any] = {
+        "_id": [f"id{i}" for i in range(n)],
+        "id": [f"author{i % 7}/m{i}" for i in range(n)],
+        "downloads": [i * i for i in range(n)],
+        "likes": [i // 3 for i in range(n)],
+        "createdAt": [datetime(2024, 7, 11, 5, tzinfo=UTC)] * n,
+        "pipeline_tag": ["text-generation"] * n,
+    }
+    return pl.DataFrame(given | columns)
+
+
+@pytest.fixture
+def recorded(tmp_path: Path) -> Dataset:
+    """Return a dataset of a recorded listing, two rows of which are not valid."""
+    rows(likes=[-1, -2, *range(38)]).write_parquet(tmp_path / "models_2024-07-11.parquet")
+    return load_dataset(str(tmp_path), DAY)
+
+
+class TestReference:
+    def test_its_rows_count_back_to_the_bundled_tables(self, reference: Dataset) -> None:
+        tables = reference.tabulated()
+        assert set(tables) == FITTED
+        for name in FITTED - {"defi_listing"}:  # the one that is not bundled
+            bundled = pl.read_parquet(reference_dir() / f"{name}.parquet")
+            assert tables[name].select(bundled.columns).equals(bundled), name
+        assert tables["defi_listing"]["n_protocols"].sum() == 2_910
+
+    def test_nothing_of_it_is_quarantined_and_everything_is_traced(
+        self, reference: Dataset
+    ) -> None:
+        assert reference.quarantine().is_empty()
+        stated = reference.provenance()
+        assert (stated["source"], stated["day"]) == ("reference", "2024-07-11")
+        assert stated["notes"] == []
+        manifest = json.loads((reference_dir() / "manifest.json").read_text("utf-8"))["tables"]
+        for taken in stated["inputs"]:
+            assert taken["sha256"] == manifest[taken["table"]]["sha256"]
+        json.dumps(stated, allow_nan=False)
+
+    def test_another_day_is_refused_with_the_remedy(self) -> None:
+        with pytest.raises(SourceError, match=r"of 2024-07-11, not of 2024-07-12: choose"):
+            load_dataset("reference", date(2024, 7, 12))
+
+
+class TestRecordings:
+    def test_every_valid_row_is_counted_and_what_is_lacking_comes_from_the_bundle(
+        self, recorded: Dataset
+    ) -> None:
+        assert recorded.source == "recordings"
+        tables = recorded.tabulated()
+        assert tables["hub_frequency"]["n_models"].sum() == 38
+        assert (tables["hub_authors"]["n_models"] * tables["hub_authors"]["n_authors"]).sum() == 38
+        assert tables["hub_increments"].is_empty()
+        bundled = pl.read_parquet(reference_dir() / "defi_population.parquet")
+        assert tables["defi_population"].select(bundled.columns).equals(bundled)
+        assert any("the bundled reference stands in" in line for line in recorded.ignored)
+
+    def test_what_does_not_fit_is_kept_as_it_came_with_the_reason(self, recorded: Dataset) -> None:
+        odd = recorded.quarantine()
+        assert odd.select("table", "reason").rows() == [("hub_models", "likes is below 0")] * 2
+        assert [json.loads(row)["likes"] for row in odd["row"]] == ["-1", "-2"]
+        stated = recorded.provenance()
+        assert stated["quarantined"]["hub_models"] == {
+            "rows": 2, "reasons": {"likes is below 0": 2}
+        }  # fmt: skip
+        assert stated["quarantined"]["tvl_weekly"]["rows"] == 0
+        assert "defi_day" not in stated["quarantined"]
+
+    def test_what_a_recording_lacks_is_noted_once(self, recorded: Dataset) -> None:
+        notes = recorded.provenance()["notes"]
+        assert len(notes) == len(set(notes))
+        assert any(n.startswith("hub_models: not in the source, left empty") for n in notes)
+
+    def test_a_repeated_id_stops_it(self, tmp_path: Path) -> None:
+        frame = rows()
+        pl.concat([frame, frame.head(1)]).write_parquet(tmp_path / "m.parquet")
+        with pytest.raises(TableError, match="must be unique"):
+            load_dataset(str(tmp_path / "m.parquet"), DAY)
+
+    def test_variants_are_made_from_the_rows_where_these_tell_them(self, tmp_path: Path) -> None:
+        frame = rows(baseModels=[None, *["author0/m0"] * 39])
+        frame.write_parquet(tmp_path / "models_2024-07-11.parquet")
+        variants = load_dataset(str(tmp_path), DAY).tabulated()["size_variants"]
+        families = variants.filter(pl.col("population") == "downloads_families")
+        total = float(frame["downloads"].to_numpy().sum())
+        assert families.select("size", "n_items").rows() == [(total, 1)]
+        bundled = pl.read_parquet(reference_dir() / "size_variants.parquet")
+        of_tvl = pl.col("population").str.starts_with("tvl")
+        assert variants.filter(of_tvl).equals(bundled.filter(of_tvl))
+
+
+class TestLake:
+    def test_rows_of_the_lake_are_not_validated_again_but_its_protocols_are(
+        self, reference: Dataset, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        frames = {name: table.good for name, table in reference.tables.items()}
+        asked: list[date | None] = []
+
+        def published(day: date | None) -> Snapshots:
+            asked.append(day)
+            return Snapshots(DAY, LAKE, frames, (Input("t", "n", "f", 1, 1, "d"),), ("a note",))
+
+        monkeypatch.setattr(load, "load_published", published)
+        found = load_dataset("lake", DAY)
+        assert asked == [DAY]
+        assert found.tables["hub_models"].good is frames["hub_models"]
+        assert found.tables["defi_day"].good.schema == pl.Schema(
+            TABLES["defillama_protocols"].schema
+        )
+        assert found.provenance()["ignored"] == ["a note"]
+        assert found.quarantine().is_empty()
+
+
+def test_each_source_has_its_loader(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    marks = {name: Snapshots(DAY, name, {}) for name in ("lake", "reference", "recordings")}
+    monkeypatch.setattr(load, "load_published", lambda day: marks["lake"])
+    monkeypatch.setattr(load, "load_reference", lambda: marks["reference"])
+    monkeypatch.setattr(load, "load_recordings", lambda path: marks["recordings"])
+    assert load_snapshots("lake", DAY) is marks["lake"]
+    assert load_snapshots("reference") is marks["reference"]
+    assert load_snapshots(str(tmp_path)) is marks["recordings"]
+
+
+def test_rows_without_names_take_what_names_give_from_the_bundle(reference: Dataset) -> None:
+    models = reference.tables["hub_models"].good.head(1_000)
+    tables = hub_frequency_tables(models, DAY)
+    assert tables["hub_frequency"]["n_models"].sum() == 1_000
+    bundled = pl.read_parquet(reference_dir() / "hub_authors.parquet")
+    assert tables["hub_authors"].equals(bundled)

@@ -1,0 +1,253 @@
+"""The report's cells and sentences hold the numbers of the fits, and say what is not known."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import numpy as np
+import polars as pl
+import pytest
+
+from baimo.estimation.tails.cohorts import fit_cohorts
+from baimo.pipeline.analysis.populations import POPULATIONS
+from baimo.pipeline.analysis.sizes import TAILS, SizeFits
+from baimo.pipeline.claims import claim as claims
+from baimo.pipeline.claims.claim import Verdict
+from baimo.pipeline.models.gbm import GROWTH_FIT
+from baimo.pipeline.models.registry import CALIBRATIONS
+from baimo.pipeline.report import tables
+from baimo.pipeline.report.needs import NEEDS
+from baimo.pipeline.report.tables import TABLE_HEADER, TAIL_HEADER
+from baimo.pipeline.schema.derived import HUB_TOTALS
+from baimo.pipeline.schema.results import COMPARISON
+from baimo.pipeline.variables import DOWNLOADS, LIKES, TVL
+from tests.pipeline.report.measured import measured_day, values
+from tests.pipeline.synthetic import (
+    NO_POPULATIONS,
+    fits_of,
+    hub_frequency,
+    kernel_of,
+    likes_of_two_days,
+)
+
+
+@pytest.fixture(scope="module")
+def likes() -> SizeFits:
+    return fits_of(np.random.default_rng(1).zipf(2.0, 20_000) - 1)
+
+
+@pytest.fixture(scope="module")
+def tvl() -> SizeFits:
+    return fits_of(1e5 * (1 - np.random.default_rng(2).random(2_000)) ** -1.2, TVL)
+
+
+class TestWords:
+    @pytest.mark.parametrize(
+        ("value", "shown"), [(None, "-"), (0.0004, "<0.001"), (0.001, "0.001"), (0.5, "0.500")]
+    )
+    def test_a_p_value_is_never_a_bare_zero(self, value: float | None, shown: str) -> None:
+        assert tables.p_value(value) == shown
+
+    def test_numbers(self) -> None:
+        assert tables.number(None) == "-"
+        assert tables.number(1.23456) == "1.235"
+        assert tables.number(1.23456, 1) == "1.2"
+        assert tables.size(21_220_000.4) == "21,220,000"
+        assert tables.interval(0.5, 1.25) == "[0.50, 1.25]"
+        assert tables.interval(None, 1.0) == tables.interval(1.0, None) == "-"
+
+
+def judged(*verdicts: Verdict) -> list[claims.TestedClaim]:
+    return [
+        claims.TestedClaim(
+            name="n", text="t", where="w", statistic="s", criterion="c", verdict=v, evidence="e"
+        )
+        for v in verdicts
+    ]
+
+
+class TestLead:
+    def test_one_holds_and_two_hold(self) -> None:
+        holds, fails = Verdict.HOLDS, Verdict.FAILS
+        assert tables.lead(judged(holds, fails, fails)) == ("Of 3 claims tested, 1 holds, 2 fail.")
+        assert tables.lead(judged(holds, holds, Verdict.UNTOLD, Verdict.PART)) == (
+            "Of 4 claims tested, 2 hold, 1 holds in part, 1 cannot be told."
+        )
+
+
+class TestHeadline:
+    COMPARED = pl.DataFrame(
+        [
+            {"measure": measure, "n_obs": 760_000, "x_min": 9_326.0, "n_tail": 3_926,
+             "zeta": 0.683, "zeta_low": 0.56, "zeta_high": 0.83, "slope_cutoff": "top1pct_all",
+             "slope": -0.641, "slope_low": -0.72, "slope_high": None, "model": model,
+             "predicted_zeta": 1.0, "simulated_zeta": None, "simulated_sd": None, "verdict": "v",
+             "evidence": "e", "outcome": outcome, "reasons": reasons}
+            for measure, model, outcome, reasons in (
+                ("downloads", "Simon", "contradicted", ["zeta", "top_1pct"]),
+                ("downloads", "CES", None, []),
+                ("tvl", "GBM", "explains", ["zeta"]),
+            )
+        ],
+        schema=COMPARISON.schema,
+    )  # fmt: skip
+
+    def test_a_size_is_named_on_its_first_row_with_all_its_numbers(self) -> None:
+        first, second, third = tables.table_rows(self.COMPARED)
+        assert len(TABLE_HEADER) == len(first) == len(second) == len(third)
+        assert first == (
+            "Hub downloads (30 days)", "760,000", "9,326", "3,926", "0.683", "[0.56, 0.83]",
+            "-0.641", "-", "Simon", "1.000", "-", "contradicted by zeta + 1",
+        )  # fmt: skip
+        assert second == ("",) * 8 + ("CES", "1.000", "-", "no prediction")
+        assert third[0] == "DeFi TVL"
+        assert third[6] == "-0.641*"  # of the positive ones
+        assert third[-1] == "explains zeta"
+
+    def test_mechanisms_carry_verdict_and_evidence(self) -> None:
+        rows = tables.mechanism_rows(self.COMPARED)
+        assert rows[0] == ("Hub downloads (30 days)", "Simon", "v", "e")
+        assert [r[1] for r in rows] == ["Simon", "CES", "GBM"]
+
+
+class TestOneSize:
+    def test_a_tail_has_two_rows_one_without_its_largest(self, likes: SizeFits) -> None:
+        first, second = tables.tail_rows({"likes": likes})
+        assert len(first) == len(second) == len(TAIL_HEADER)
+        cut = likes.zipf["top1pct_all"]
+        index = likes.index["top1pct_all"]
+        assert first[0] == "Hub likes"
+        assert first[1] == tables.p_value(likes.judged.goodness.p_value)
+        assert first[2] == likes.judged.support.level
+        assert first[4:8] == tuple(
+            f"{index[m].zeta:.3f}" for m in ("hill", "hill_corrected", "moment", "kernel")
+        )
+        assert first[8] == f"{-cut.slope:.3f}"
+        ci = cut.conf_int()["slope"]
+        assert ci is not None
+        assert first[9] == f"[{-ci[1]:.2f}, {-ci[0]:.2f}]"
+        assert second[0] == "  without the largest"
+        assert second[1] == tables.p_value(likes.judged_without_largest.goodness.p_value)
+        assert second[4:] == ("",) * 7
+
+    def test_a_cut_off_that_does_not_exist_leaves_dashes(self, likes: SizeFits) -> None:
+        first, _ = tables.tail_rows({"likes": replace(likes, zipf={}, index={})})
+        assert first[4:10] == ("-",) * 6
+
+    def test_other_populations_bear_their_own_titles(self, likes: SizeFits) -> None:
+        first, _ = tables.tail_rows({"datasets_likes": likes}, POPULATIONS)
+        assert first[0] == "Hub datasets, likes"
+
+    def test_slopes_at_every_cut_off_once(self, likes: SizeFits, tvl: SizeFits) -> None:
+        rows = tables.slope_rows(likes)
+        assert [r[0] for r in rows[:2]] == ["top 10 %", "top 10 % of positive"]
+        assert len(rows) == len(likes.zipf)
+        assert rows[-1][:2] == ("top 100", "100")
+        assert rows[-1][3] == f"{likes.zipf['top100'].slope:.3f}"
+        of_tvl = [r[0] for r in tables.slope_rows(tvl)]  # without zeros all are positive
+        assert of_tvl == ["top 10 % of positive", "top 1 % of positive", "top 100"]
+
+    def test_rivals_with_the_one_each_prefers(self, likes: SizeFits) -> None:
+        rows = tables.rival_rows(likes)
+        assert [r[0] for r in rows] == [c.alternative.replace("_", " ") for c in likes.comparisons]
+        for cells, found in zip(rows, likes.comparisons, strict=True):
+            assert cells[1] == f"{found.log_likelihood_ratio:.2f}"
+            assert cells[6] == f"{found.aic_difference:.1f}"
+            assert cells[7].startswith(found.verdict)
+            assert cells[7].endswith("(at its boundary)") is found.at_boundary
+
+    def test_laws_of_all_items_from_the_best_on(self, likes: SizeFits) -> None:
+        rows = tables.whole_rows(likes)
+        assert len(rows) == len(likes.whole.fits)
+        differences = [float(r[1].replace(",", "")) for r in rows]
+        assert min(differences) == 0.0
+        assert "_" not in "".join(r[0] for r in rows)
+
+    def test_a_size_in_words(self, likes: SizeFits, tvl: SizeFits) -> None:
+        text = tables.section_text(LIKES, likes)
+        tail = likes.tail
+        assert text.startswith(f"20,000 items, {tail.n_zero / 20_000:.1%} of them zero.")
+        assert f"from {tail.x_min:,.0f} likes on: {tail.n_tail:,} items" in text
+        assert f"zeta {tail.zeta:.3f} [" in text
+        assert f"hold {likes.concentration.top_1pct:.1%} of the total" in text
+        assert f"without it zeta is {likes.tail_without_largest.zeta:.3f}" in text
+        assert likes.judged.support.level in text
+        assert "clustered" not in text
+        assert "zero" not in tables.section_text(TVL, tvl)
+        clustered = replace(likes.judged, tail=replace(tail, design_effect=4.0))
+        assert "(author-clustered)" in tables.section_text(LIKES, replace(likes, judged=clustered))
+
+
+def test_what_the_cohorts_leave_out(likes: SizeFits) -> None:
+    sizes = np.random.default_rng(3).zipf(2.0, 5_000)
+    ages = np.random.default_rng(4).uniform(0.1, 3.0, 5_000)
+    cohorts = fit_cohorts(sizes, ages, x_min=likes.tail.x_min)
+    n_out = likes.tail.n_tail - int(cohorts.n_tail.sum())
+    assert tables.undated({"likes": cohorts}, {"likes": likes}) == (
+        "models from before 2 March 2022, whose age is not known, are in none: "
+        f"{n_out:,} of the {likes.tail.n_tail:,} of the tail of likes (zeta with them "
+        f"{likes.tail.zeta:.2f}, without {cohorts.pooled_zeta:.2f})."
+    )
+
+
+def test_the_kernel_says_on_what_it_was_measured() -> None:
+    found = kernel_of(likes_of_two_days(1.0, 0.0, n=4_000), hub_frequency(300, 1))
+    assert found.kernel is not None
+    text = tables.kernel_text(replace(found, whole=True))
+    assert text.startswith(f"All models of known age. {found.kernel.n_used:,} models, ")
+    assert f"{found.before_on} to {found.after_on}." in text
+    assert tables.kernel_text(replace(found, whole=False)).startswith("Not the models of the whole")
+    assert tables.kernel_text(replace(found, kernel=None)) == tables.kernel_text(None) == ""
+
+
+def test_other_populations_in_words(likes: SizeFits) -> None:
+    found = replace(
+        NO_POPULATIONS,
+        sizes={"datasets_likes": likes},
+        taken_on={"datasets_likes": "2024-07-09", "chains_tvl": "2023-01-01"},
+        notes=("TVL of chains: too few",),
+    )
+    text = tables.populations_text(found)
+    assert text == "Taken on: Hub datasets, likes 2024-07-09; TVL of chains: too few."
+
+
+def test_totals_of_licences_the_most_used_first() -> None:
+    totals = pl.DataFrame(
+        [("licence_family", "few", 20, 5, 1), ("licence_family", "many", 2_000, 9_000, 12),
+         ("pipeline_tag", "text", 2_020, 9_005, 13)],
+        schema=HUB_TOTALS.schema, orient="row",
+    )  # fmt: skip
+    assert tables.totals_rows(totals) == [("many", "2,000", "9,000", "12"), ("few", "20", "5", "1")]
+
+
+def test_every_calibrated_parameter_has_a_row_under_the_title_of_its_model() -> None:
+    rows = tables.calibration_rows(measured_day().only(NEEDS))
+    expected = [
+        (title if i == 0 else "", name.replace("_", " "))
+        for c in CALIBRATIONS
+        for title, estimates in c.estimates(values()[c.stored])
+        for i, name in enumerate(estimates)
+    ]
+    assert [row[:2] for row in rows] == expected
+    assert len(expected) > 10
+    assert all(value == "none" or math.isfinite(float(value)) for _, _, value, _, _ in rows)
+    assert all(bounds == "-" or bounds[0] + bounds[-1] == "[]" for *_, bounds, _ in rows)
+
+
+def test_distrust_names_the_largest_and_repeats_what_the_source_lacks() -> None:
+    fits = {name: values()[stored] for name, stored in TAILS.items()}
+    downloads, growth = fits[DOWNLOADS.name], values()[GROWTH_FIT]
+    lines = tables.distrust(fits, growth, {"notes": ["left empty: author", ""]})
+    held, trimmed = downloads.concentration, downloads.concentration_without_largest
+    assert any(
+        f"One model holds {held.largest_share:.0%} of all downloads" in line
+        and f"falls from {held.hhi:.3f} to {trimmed.hhi:.3f}" in line
+        for line in lines
+    )
+    assert any(f"{growth.n_age_assumed} of {growth.ages.size} protocols" in x for x in lines)
+    assert lines[-1] == "left empty: author"
+    tail = replace(downloads.judged.tail, design_effect=40.1)
+    clustered = replace(downloads, judged=replace(downloads.judged, tail=tail))
+    lines = tables.distrust(fits | {DOWNLOADS.name: clustered}, growth, {"notes": []})
+    assert any("(variance times 40 for downloads at x_min)" in line for line in lines)

@@ -1,0 +1,154 @@
+"""Sentences are made from typed verdicts alone, and say the same in long and in short."""
+
+from __future__ import annotations
+
+import pytest
+
+from baimo.estimation.predictive.joint import JointVerdict, Outcome, judge_jointly
+from baimo.estimation.predictive.replicate import Replicated
+from baimo.pipeline.statistics import STATISTICS
+from baimo.pipeline.text import (
+    NO_PREDICTION,
+    bare,
+    clustered_words,
+    comparison_words,
+    cutoff_title,
+    cutoff_words,
+    joined,
+    list_cutoffs,
+    outcome_words,
+    short_outcome_words,
+)
+from baimo.pipeline.variables import DOWNLOADS, SHARES, TVL
+
+
+def replicated(observed: float, mean: float = 1.0, sd: float | None = 0.001) -> Replicated:
+    return Replicated(observed=observed, mean=mean, sd=sd, z=None, n_replications=200)
+
+
+def judged(**observed: float) -> JointVerdict:
+    """Judge statistics whose simulated value is 1 in all samples but for a thousandth."""
+    compared = {name: replicated(value) for name, value in observed.items()}
+    return judge_jointly(compared, {name: STATISTICS[name].margin for name in observed})
+
+
+# --- what statistics say of a model --------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("observed", "long", "short"),
+    [
+        ({"zeta": 1.0}, "explains zeta", "explains zeta"),
+        ({"zeta": 1.0, "top_1pct": 1.0, "psi": 1.0}, "explains zeta, top 1 %, psi",
+         "explains zeta + 2"),
+        ({"zeta": 9.0, "top_1pct": 1.0}, "contradicted by zeta", "contradicted by zeta"),
+        ({"zeta": 9.0, "top_1pct": 9.0, "share_zero": 1.05}, "contradicted by zeta, top 1 %",
+         "contradicted by zeta + 1"),
+        ({"share_zero": 1.05, "theta": 1.0}, "cannot be told: zeros", "cannot be told: zeros"),
+        ({"share_zero": 1.05, "young_in_tail": 0.95},
+         "cannot be told: zeros, age of the tail", "cannot be told: zeros + 1"),
+    ],
+)  # fmt: skip
+def test_an_outcome_is_said_with_all_on_which_it_rests(
+    observed: dict[str, float], long: str, short: str
+) -> None:
+    joint = judged(**observed)
+    assert outcome_words(joint) == long
+    assert short_outcome_words(joint.outcome.value, joint.reasons) == short
+
+
+def test_without_a_verdict_there_was_no_prediction() -> None:
+    assert outcome_words(None) == short_outcome_words(None, []) == NO_PREDICTION == "no prediction"
+
+
+@pytest.mark.parametrize("outcome", Outcome)
+def test_every_outcome_has_its_own_words(outcome: Outcome) -> None:
+    words = {other: short_outcome_words(other.value, ["zeta"]) for other in Outcome}
+    assert words[outcome].endswith("zeta")
+    assert list(words.values()).count(words[outcome]) == 1
+
+
+def test_an_outcome_that_is_none_is_not_put_into_words() -> None:
+    with pytest.raises(ValueError, match="perhaps"):
+        short_outcome_words("perhaps", ["zeta"])
+
+
+# --- observed and simulated ----------------------------------------------------------------------
+
+
+def test_both_values_are_said_in_the_order_of_the_statistics() -> None:
+    compared = {"top_1pct": replicated(0.5, 0.25), "zeta": replicated(1.2346, 1.0)}
+    assert comparison_words(compared, "") == (
+        "zeta 1.235 / 1.000, top 1 % 0.500 / 0.250 (observed / mean of 200 simulated)"
+    )
+
+
+def test_a_logarithm_of_items_is_said_as_items_and_a_remark_follows() -> None:
+    compared = {"tail_items": replicated(4.0, 2.0)}
+    assert comparison_words(compared, "fitted to 2024") == (
+        "9,999 / 99 size of the tail (observed / mean of 200 simulated); fitted to 2024"
+    )
+
+
+def test_what_is_not_shown_is_left_out_and_counted_by_the_most_samples() -> None:
+    some = Replicated(observed=1.0, mean=1.0, sd=None, z=None, n_replications=7)
+    compared = {"zeta": some, "gini": replicated(0.9)}
+    assert comparison_words(compared, "") == (
+        "zeta 1.000 / 1.000 (observed / mean of 200 simulated)"
+    )
+
+
+def test_what_could_not_be_drawn_says_why() -> None:
+    assert comparison_words({}, "no stationary law") == "could not be drawn (no stationary law)"
+
+
+# --- cut-offs and numbers ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("label", "words"),
+    [
+        ("top10pct", "top 10 %"),
+        ("top1pct_all", "top 1 %"),
+        ("top0.1pct_positive", "top 0.1 %"),
+        ("top100", "top 100"),
+        ("x_min", "x_min"),
+    ],
+)
+def test_a_cutoff_has_its_words(label: str, words: str) -> None:
+    assert cutoff_words(label) == words
+
+
+def test_every_share_that_is_measured_has_its_words() -> None:
+    for name, share in SHARES.items():
+        assert cutoff_words(name) == f"top {100 * share:g} %"
+
+
+def test_a_title_says_what_it_is_a_share_of() -> None:
+    assert cutoff_title(DOWNLOADS.headline_cutoff) == "top 1 %"
+    assert cutoff_title(TVL.headline_cutoff) == "top 10 % of positive"
+    assert cutoff_title("top0.1pct_positive") == "top 0.1 % of positive"
+
+
+def test_cutoffs_are_listed_in_a_sentence() -> None:
+    assert (
+        list_cutoffs(["top10pct_all", "top1pct_all", "top100"]) == "top 10 %, 1 % and the top 100"
+    )
+    assert list_cutoffs(["top1pct", "top100"]) == "top 1 % and the top 100"
+
+
+@pytest.mark.parametrize(
+    ("value", "text"), [(0.05, ".05"), (0.5, ".5"), (1.0, "1"), (0.9375, ".9375")]
+)
+def test_a_share_is_said_without_its_leading_zero(value: float, text: str) -> None:
+    assert bare(value) == text
+
+
+def test_what_there_is_to_say_is_joined_without_gaps() -> None:
+    assert joined(["a", "", "b; c", ""]) == "a; b; c"
+    assert joined([]) == ""
+
+
+def test_errors_say_whether_they_know_of_authors() -> None:
+    assert clustered_words(None) == "items taken as independent"
+    assert clustered_words(2.3456) == "author-clustered, design effect 2.35"
