@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Mapping
 from functools import wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ParamSpec
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 import click
 
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 
 P = ParamSpec("P")
+T = TypeVar("T")
 WRONG_INPUT = 2
 
 
@@ -78,8 +79,8 @@ class Bar:
 
         return advance
 
-    def __exit__(self, *error: Any) -> None:
-        self._bar.__exit__(*error)
+    def __exit__(self, *error: object) -> None:
+        self._bar.__exit__(None, None, None)
 
 
 def options(*added: Callable[..., Any]) -> Callable[[Callable[..., None]], Callable[..., None]]:
@@ -186,10 +187,10 @@ class ProgressLine:
 
         return self.every(tell)
 
-    def every(self, tell: Callable[[Any], str]) -> Callable[[Any], None]:
+    def every(self, tell: Callable[[T], str]) -> Callable[[T], None]:
         """Return a callback that shows what `tell` says of a state, now and then in a pipe."""
 
-        def show(at: Any) -> None:
+        def show(at: T) -> None:
             if not self._live and time.monotonic() - self._last < self._EVERY:
                 return
             self._last = time.monotonic()

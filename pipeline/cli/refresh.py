@@ -8,7 +8,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -23,6 +23,7 @@ from baimo.pipeline.errors import PipelineError
 
 if TYPE_CHECKING:
     from baimo.pipeline.ingest.refresh import Refreshed
+    from baimo.pipeline.lake.store import Lake
 
 
 @click.command()
@@ -88,7 +89,7 @@ def refresh(source: str, limit: int | None, trust: bool, lake_path: Path | None)
         sys.exit(NOTHING_PUBLISHED)
 
 
-def _rows_before(lake: Any) -> int | None:
+def _rows_before(lake: Lake) -> int | None:
     """Return the size of the last snapshot, to tell the time to go."""
     from baimo.pipeline.lake.receipts import published_days, read_receipt
 
@@ -101,10 +102,11 @@ def _rows_before(lake: Any) -> int | None:
 
 
 def _summary_lines(refreshed: Refreshed) -> list[str]:
+    from baimo.pipeline.ingest.refresh import RefreshOutcome
+
     receipt = refreshed.receipt
     what = "models" if receipt.table == "hub_models" else "protocols"
-    done = {"already": "already there", "sample": "a sample, no snapshot"}
-    outcome = done.get(refreshed.outcome, refreshed.outcome)
+    outcome = refreshed.words()
     lines = [f"{refreshed.source:<{NAME_WIDTH}}{receipt.rows:,} {what} of {receipt.day}, {outcome}"]
     details = receipt.details
     notes = []
@@ -119,7 +121,7 @@ def _summary_lines(refreshed: Refreshed) -> list[str]:
         notes.append(f"{sum(dropped.values()):,} rows in quarantine ({reasons})")
     elif isinstance(dropped, int) and dropped:
         notes.append(f"{dropped:,} rows in quarantine")
-    if refreshed.outcome == "published" and details.get("end_confirmed") is False:
+    if refreshed.outcome is RefreshOutcome.PUBLISHED and details.get("end_confirmed") is False:
         notes.append("the server does not confirm that the listing ended here")
     lines += [" " * NAME_WIDTH + note for note in notes]
     return [*lines, " " * NAME_WIDTH + refreshed.path]

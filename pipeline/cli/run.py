@@ -5,12 +5,15 @@ from __future__ import annotations
 import time
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import click
 
 from baimo.pipeline.console import aligned, one_line_errors, report_step
 from baimo.pipeline.settings import N_REPLICATIONS, SEED
+
+if TYPE_CHECKING:
+    from baimo.pipeline.datasets.load import Provenance
 
 
 @click.command()
@@ -75,7 +78,7 @@ def run(source: str, day: datetime | None, out: Path | None, seed: int, replicat
     click.echo(f"{time.monotonic() - started:.0f} s; look at the graph with: baimo ui")
 
 
-def _taken(provenance: dict[str, Any]) -> list[str]:
+def _taken(provenance: Provenance) -> list[str]:
     lines = [
         f"took     {i['name']} ({i['rows']:,} rows, {i['taken_on']})" for i in provenance["inputs"]
     ]

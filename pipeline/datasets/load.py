@@ -20,7 +20,9 @@ from baimo.pipeline.sources.recordings import load_recordings
 from baimo.pipeline.sources.reference import load_ready, load_reference, load_variants
 from baimo.pipeline.sources.snapshot import LAKE, RECORDINGS, REFERENCE, Input, Snapshots
 
-PROVENANCE: Stored[dict[str, Any]] = Stored("provenance", dict)
+Provenance = dict[str, Any]
+"""Source, day, inputs, what was left out and what is in quarantine, as plain values."""
+PROVENANCE: Stored[Provenance] = Stored("provenance", dict)
 """Which files went in, what was ignored and why, what was quarantined."""
 
 ROWS_OF = {
@@ -55,7 +57,7 @@ class Dataset:
         ]
         return pl.concat(parts)
 
-    def provenance(self) -> dict[str, Any]:
+    def provenance(self) -> Provenance:
         """Return where the rows came from as plain values."""
         return {
             "source": self.source,

@@ -11,7 +11,11 @@ from baimo.pipeline.settings import DEADLINE_HOUR, REFRESH_CRON, lake_dir, webho
 RUN_TAGS = {"baimo/source": "lake", "dagster/max_retries": "1"}
 
 
-def every_day(job: Any) -> dg.ScheduleDefinition:
+Job = Any
+"""A job whose assets are not resolved yet: Dagster exports no name of its type."""
+
+
+def every_day(job: Job) -> dg.ScheduleDefinition:
     """Return the schedule of the daily job: today's partition, at the time set in `settings`."""
 
     @dg.schedule(
@@ -59,7 +63,7 @@ def fresh_checks() -> list[dg.AssetChecksDefinition]:
     return [made("hub_models"), made("defillama_protocols")]
 
 
-def every_deadline(job: Any) -> dg.ScheduleDefinition:
+def every_deadline(job: Job) -> dg.ScheduleDefinition:
     """Return the schedule that looks whether the day came in; it starts off."""
     return dg.ScheduleDefinition(
         name="every_deadline",
@@ -70,7 +74,7 @@ def every_deadline(job: Any) -> dg.ScheduleDefinition:
     )
 
 
-def tell_of_failures(jobs: Sequence[Any]) -> dg.SensorDefinition:
+def tell_of_failures(jobs: Sequence[Job]) -> dg.SensorDefinition:
     """Return the sensor that posts a failed run to BAIMO_WEBHOOK; without one it skips."""
 
     @dg.run_failure_sensor(

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
+from enum import StrEnum
 from functools import partial
 
 import polars as pl
@@ -58,18 +59,32 @@ def utc_now() -> datetime:
     return datetime.now(UTC)
 
 
+class RefreshOutcome(StrEnum):
+    """What became of the rows: see `Refreshed`."""
+
+    PUBLISHED = "published"
+    ALREADY = "already there"
+    SAMPLE = "a sample, no snapshot"
+    REFUSED = "refused"
+
+
 @dataclass(frozen=True)
 class Refreshed:
     """What a refresh of one source came to.
 
-    `outcome` is published, already (the day stood there before), sample, or "refused (why)" for
-    a walk of an earlier day.
+    A day stood there ALREADY; a walk of an earlier day, when nothing waits for it, is REFUSED
+    with the reason `why`.
     """
 
     source: str
-    outcome: str
+    outcome: RefreshOutcome
     receipt: Receipt
     path: str
+    why: str = ""
+
+    def words(self) -> str:
+        """Say the outcome, and its reason if there is one."""
+        return f"{self.outcome} ({self.why})" if self.why else str(self.outcome)
 
 
 def refresh_hub(
@@ -118,7 +133,7 @@ def refresh_hub(
             day = refreshed.receipt.day
             if date.fromisoformat(day) >= today:
                 break
-            notice(f"the walk begun on {day} is {refreshed.outcome}; today's begins")
+            notice(f"the walk begun on {day} is {refreshed.words()}; today's begins")
         return refreshed
 
 
@@ -163,14 +178,14 @@ def _walk_and_publish(
             write_quarantine(lake, "hub_models", day, odd)
             receipt = publish_models(lake, walk, odd, trust=trust)
             path = str(lake.path("hub_models", day))
-            refreshed = Refreshed("hub", "published", receipt, path)
+            refreshed = Refreshed("hub", RefreshOutcome.PUBLISHED, receipt, path)
     except PipelineError as error:
         receipt = _mark_failed(lake, "hub", day, error)
         if isinstance(error, RefusedSnapshotError):
             spool.mark_refused()  # the same pages pass only if they are trusted
             if day != today:
                 spool.clear()
-                return Refreshed("hub", f"refused ({error})", receipt, "")
+                return Refreshed("hub", RefreshOutcome.REFUSED, receipt, "", str(error))
         raise
     spool.clear()
     return refreshed
@@ -220,7 +235,8 @@ def refresh_defillama(
             checks={c.name: dict(c.numbers) for c in checks},
         )
         write_receipt(lake, receipt)
-        return Refreshed("defillama", "published", receipt, str(lake.path(name, day)))
+        path = str(lake.path(name, day))
+        return Refreshed("defillama", RefreshOutcome.PUBLISHED, receipt, path)
 
 
 def _sweep(lake: Lake, name: str, day: date) -> None:
@@ -237,7 +253,7 @@ def _already(lake: Lake, source: str, day: date) -> Refreshed:
     name = TABLE_OF[source]
     receipt = read_receipt(lake, name, day)
     assert receipt is not None
-    return Refreshed(source, "already", receipt, str(lake.path(name, day)))
+    return Refreshed(source, RefreshOutcome.ALREADY, receipt, str(lake.path(name, day)))
 
 
 def _mark_failed(lake: Lake, source: str, day: date, error: PipelineError) -> Receipt:
@@ -261,7 +277,7 @@ def _sample(lake: Lake, pages: list[SavedPage], day: date, limit: int) -> Refres
     samples = Lake(lake.root / "samples")
     path = samples.write_table("hub_models", day, rows)
     receipt = Receipt("hub_models", day.isoformat(), "hub", "sample", rows=rows.height)
-    return Refreshed("hub", "sample", receipt, str(path))
+    return Refreshed("hub", RefreshOutcome.SAMPLE, receipt, str(path))
 
 
 def _write_if_new(lake: Lake, name: str, day: date, frame: pl.DataFrame | None) -> None:

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
 
 import polars as pl
-from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
+from jinja2 import Environment, PackageLoader, StrictUndefined, Template, select_autoescape
 from markupsafe import Markup
 from matplotlib.figure import Figure
 
@@ -19,6 +18,7 @@ from baimo.pipeline.analysis.increments import KERNEL_FIT, KernelCalibration
 from baimo.pipeline.analysis.populations import COMPANION_FITS, POPULATIONS
 from baimo.pipeline.analysis.sizes import TAILS, read_tails
 from baimo.pipeline.claims.claim import AUDIT
+from baimo.pipeline.datasets.load import Provenance
 from baimo.pipeline.figures import models as model_figures, sizes as size_figures
 from baimo.pipeline.figures.of_claims import BY_AGE
 from baimo.pipeline.figures.style import to_svg
@@ -38,7 +38,7 @@ from baimo.pipeline.schema.results import CLAIM_NUMBERS, CLAIMS, COMPARISON, VER
 from baimo.pipeline.variables import VARIABLES, Variable
 
 
-def render_report(out: Path, day: Day, provenance: Mapping[str, Any]) -> Path:
+def render_report(out: Path, day: Day, provenance: Provenance) -> Path:
     """Write report.html, overview.svg and tables/*.parquet; return the page's path.
 
     Parameters
@@ -81,7 +81,7 @@ def render_report(out: Path, day: Day, provenance: Mapping[str, Any]) -> Path:
     return path
 
 
-def _template() -> Any:
+def _template() -> Template:
     environment = Environment(
         loader=PackageLoader("baimo.pipeline.report", "."),
         autoescape=select_autoescape(["html"]),
@@ -107,7 +107,7 @@ def overview(day: Day, simulated: pl.DataFrame) -> Figure:
     )
 
 
-def _section(variable: Variable, day: Day, simulated: pl.DataFrame) -> dict[str, Any]:
+def _section(variable: Variable, day: Day, simulated: pl.DataFrame) -> dict[str, object]:
     fits, name = day.read(TAILS[variable.name]), variable.name
     counts, samples = fits.counts, first_samples(simulated, name)
     top = day.table(HUB_TOP).filter(pl.col("measure") == name)

@@ -6,13 +6,13 @@ import json
 from collections.abc import Iterator, Mapping
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
 
 import polars as pl
 
 from baimo.estimation.results import Estimate
 from baimo.pipeline.analysis.size_parameters import size_rows
 from baimo.pipeline.analysis.sizes import SizeFits, read_tails
+from baimo.pipeline.datasets.load import Provenance
 from baimo.pipeline.errors import SourceError
 from baimo.pipeline.lake.atomic import write_atomically, write_text
 from baimo.pipeline.lake.results import Day
@@ -40,7 +40,7 @@ def collect_parameters(day: Day) -> pl.DataFrame:
 
 
 def export_parameters(
-    out: Path, parameters: pl.DataFrame, provenance: dict[str, Any]
+    out: Path, parameters: pl.DataFrame, provenance: Provenance
 ) -> tuple[Path, Path]:
     """Write parameters.json and parameters.csv, what is not finite empty; return their paths."""
     parameters = parameters.with_columns(
@@ -109,7 +109,7 @@ def load_parameters(path: str | Path) -> dict[str, Estimate]:
         ) from None
 
 
-def _estimate(row: Mapping[str, Any]) -> Estimate:
+def _estimate(row: Row) -> Estimate:
     low, high = row["ci_low"], row["ci_high"]
     interval = None if low is None or high is None else (low, high)
     return Estimate(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import polars as pl
 
@@ -14,6 +13,7 @@ from baimo.pipeline.analysis.populations import POPULATIONS, CompanionFits
 from baimo.pipeline.analysis.sizes import JudgedTail, SizeFits
 from baimo.pipeline.claims.claim import TestedClaim, Verdict
 from baimo.pipeline.claims.robustness import growth_of_downloads, other_tvl
+from baimo.pipeline.datasets.load import Provenance
 from baimo.pipeline.lake.results import Day
 from baimo.pipeline.models.gbm import GrowthCalibration
 from baimo.pipeline.models.registry import CALIBRATIONS
@@ -306,7 +306,7 @@ def totals_rows(totals: pl.DataFrame) -> list[tuple[str, ...]]:
 
 
 def distrust(
-    fits: dict[str, SizeFits], growth: GrowthCalibration, provenance: Mapping[str, Any]
+    fits: dict[str, SizeFits], growth: GrowthCalibration, provenance: Provenance
 ) -> list[str]:
     """Say what a careful reader should not take on trust."""
     downloads = fits[DOWNLOADS.name]

@@ -14,7 +14,7 @@ from click.testing import CliRunner
 from baimo.pipeline.cli.main import main
 from baimo.pipeline.errors import LakeError
 from baimo.pipeline.ingest.acceptance import RefusedSnapshotError
-from baimo.pipeline.ingest.refresh import Refreshed, refresh_defillama, refresh_hub
+from baimo.pipeline.ingest.refresh import Refreshed, RefreshOutcome, refresh_defillama, refresh_hub
 from baimo.pipeline.lake.receipts import (
     MISSING,
     Receipt,
@@ -85,7 +85,7 @@ def test_a_damaged_day_does_not_stop_the_next(
         path = receipt_path(lake, table, DAY + timedelta(days=1))
     path.write_bytes(b"{\xff\xfe" * 100)
     done = refresh(source, 2)
-    assert done.outcome == "published"
+    assert done.outcome is RefreshOutcome.PUBLISHED
     assert done.receipt.details["compared_with"] == DAY.isoformat()
     damaged = done.receipt.details.get("could_not_be_compared", [])
     assert [str(path) in text for text in damaged] == [True] * (what == "file")
@@ -131,12 +131,12 @@ def test_chains_that_could_not_be_had_are_asked_for_again(
 ) -> None:
     servers[1].inject("/v2/chains", Status(500), None)
     first = refresh("defillama")
-    assert first.outcome == "published"
+    assert first.outcome is RefreshOutcome.PUBLISHED
     assert "HTTP 500" in first.receipt.details["chains"]
     assert not lake.path("defillama_chains", DAY).exists()
     servers[1].calm()
     again = refresh("defillama")
-    assert again.outcome == "already"
+    assert again.outcome is RefreshOutcome.ALREADY
     assert lake.path("defillama_chains", DAY).exists()
     receipt = read_receipt(lake, "defillama_protocols", DAY)
     assert receipt == again.receipt
@@ -190,7 +190,7 @@ def test_strange_names_do_no_harm_and_are_named(
     strange.write_bytes(b"x")
     note = lake.root / "receipts" / "hub_models" / "notes.json"
     note.write_text("{}")
-    assert refresh("hub", 1).outcome == "published"
+    assert refresh("hub", 1).outcome is RefreshOutcome.PUBLISHED
     assert {fault.path for _, fault in verify(lake) if fault} == {strange, note}
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from baimo.pipeline.errors import BusyError, PipelineError
 from baimo.pipeline.ingest.acceptance import RefusedSnapshotError
-from baimo.pipeline.ingest.refresh import Refreshed, refresh_defillama
+from baimo.pipeline.ingest.refresh import Refreshed, RefreshOutcome, refresh_defillama
 from baimo.pipeline.lake.atomic import file_sha256
 from baimo.pipeline.lake.lock import locked
 from baimo.pipeline.lake.receipts import read_receipt
@@ -211,5 +211,5 @@ def test_a_second_refresh_of_the_day_asks_for_nothing(
 ) -> None:
     refresh(lake, patience)
     llama.clear()
-    assert refresh(lake, patience).outcome == "already"
+    assert refresh(lake, patience).outcome is RefreshOutcome.ALREADY
     assert llama.requests == []

@@ -15,7 +15,7 @@ import pytest
 
 from baimo.pipeline.errors import BusyError, IncompleteError, PipelineError
 from baimo.pipeline.ingest.acceptance import RefusedSnapshotError
-from baimo.pipeline.ingest.refresh import Refreshed, refresh_hub
+from baimo.pipeline.ingest.refresh import Refreshed, RefreshOutcome, refresh_hub
 from baimo.pipeline.lake.atomic import file_sha256
 from baimo.pipeline.lake.lock import locked
 from baimo.pipeline.lake.receipts import read_receipt
@@ -112,7 +112,7 @@ def test_a_second_refresh_of_the_day_asks_for_nothing(
 ) -> None:
     crawl(lake, patience)
     hub.clear()
-    assert crawl(lake, patience).outcome == "already"
+    assert crawl(lake, patience).outcome is RefreshOutcome.ALREADY
     assert hub.requests == []
 
 
@@ -665,12 +665,12 @@ def test_two_refreshes_at_once(hub: HubServer, lake: Lake, patience: Patience) -
     held = locked(lake.root / "crawling" / NAME)
     with held, pytest.raises(BusyError, match="another process is filling hub_models"):
         crawl(lake, patience)
-    assert crawl(lake, patience).outcome == "published"
+    assert crawl(lake, patience).outcome is RefreshOutcome.PUBLISHED
 
 
 def test_a_sample_is_never_a_snapshot(hub: HubServer, lake: Lake, patience: Patience) -> None:
     refreshed = crawl(lake, patience, limit=150)
-    assert refreshed.outcome == "sample"
+    assert refreshed.outcome is RefreshOutcome.SAMPLE
     assert refreshed.receipt.rows == 150
     assert published(lake) == []
     assert Path(refreshed.path).is_relative_to(lake.root / "samples")

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from baimo.pipeline.errors import PipelineError
-from baimo.pipeline.ingest.refresh import refresh_hub
+from baimo.pipeline.ingest.refresh import RefreshOutcome, refresh_hub
 from baimo.pipeline.lake.store import Lake
 from baimo.pipeline.sources.http import Patience
 from tests.live.servers.faults import ForeignLink, NotJson, Redirect, Status
@@ -157,7 +157,7 @@ def test_a_wrong_address_of_one_source_does_not_touch_the_other(
     hub: HubServer, monkeypatch: pytest.MonkeyPatch, lake: Lake
 ) -> None:
     monkeypatch.setenv("BAIMO_DEFILLAMA_URL", "no address")
-    assert refresh_hub(lake).outcome == "published"
+    assert refresh_hub(lake).outcome is RefreshOutcome.PUBLISHED
 
 
 def test_defillama_never_sees_it(monkeypatch: pytest.MonkeyPatch, lake: Lake) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from baimo.estimation.errors import ConvergenceError, DataError
 from baimo.estimation.results import shown
@@ -27,14 +27,13 @@ from baimo.estimation.tails.tail_index import (
 
 if TYPE_CHECKING:
     from baimo.estimation.arrays import Values
+    from baimo.pipeline.cli.fit.records import Record
 
 T = TypeVar("T")
 F = TypeVar("F", bound=IndexFit | ZipfFit)
 
 
-def chosen_k(
-    counts: Counts, discrete: bool, seed: int, notes: list[str]
-) -> tuple[int, dict[str, Any]]:
+def chosen_k(counts: Counts, discrete: bool, seed: int, notes: list[str]) -> tuple[int, Record]:
     """Return k and how it was chosen: by the double bootstrap, or where it fails by the scan."""
     try:
         chosen = choose_k(counts, discrete=discrete, seed=seed)

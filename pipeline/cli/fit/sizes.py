@@ -9,7 +9,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from baimo.estimation.tails.bootstrap import GoodnessOfFit
     from baimo.estimation.tails.power_law import TailFit
     from baimo.pipeline.cli.fit.read_columns import FileSample
+    from baimo.pipeline.cli.fit.records import Record
 
 
 Row = tuple[str, ...]
@@ -266,7 +267,7 @@ def fit_index_command(
         raise SourceError("--seed is of the double bootstrap that chooses k: leave out --top or it")
     sample = read_sample(file, column, weights, clusters)
     kind, notes = _kind(sample, discrete)
-    record: dict[str, Any] = {"n_obs": sample.counts.n_obs, "n_zero": sample.counts.n_zero}
+    record: Record = {"n_obs": sample.counts.n_obs, "n_zero": sample.counts.n_zero}
     if k is None:
         k, chosen = chosen_k(sample.counts, kind, seed or 0, notes)
         record |= chosen
@@ -286,7 +287,7 @@ def fit_index_command(
     print_notes(notes)
 
 
-def _index_rows(estimators: Mapping[str, Mapping[str, Any]]) -> list[Row]:
+def _index_rows(estimators: Mapping[str, Record]) -> list[Row]:
     rows: list[Row] = [("estimator", "k", "threshold", "zeta", "std error", "95 %")]
     rows += [
         (
@@ -302,7 +303,7 @@ def _index_rows(estimators: Mapping[str, Mapping[str, Any]]) -> list[Row]:
     return rows
 
 
-def _test_rows(tests: Mapping[str, Mapping[str, Any]]) -> list[Row]:
+def _test_rows(tests: Mapping[str, Record]) -> list[Row]:
     rows: list[Row] = [("test", "k", "threshold", "statistic", "p")]
     rows += [
         (
@@ -417,7 +418,7 @@ def _fixed(value: float, digits: int) -> str:
 
 
 def _print_record(
-    record: dict[str, Any],
+    record: Record,
     notes: list[str],
     as_json: bool,
     instead: Mapping[str, str] | None = None,

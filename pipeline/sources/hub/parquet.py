@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from typing import Any
 
 import polars as pl
 
@@ -97,10 +96,10 @@ class ParquetOnHub:
             assert isinstance(frame, pl.DataFrame)
             yield frame
 
-    def statistics(self, name: str) -> list[tuple[Any, Any] | None]:
+    def statistics(self, name: str) -> list[tuple[object, object] | None]:
         """Return least and largest value of a column by row group, None where none are told."""
         at = self.leaves.index(name)
-        found: list[tuple[Any, Any] | None] = []
+        found: list[tuple[object, object] | None] = []
         for group in range(self.n_groups):
             stated = self._parquet.metadata.row_group(group).column(at).statistics
             with _naming_damage(self.file):

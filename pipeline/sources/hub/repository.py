@@ -12,11 +12,11 @@ from __future__ import annotations
 import io
 import json
 from collections import OrderedDict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from itertools import pairwise
-from typing import Any
+from typing import TYPE_CHECKING
 from urllib.parse import quote, urljoin, urlsplit
 
 from baimo.pipeline.errors import SourceError
@@ -38,6 +38,9 @@ from baimo.pipeline.sources.http import (
     within,
 )
 from baimo.pipeline.sources.hub.crawl import hub_sender
+
+if TYPE_CHECKING:
+    import httpx2
 
 BLOCK_BYTES = 1 << 22  # the smallest part asked for, and what a column is read by
 PART_BYTES = 1 << 24  # the largest: a broken one is fetched again alone
@@ -329,7 +332,7 @@ class RemoteFile(io.RawIOBase):
                 return self._refused(response)
         raise AttemptError("redirected in circles")
 
-    def _fill(self, body: bytearray, response: Any, start: int) -> None:
+    def _fill(self, body: bytearray, response: httpx2.Response, start: int) -> None:
         """Fill `body` if what comes is the part asked for, and all of it."""
         size, stop = self.file.size, start + len(body)
         given = response.headers.get("content-range", "not named")
@@ -346,7 +349,7 @@ class RemoteFile(io.RawIOBase):
         if at < len(body):
             raise AttemptError("the part came short")
 
-    def _refused(self, response: Any) -> Response:
+    def _refused(self, response: httpx2.Response) -> Response:
         headers = {name.lower(): value for name, value in response.headers.items()}
         body = response.read()
         if self._token:
@@ -364,7 +367,7 @@ class RemoteFile(io.RawIOBase):
             )
         return target
 
-    def _check_identity(self, headers: Any) -> None:
+    def _check_identity(self, headers: Mapping[str, str]) -> None:
         linked = headers.get("x-linked-etag", "").removeprefix("W/").strip('"')
         if len(linked) == len(self.file.sha256) and linked != self.file.sha256:
             raise AttemptError("the server names another file")

@@ -11,7 +11,7 @@ import pytest
 
 from baimo.pipeline.errors import SourceError
 from baimo.pipeline.ingest import refresh as sources
-from baimo.pipeline.ingest.refresh import Refreshed
+from baimo.pipeline.ingest.refresh import Refreshed, RefreshOutcome
 from baimo.pipeline.lake.receipts import PUBLISHED, Receipt, write_receipt
 from baimo.pipeline.lake.store import Lake
 from baimo.pipeline.sources.hub.crawl import Progress
@@ -23,10 +23,15 @@ Answers = Callable[..., None]
 Answer = Refreshed | BaseException | Callable[[dict[str, Any]], Refreshed]
 
 
-def refreshed(source: str, outcome: str = "published", **details: Any) -> Refreshed:
+def refreshed(
+    source: str,
+    outcome: RefreshOutcome = RefreshOutcome.PUBLISHED,
+    why: str = "",
+    **details: Any,
+) -> Refreshed:
     table = {"hub": "hub_models", "defillama": "defillama_protocols"}[source]
     receipt = Receipt(table, DAY, source, PUBLISHED, rows=2_500, details=details)
-    return Refreshed(source, outcome, receipt, f"/lake/{table}.parquet")
+    return Refreshed(source, outcome, receipt, f"/lake/{table}.parquet", why)
 
 
 @pytest.fixture
@@ -137,16 +142,18 @@ def test_an_interrupt_ends_it_at_once_and_says_how_to_go_on(
 
 
 @pytest.mark.parametrize(
-    ("outcome", "words"),
+    ("outcome", "why", "words"),
     [
-        ("published", "published"),
-        ("already", "already there"),
-        ("sample", "a sample, no snapshot"),
-        ("refused (a page was lost)", "refused (a page was lost)"),
+        (RefreshOutcome.PUBLISHED, "", "published"),
+        (RefreshOutcome.ALREADY, "", "already there"),
+        (RefreshOutcome.SAMPLE, "", "a sample, no snapshot"),
+        (RefreshOutcome.REFUSED, "a page was lost", "refused (a page was lost)"),
     ],
 )
-def test_an_outcome_is_said_in_words(outcome: str, words: str, answering: Answers) -> None:
-    answering(hub=refreshed("hub", outcome))
+def test_an_outcome_is_said_in_words(
+    outcome: RefreshOutcome, why: str, words: str, answering: Answers
+) -> None:
+    answering(hub=refreshed("hub", outcome, why))
     shown = baimo("refresh", "--source", "hub").stdout
     assert shown.splitlines()[0] == f"hub         2,500 models of {DAY}, {words}"
 

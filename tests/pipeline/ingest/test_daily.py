@@ -12,7 +12,7 @@ import pytest
 from baimo.pipeline.errors import SourceError
 from baimo.pipeline.ingest import daily
 from baimo.pipeline.ingest.daily import publish_defillama, publish_hub
-from baimo.pipeline.ingest.refresh import Refreshed
+from baimo.pipeline.ingest.refresh import Refreshed, RefreshOutcome
 from baimo.pipeline.lake.receipts import FAILED, MISSING, PUBLISHED, Receipt
 from baimo.pipeline.lake.store import Lake
 from baimo.pipeline.sources.hub.crawl import Progress
@@ -48,7 +48,9 @@ def work(lake: Lake, asked: Asked, monkeypatch: pytest.MonkeyPatch) -> Callable[
         monkeypatch.setattr(daily, name, done)
 
     for source in ("hub", "defillama"):
-        answering(f"refresh_{source}", Refreshed(source, "published", receipt(), "/today"))
+        answering(
+            f"refresh_{source}", Refreshed(source, RefreshOutcome.PUBLISHED, receipt(), "/today")
+        )
         answering(f"backfill_{source}", [receipt(day=PAST)])
     answering("finish_hub", None)
     monkeypatch.setattr(daily, "utc_now", lambda: datetime(2026, 9, 1, 9, tzinfo=UTC))
@@ -84,7 +86,7 @@ def test_a_past_day_is_filled_from_history(
 
 
 def test_a_walk_begun_on_that_day_is_ended_instead(asked: Asked, work: Callable[..., None]) -> None:
-    ended = Refreshed("hub", "published", receipt(day=PAST), "/ended")
+    ended = Refreshed("hub", RefreshOutcome.PUBLISHED, receipt(day=PAST), "/ended")
     work("finish_hub", ended)
     assert publish_hub(PAST, silent) == (receipt(day=PAST), "/ended")
     assert [name for name, _, _ in asked] == ["finish_hub"]
@@ -116,7 +118,10 @@ def test_a_day_that_is_published_is_taken_as_it_is(
 
 def test_a_refresh_that_ends_after_midnight_is_not_that_day(work: Callable[..., None]) -> None:
     tomorrow = DAY + timedelta(days=1)
-    work("refresh_hub", Refreshed("hub", "published", receipt(day=tomorrow), "/tomorrow"))
+    work(
+        "refresh_hub",
+        Refreshed("hub", RefreshOutcome.PUBLISHED, receipt(day=tomorrow), "/tomorrow"),
+    )
     with pytest.raises(SourceError, match=f"midnight has passed: {tomorrow} is published"):
         publish_hub(DAY, silent)
 
@@ -126,7 +131,7 @@ def test_progress_is_said_every_hundred_pages(lake: Lake, monkeypatch: pytest.Mo
         for pages in (99, 100, 150, 200):
             left = None if pages == 200 else 1_234
             given["progress"](Progress(pages * 1_000, pages, left, 1.0, 0))
-        return Refreshed("hub", "published", receipt(), "/today")
+        return Refreshed("hub", RefreshOutcome.PUBLISHED, receipt(), "/today")
 
     monkeypatch.setattr(daily, "refresh_hub", refresh_hub)
     said: list[str] = []

@@ -14,6 +14,7 @@ from baimo.pipeline.errors import BusyError, IncompleteError, SourceError
 from baimo.pipeline.ingest import refresh
 from baimo.pipeline.ingest.acceptance import RefusedSnapshotError
 from baimo.pipeline.ingest.refresh import (
+    RefreshOutcome,
     finish_hub,
     listed_days,
     refresh_defillama,
@@ -111,7 +112,7 @@ class TestHub:
         published(lake, "hub_models", DAY, models([1]))
         whole(spool.folder)  # left by a process that was killed after the rename
         done = refresh_hub(lake, now=now)
-        assert (done.outcome, done.receipt.rows) == ("already", 1)
+        assert (done.outcome, done.receipt.rows) == (RefreshOutcome.ALREADY, 1)
         assert crawls == []
         assert not spool.folder.exists()
 
@@ -128,7 +129,7 @@ class TestHub:
     def test_a_sample_is_never_a_snapshot(self, lake: Lake, crawling: Any, crawls: Crawls) -> None:
         crawling([lambda folder: walked(folder, [models([3, 2, 1]), models([3, 0])])])
         done = refresh_hub(lake, limit=3, now=now)
-        assert done.outcome == "sample"
+        assert done.outcome is RefreshOutcome.SAMPLE
         assert crawls[0]["limit"] == 3
         assert done.path == str(lake.root / "samples" / "hub_models" / f"date={DAY}" /
                                 "hub_models.parquet")  # fmt: skip
@@ -164,7 +165,7 @@ class TestHub:
         failed = {name: c["why"] for name, c in receipt.checks.items() if "why" in c}
         assert list(failed) == ["few_in_quarantine"]
         assert spool.was_refused()
-        assert refresh_hub(lake, now=now).outcome == "published"  # begun anew
+        assert refresh_hub(lake, now=now).outcome is RefreshOutcome.PUBLISHED  # begun anew
 
     @pytest.mark.parametrize("trust", [True, False])
     def test_only_trust_goes_on_with_a_refused_walk(
@@ -292,7 +293,7 @@ class TestDefiLlama:
         self, lake: Lake, llama: type[Llama]
     ) -> None:
         done = refresh_defillama(lake, now=now)
-        assert (done.source, done.outcome) == ("defillama", "published")
+        assert (done.source, done.outcome) == ("defillama", RefreshOutcome.PUBLISHED)
         assert lake.read_table("defillama_protocols", DAY).height == done.receipt.rows == 40
         assert lake.read_table("defillama_chains", DAY).height == 7
         assert lake.read_table("defillama_protocols_quarantine", DAY).height == 3
@@ -315,11 +316,11 @@ class TestDefiLlama:
         assert not lake.path("defillama_chains", DAY).exists()
         llama.chain_rows, llama.asked = chains(3), []
         again = refresh_defillama(lake, now=now)
-        assert (again.outcome, llama.asked) == ("already", ["chains"])
+        assert (again.outcome, llama.asked) == (RefreshOutcome.ALREADY, ["chains"])
         assert again.receipt.details["chains"] == 3
         assert read_receipt(lake, "defillama_protocols", DAY) == again.receipt
         llama.asked = []
-        assert refresh_defillama(lake, now=now).outcome == "already"
+        assert refresh_defillama(lake, now=now).outcome is RefreshOutcome.ALREADY
         assert llama.asked == []
 
     def test_a_source_that_fails_marks_the_day(self, lake: Lake, llama: type[Llama]) -> None:

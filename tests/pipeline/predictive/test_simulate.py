@@ -62,7 +62,7 @@ def draws() -> Draws:
 
 
 def test_every_model_is_there(draws: Draws) -> None:
-    assert set(draws) == {
+    assert set(draws) >= {
         ("Simon", "downloads"), ("Simon", "likes"), ("Yule", "likes"), ("CES", "downloads"),
         ("CES", "likes"), ("dPlN", "likes"), ("fitness", "likes"), ("GBM", "tvl"),
         ("GBM survivors", "tvl"),
@@ -149,8 +149,9 @@ class TestSimulated:
     ) -> None:
         table = simulate_models(draws, n_replications=2, seed=1)
         found = first_samples(table, "likes")
-        assert list(found) == ["Simon", "Yule", "CES", "dPlN", "fitness"]
-        assert list(first_samples(table, "tvl")) == ["GBM", "GBM survivors"]
+        known = ["Simon", "Yule", "CES", "dPlN", "fitness"]
+        assert [name for name in found if name in known] == known
+        assert {"GBM", "GBM survivors"} <= first_samples(table, "tvl").keys()
         for model, sample in found.items():
             (first, _) = replicate(
                 draws[model, "likes"], n_replications=2, seed=seed_of(1, (model, "likes"))
