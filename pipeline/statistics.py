@@ -31,20 +31,21 @@ class Statistic:
     is_log10: bool = False
 
 
-ZETA = Statistic("zeta", "zeta", 0.1)
-SHARE_ZERO = Statistic("share_zero", "zeros", 0.05)
-TOP_1PCT = Statistic("top_1pct", "top 1 %", 0.05)
-TAIL_ITEMS = Statistic("tail_items", "size of the tail", 0.3, is_log10=True)  # a factor of two
-YOUNG_IN_TAIL = Statistic("young_in_tail", "age of the tail", 0.05)
-ZETA_OLDEST = Statistic("zeta_oldest", "zeta of the oldest", 0.1)
+ZETA = Statistic("zeta", "zeta", margin=0.1)
+SHARE_ZERO = Statistic("share_zero", "zeros", margin=0.05)
+TOP_1PCT = Statistic("top_1pct", "top 1 %", margin=0.05)
+# A factor of two.
+TAIL_ITEMS = Statistic("tail_items", "size of the tail", margin=0.3, is_log10=True)
+YOUNG_IN_TAIL = Statistic("young_in_tail", "age of the tail", margin=0.05)
+ZETA_OLDEST = Statistic("zeta_oldest", "zeta of the oldest", margin=0.1)
 # What happens next: increments of likes between two days, growth of TVL between two dates.
-THETA = Statistic("theta", "theta", 0.1)
-PHI = Statistic("phi", "phi", 0.1)
-PSI = Statistic("psi", "psi", 0.1)
+THETA = Statistic("theta", "theta", margin=0.1)
+PHI = Statistic("phi", "phi", margin=0.1)
+PSI = Statistic("psi", "psi", margin=0.1)
 # A year: a fifth of all gaps in a decade.
-SIZE_SLOPE = Statistic("size_slope", "growth against size", 0.02)
-SPREAD_SLOPE = Statistic("spread_slope", "spread of growth against size", 0.05)
-AUTOCORRELATION = Statistic("autocorrelation", "autocorrelation of sizes", 0.05)
+SIZE_SLOPE = Statistic("size_slope", "growth against size", margin=0.02)
+SPREAD_SLOPE = Statistic("spread_slope", "spread of growth against size", margin=0.05)
+AUTOCORRELATION = Statistic("autocorrelation", "autocorrelation of sizes", margin=0.05)
 
 TAIL = (TOP_1PCT, TAIL_ITEMS, YOUNG_IN_TAIL, ZETA_OLDEST)
 KERNEL = (THETA, PHI, PSI)

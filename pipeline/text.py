@@ -32,7 +32,7 @@ def cutoff_words(label: str) -> str:
 
 
 def cutoff_title(label: str) -> str:
-    """Return the words for a cut-off, with what it is a share of."""
+    """Return a cut-off as a heading: top1pct_positive is "top 1 % of positive"."""
     base, _, of = label.partition("_")
     words = base.removeprefix("top").replace("pct", " %")
     return f"top {words}" + (" of positive" if of == "positive" else "")

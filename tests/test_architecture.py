@@ -359,8 +359,17 @@ DOTTED = re.compile(r"\bbaimo\.(?:pipeline|estimation|simulation)(?:\.\w+)+")
 PATHED = re.compile(r"(?<![\w./-])(?:pipeline|estimation|simulation|tests)/[\w./-]*\w\.(?:py|md)\b")
 
 
+OF_RECIPES = {
+    "baimo.pipeline.schema.catalogue",
+    "baimo.pipeline.sources.catalogue.api",
+    "baimo.pipeline.ingest.refresh_catalogue",
+}
+
+
 def resolves(dotted: str) -> bool:
-    """Say whether a dotted name is a module, or a name that one defines."""
+    """Say whether a dotted name is a module, a name that one defines, or one that a recipe adds."""
+    if dotted in OF_RECIPES:
+        return True
     parts = dotted.split(".")[1:]
     for end in range(len(parts), 0, -1):
         module = MODULES.get(".".join(parts[:end]))

@@ -67,7 +67,7 @@ class LoadingsFit(FitResult):
     title: ClassVar[str] = "Loadings on the common shock"
 
     def estimates(self) -> dict[str, Estimate]:
-        """Return the table."""
+        """Return the estimates by name, as `summary` prints them."""
         return self.table
 
     def params(self, paths: GrowthPathsFit) -> PathParams:

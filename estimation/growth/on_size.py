@@ -27,7 +27,7 @@ Errors = Literal["HC1", "HC3"]
 
 @dataclass(frozen=True, kw_only=True)
 class GrowthOnSize:
-    """Growth of the items that were chosen, against their log size on the earlier date.
+    """Regression of yearly log growth on earlier log size, over items large enough on both dates.
 
     Parameters
     ----------

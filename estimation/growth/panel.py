@@ -225,7 +225,7 @@ class Steps:
     delta, growth : (n,)
         Years of a step, and log growth over it.
     times : (t,)
-        Years by code.
+        Year of each date.
     n_items
         Items, each with a step.
     """
@@ -255,7 +255,7 @@ class Steps:
 
     @cached_property
     def last(self) -> Codes:
-        """Position of the last step of each step's item."""
+        """For each step, the index of the last step of the same item."""
         return np.asarray((np.cumsum(self.count) - 1)[self.item])
 
     def overlapping(self, score: Floats, end: Codes | None = None) -> float:
@@ -277,7 +277,7 @@ class Steps:
 
     @cached_property
     def periods(self) -> float:
-        """Independent draws of a common shock: T in a balanced panel."""
+        """Number of independent periods of a common shock: T if every item has all T steps."""
         return self.growth.size * float(self.delta.sum()) / self.squared_risk
 
     def variance(self, score: Floats, reach: int = 0) -> float | None:
@@ -357,11 +357,11 @@ class LongPanel(NamedTuple):
     labels : (n_items,)
         Label of each item.
     item, time : (n,)
-        Codes of item and time of each row.
+        For each row, its index into `labels` and into `times`.
     value : (n,)
         Values, some of them not positive.
     times : (t,)
-        Years by code.
+        Year of each date.
     notes
         What was left out.
     """

@@ -117,6 +117,11 @@ def judge_jointly(
 ) -> JointVerdict:
     """Hold a model against the data in every statistic that has a margin.
 
+    Each statistic has two tests, each Holm-corrected over all statistics: that the difference is
+    at least its margin (if rejected: it matches), and that it is at most its margin (if rejected:
+    it misses). One miss contradicts the model; it explains the data where all match; else it
+    cannot be told.
+
     Parameters
     ----------
     compared
@@ -125,6 +130,13 @@ def judge_jointly(
         By statistic: largest difference that counts as none, > 0; these are judged.
     std_errors
         Of observed statistics whose sampling error the simulation does not hold (clusters).
+    level
+        Of both families of tests, between 0 and 1.
+
+    Returns
+    -------
+    JointVerdict
+        The outcome, the statistics on which it rests, and both tests of each.
 
     Raises
     ------

@@ -97,10 +97,11 @@ def match_curves(one: Curve, other: Curve, *, power: bool, halvings: int) -> Mat
 
 
 def common_law(own: Curve, other: Curve, weight: float, shift: float) -> Curve:
-    """Return the cells of `own` moved to where they lie under the law common to both curves.
+    """Return the curve `own` moved onto the weighted mean of both: what equal shapes would give.
 
-    That law has the log sizes weight own(r) + (1 - weight) (other(r) - shift). A size measured
-    exactly goes to the middle of its ranks. Beyond rank 1 the cells move along with rank 1.
+    Ranks and numbers of items stay, sizes move. The common law has the log sizes
+    weight own(r) + (1 - weight) (other(r) - shift). A size measured exactly goes to the middle of
+    its ranks. Beyond rank 1 the cells move along with rank 1.
     """
 
     def moved(log_size: Floats, rank: Floats, beyond: bool) -> Floats:

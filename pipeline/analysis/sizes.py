@@ -106,7 +106,7 @@ class SizeFits:
 
     @property
     def comparisons(self) -> tuple[Comparison, ...]:
-        """The rivals on the tail."""
+        """The tests of the power law against each other law (lognormal, ...) on the fitted tail."""
         return self.judged.comparisons
 
 

@@ -107,7 +107,7 @@ def tvl_cut_otherwise(variants: pl.DataFrame) -> str:
 
 
 def other_tvl(populations: CompanionFits) -> str:
-    """Say the tails of DeFi on the later date, at equal cut-offs on both, and of chains."""
+    """Say zeta of TVL on the later date, of chains, and of both dates at equal cut-offs."""
     parts = []
     for name, words in (("tvl_later", "DeFi"), ("chains_tvl", "chains")):
         if name in populations.sizes:

@@ -25,7 +25,11 @@ from baimo.pipeline.statistics import PHI, PSI, THETA
 
 
 def whole_hub_kernel(day: Day) -> KernelCalibration | None:
-    """Return the increments of a day, None unless the models stand for the whole Hub."""
+    """Return the attachment kernel calibrated on a day.
+
+    None where there is none, where its repositories are a sample of the Hub, or where likes did
+    not grow.
+    """
     found = day.read(KERNEL_FIT)
     return found if found is not None and found.whole and found.total_gain > 0 else None
 

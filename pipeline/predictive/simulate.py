@@ -49,7 +49,7 @@ def samplers_of(day: Day, family: Family) -> dict[Key, Sampler]:
 
 
 def increments_of(day: Day, family: Family) -> dict[Key, IncrementSampler]:
-    """Return a draw of what comes next, where models and data say something of it."""
+    """Return by model and variable what draws the next increments; models without one left out."""
     found = {}
     for model, variable in pairs(family):
         increments = model.increments(day.only(model.needs), variable)
@@ -67,7 +67,7 @@ def read_refits(day: Day, families: Sequence[Family] = FAMILIES) -> Refits:
 
 
 def read_simulations(day: Day) -> pl.DataFrame:
-    """Return the histograms of the samples that are kept, of all models."""
+    """Return the histograms of the first simulated samples of all models, one below the other."""
     return pl.concat([day.read(stored) for stored in SIMULATIONS.values()])
 
 

@@ -247,7 +247,7 @@ def _support_text(fits: SizeFits) -> str:
 
 
 def rival_rows(fits: SizeFits) -> list[tuple[str, ...]]:
-    """Return the Vuong tests as cells."""
+    """Return a row for each other law: likelihood ratio, Vuong's z, p-values, AIC, verdict."""
     return [
         (
             c.alternative.replace("_", " "),

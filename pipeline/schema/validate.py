@@ -1,4 +1,8 @@
-"""Rows that fit a described table, and rows in quarantine with a reason."""
+"""Rows that fit a described table, and rows in quarantine with a reason.
+
+For frames that are there whole. Rows of the Hub are checked as they come, in
+`baimo.pipeline.sources.hub.rows`, those of DeFiLlama in `baimo.pipeline.sources.defillama.api`.
+"""
 
 from __future__ import annotations
 

@@ -54,11 +54,13 @@ from baimo.pipeline.claims.registry import ALL_CLAIMS
 claim = ALL_CLAIMS["most_unliked"]
 print(list(ALL_CLAIMS).index("most_unliked"), claim.criterion)
 import datetime as dt
-from types import SimpleNamespace
+from baimo.pipeline.analysis.sizes import SizeFits
 from baimo.estimation.samples.counts import Counts
 from baimo.pipeline.lake.results import Day
 for n_zero in (60, 40):
-    likes = SimpleNamespace(counts=Counts.from_sample([0] * n_zero + [1] * (100 - n_zero)))
+    likes = object.__new__(SizeFits)
+    counts = Counts.from_sample([0] * n_zero + [1] * (100 - n_zero))
+    object.__setattr__(likes, "counts", counts)
     found = claim.test(Day.of_values(dt.date(2026, 9, 1), {"likes_tail": likes}))
     print(found.verdict.value, found.evidence)
 """
