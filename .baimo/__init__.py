@@ -98,6 +98,7 @@ if TYPE_CHECKING:
         pareto_lognormal_test as pareto_lognormal_test,
         zipf_lm_test as zipf_lm_test,
     )
+    from baimo.pipeline.errors import SourceError as SourceError
     from baimo.pipeline.report.parameters import load_parameters as load_parameters
     from baimo.simulation.attachment.kernel import (
         KernelParams as KernelParams,
@@ -171,6 +172,7 @@ _WHERE = {
     "estimation.tails.rank_size": "fit_zipf",
     "estimation.tails.tail_index": "fit_hill fit_kernel fit_moment "
     "fit_pickands index_path pareto_lognormal_test zipf_lm_test",
+    "pipeline.errors": "SourceError",
     "pipeline.report.parameters": "load_parameters",
     "simulation.attachment.kernel": "KernelParams simulate_increments simulate_kernel",
     "simulation.attachment.simon_yule": "SimonParams YuleParams simulate_simon simulate_yule",

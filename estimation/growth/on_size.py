@@ -79,10 +79,16 @@ def fit_growth_on_size(
     Raises
     ------
     DataError
-        Fewer items than that, all of one size, or all but one: its growth alone would be the
-        slope.
+        Sizes of different number, `years` not positive, fewer items than that, all of one size, or
+        all but one: its growth alone would be the slope.
     """
     start, end = np.asarray(before, dtype=np.float64), np.asarray(after, dtype=np.float64)
+    if not (years > 0 and math.isfinite(years)):
+        raise DataError(
+            f"years = {years:g} must be positive and finite: the time between the dates"
+        )
+    if start.shape != end.shape or start.ndim != 1:
+        raise DataError(f"before and after must match; got shapes {start.shape}, {end.shape}")
     chosen = (start > above) & (end > floor)
     n = int(chosen.sum())
     if n < fewest:

@@ -129,6 +129,10 @@ def fit_two_windows(
     from scipy.stats import spearmanr
 
     earlier, later = np.asarray(before), np.asarray(after)
+    if earlier.shape != later.shape or earlier.ndim != 1:
+        raise DataError(f"before and after must match; got shapes {earlier.shape}, {later.shape}")
+    if not (np.all(earlier >= 0) and np.all(later >= 0)):
+        raise DataError("counts must be numbers, not negative: take what is missing out")
     both = (earlier > 0) & (later > 0)
     if both.sum() < FEWEST or np.unique(earlier[both]).size < 2:
         raise DataError(

@@ -93,12 +93,16 @@ def test_errors_are_the_spread_of_the_slope() -> None:
         (np.arange(1.0, 40.0), np.full(39, math.nan), {}, "0 items"),
         (np.arange(1.0, 10.0), np.arange(1.0, 10.0), {"fewest": 10}, "at least 10 are needed"),
         (np.full(30, 5.0), np.arange(1.0, 31.0), {}, "all sizes before are equal"),
+        (np.append(np.ones(25), 5.0), np.arange(1.0, 27.0), {}, "all sizes before but one"),
+        (np.arange(1.0, 40.0), np.arange(1.0, 30.0), {}, r"shapes \(39,\), \(29,\)"),
+        (np.arange(1.0, 40.0), np.arange(1.0, 40.0), {"years": -1.0}, "years = -1 must be"),
+        (np.arange(1.0, 40.0), np.arange(1.0, 40.0), {"years": math.nan}, "years = nan must be"),
     ],
-    ids=["few", "above", "floor", "gone", "fewest", "equal"],
+    ids=["few", "above", "floor", "gone", "fewest", "equal", "but-one", "shapes", "back", "nan"],
 )
 def test_refusals(before: Floats, after: Floats, options: dict, says: str) -> None:
     with pytest.raises(DataError, match=says):
-        fit_growth_on_size(before, after, years=1.0, **options)
+        fit_growth_on_size(before, after, **({"years": 1.0} | options))
 
 
 def test_as_few_as_allowed_make_a_regression() -> None:

@@ -187,8 +187,11 @@ def test_a_group_of_one_model_has_no_spread() -> None:
         ([*range(1, 20), 0, 50], [*range(1, 20), 50, 0], "19 models.*at least 20"),
         ([5] * 30, list(range(1, 31)), "of different size are needed"),
         ([2, *[1] * 19], list(range(1, 21)), "one item's growth alone"),
+        (list(range(40)), list(range(30)), r"shapes \(40,\), \(30,\)"),
+        ([-5, *range(1, 40)], list(range(40)), "not negative"),
+        ([math.nan, *range(1, 40)], list(range(40)), "must be numbers"),
     ],
-    ids=["three", "zeros", "equal", "all-but-one"],
+    ids=["three", "zeros", "equal", "all-but-one", "shapes", "negative", "nan"],
 )
 def test_too_few_models_are_refused(before: list[int], after: list[int], says: str) -> None:
     with pytest.raises(DataError, match=says):
