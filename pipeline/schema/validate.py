@@ -65,14 +65,18 @@ def validate(frame: pl.DataFrame, table: Table) -> Validated:
         why = str(reason.drop_nulls().first()) if frame.height else "the table is empty"
         raise TableError(f"{table.name}: no valid row ({why}); correct the source")
     _check_key(good, table)
-    quarantine = raw.filter(bad).select(
-        pl.col(name).cast(pl.String, strict=False) for name in raw.columns
-    )
+    quarantine = raw.filter(bad).select(_as_text(name, dtype) for name, dtype in raw.schema.items())
     return Validated(
         good=good,
         quarantine=quarantine.with_columns(reason.filter(bad)),
         notes=tuple(notes),
     )
+
+
+def _as_text(name: str, dtype: pl.DataType) -> pl.Expr:
+    if dtype.is_nested():
+        return pl.when(pl.col(name).is_not_null()).then(pl.struct(name).struct.json_encode())
+    return pl.col(name).cast(pl.String, strict=False)
 
 
 def _cast(column: Column, dtype: pl.DataType) -> pl.Expr:
@@ -81,6 +85,10 @@ def _cast(column: Column, dtype: pl.DataType) -> pl.Expr:
         return value.str.to_datetime(time_unit="us", time_zone="UTC", strict=False)
     if dtype == pl.String and column.dtype == pl.Date:
         return value.str.slice(0, 10).str.to_date("%Y-%m-%d", strict=False)
+    if dtype == pl.String and column.dtype == pl.Boolean:
+        return value.str.to_lowercase().replace_strict(
+            ["true", "false"], [True, False], default=None, return_dtype=pl.Boolean
+        )
     if isinstance(dtype, pl.Datetime) and column.dtype == UTC and dtype.time_zone is None:
         return value.dt.replace_time_zone("UTC").dt.cast_time_unit("us")
     if dtype in (pl.Float32, pl.Float64) and column.dtype in (pl.Int64, pl.Int32):

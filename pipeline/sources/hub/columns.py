@@ -111,7 +111,7 @@ def plan(leaves: Sequence[str], schema: pl.Schema, source: str) -> Plan:
             lacks[name] = f"the file of that day has no {raw}"
         else:
             lacks[name] = f"{raw} of that day's file is {dtype}, not {kind}"
-    needed = [why for name, why in lacks.items() if not _COLUMNS[name].nullable]
+    needed = [w for name, w in lacks.items() if name in _COLUMNS and not _COLUMNS[name].nullable]
     if needed:
         found = ", ".join(dict.fromkeys(leaf.split(".")[0] for leaf in leaves))
         raise ColumnsError(

@@ -71,14 +71,7 @@ def test_a_model_is_known_by_its_id_and_a_movement_by_its_day_too() -> None:
         ("created_at", "yesterday", "created_at is not a date"),
         ("last_modified", "soon", "last_modified is not a date"),
         ("n_children", -1, "n_children is below 0"),
-        pytest.param(
-            "private",
-            "perhaps",
-            "private is not true or false",
-            marks=pytest.mark.xfail(
-                raises=pl.exceptions.InvalidOperationError, reason="Polars casts no text to truth"
-            ),
-        ),
+        ("private", "perhaps", "private is not true or false"),
         ("parameters", -1, "parameters is below 0"),
         ("n_spaces", -1, "n_spaces is below 0"),
         ("trending_score", float("inf"), "trending_score is not finite"),

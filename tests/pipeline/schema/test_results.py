@@ -73,18 +73,13 @@ def test_rows_that_share_the_whole_key_are_refused(name: str) -> None:
     assert left_out(table, row) == []
 
 
-LISTS_LEFT_OUT = pytest.mark.xfail(
-    raises=pl.exceptions.InvalidOperationError, reason="Polars casts no list to text"
-)
-
-
 @pytest.mark.parametrize(
     ("name", "column", "wrong", "reason"),
     [
         ("comparison", "reasons", None, "reasons is missing"),
-        pytest.param("comparison", "n_obs", 0, "n_obs is below 1", marks=LISTS_LEFT_OUT),
-        pytest.param("comparison", "n_tail", 0, "n_tail is below 1", marks=LISTS_LEFT_OUT),
-        pytest.param("comparison", "zeta", None, "zeta is missing", marks=LISTS_LEFT_OUT),
+        ("comparison", "n_obs", 0, "n_obs is below 1"),
+        ("comparison", "n_tail", 0, "n_tail is below 1"),
+        ("comparison", "zeta", None, "zeta is missing"),
         ("verdicts", "observed", None, "observed is missing"),
         ("verdicts", "observed", float("nan"), "observed is not finite"),
         ("verdicts", "simulated", float("inf"), "simulated is not finite"),

@@ -9,6 +9,7 @@ from hypothesis import given, settings, strategies as st
 from baimo.pipeline.errors import TableError
 from baimo.pipeline.schema.defillama import DEFILLAMA_PROTOCOLS
 from baimo.pipeline.schema.hub import HUB_MODELS
+from baimo.pipeline.schema.table import Column, Table
 from baimo.pipeline.schema.validate import validate
 
 NOON = datetime(2024, 7, 1, 12, tzinfo=UTC)
@@ -132,3 +133,12 @@ def test_every_row_is_either_good_or_quarantined(values: list[object]) -> None:
 def _is_count(text: str) -> bool:
     stripped = text.removeprefix("+")
     return stripped.isascii() and stripped.isdigit() and int(stripped) <= 2**53
+
+
+def test_truth_given_as_text_is_read_and_other_text_is_not() -> None:
+    columns = (Column("id", pl.Int64, "id"), Column("yes", pl.Boolean, "truth", nullable=True))
+    table = Table("t", "a table", ("id",), columns)
+    frame = pl.DataFrame({"id": [1, 2, 3, 4], "yes": ["true", "False", "perhaps", None]})
+    found = validate(frame, table)
+    assert found.good["yes"].to_list() == [True, False, None]
+    assert found.quarantine["reason"].to_list() == ["yes is not true or false"]

@@ -56,7 +56,6 @@ def test_what_a_file_lacks_is_said_by_column_of_the_table() -> None:
     assert set(how.lacks) == {*HUB_MODELS.names} - given - told
 
 
-@pytest.mark.xfail(raises=KeyError, reason="tags are no column of the table that is looked up")
 def test_without_tags_licence_and_base_models_are_lacking() -> None:
     raw = without("tags")
     lacks = plan(raw.columns, raw.schema, "hub-stats").lacks
