@@ -63,8 +63,8 @@ class RefreshOutcome(StrEnum):
     """What became of the rows: see `Refreshed`."""
 
     PUBLISHED = "published"
-    ALREADY = "already there"
-    SAMPLE = "a sample, no snapshot"
+    ALREADY = "already"
+    SAMPLE = "sample"
     REFUSED = "refused"
 
 
@@ -84,7 +84,11 @@ class Refreshed:
 
     def words(self) -> str:
         """Say the outcome, and its reason if there is one."""
-        return f"{self.outcome} ({self.why})" if self.why else str(self.outcome)
+        words = {
+            RefreshOutcome.ALREADY: "already there",
+            RefreshOutcome.SAMPLE: "a sample, no snapshot",
+        }.get(self.outcome, self.outcome.value)
+        return f"{words} ({self.why})" if self.why else words
 
 
 def refresh_hub(
