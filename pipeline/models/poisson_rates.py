@@ -18,11 +18,9 @@ from baimo.estimation.errors import EstimationError
 from baimo.estimation.heterogeneity.poisson_rates import PoissonRatesFit, fit_poisson_rates
 from baimo.estimation.heterogeneity.posterior import RatePosterior, lognormal_rate_posterior
 from baimo.pipeline.analysis.calibration import calibration
-from baimo.pipeline.analysis.cohorts import Cohorts
 from baimo.pipeline.analysis.increments import KERNEL_FIT, KernelCalibration
-from baimo.pipeline.analysis.summary_statistics import CohortSample
 from baimo.pipeline.lake.results import Day, Stored
-from baimo.pipeline.models.ages import AGES, AGES_MEANING, sample_ages
+from baimo.pipeline.models.ages import AGES, AGES_MEANING, AgedSampler, sample_ages
 from baimo.pipeline.models.attachment import ATTACHMENT_FIT
 from baimo.pipeline.models.base import (
     HETEROGENEITY,
@@ -83,30 +81,6 @@ def fit_rates(frequency: pl.DataFrame, day: date) -> dict[str, PoissonRatesFit]:
 
 
 @dataclass(frozen=True, eq=False)
-class RateSampler:
-    """Draws counts at lognormal rates over the observed ages.
-
-    Parameters
-    ----------
-    params
-        Of the rates.
-    cohorts
-        Ages of the items.
-    horizon
-        Age of those whose age is not known, in years.
-    """
-
-    params: PoissonRateParams
-    cohorts: Cohorts
-    horizon: float
-
-    def __call__(self, rng: np.random.Generator) -> CohortSample:
-        """Return one sample by cohort."""
-        ages = self.cohorts.age_of_each(self.horizon)
-        return self.cohorts.split(simulate_poisson_rates(self.params, ages, rng))
-
-
-@dataclass(frozen=True, eq=False)
 class RateIncrements:
     """Draws Poisson gains at rates that are drawn from what likes and age leave of them.
 
@@ -157,7 +131,9 @@ class PoissonRates(FittedModel):
         fit, attachment = day.read(RATES_FIT).get(variable.name), day.read(ATTACHMENT_FIT)
         if fit is None:
             return None
-        return RateSampler(fit.params, attachment.cohorts, attachment.entry.horizon)
+        return AgedSampler(
+            simulate_poisson_rates, fit.params, attachment.cohorts, attachment.entry.horizon
+        )
 
     def increments(self, day: Day, variable: Variable) -> IncrementSampler | None:
         """Return increments at rates that are drawn from what likes and age say of them."""

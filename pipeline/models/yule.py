@@ -12,11 +12,9 @@ import numpy as np
 import polars as pl
 
 from baimo.estimation.arrays import Floats, Ints
-from baimo.pipeline.analysis.cohorts import Cohorts
 from baimo.pipeline.analysis.increments import KERNEL_FIT
-from baimo.pipeline.analysis.summary_statistics import CohortSample
 from baimo.pipeline.lake.results import Day
-from baimo.pipeline.models.ages import AGES, AGES_MEANING, sample_ages
+from baimo.pipeline.models.ages import AGES, AGES_MEANING, AgedSampler, sample_ages
 from baimo.pipeline.models.attachment import ATTACHMENT_FIT, AttachmentCalibration
 from baimo.pipeline.models.base import (
     ATTACHMENT,
@@ -34,30 +32,6 @@ from baimo.pipeline.models.increments import MeasuredIncrements, whole_hub_kerne
 from baimo.pipeline.statistics import KERNEL, SHARE_ZERO, TAIL, ZETA
 from baimo.pipeline.variables import LIKES, Variable
 from baimo.simulation.attachment.simon_yule import YuleParams, simulate_yule
-
-
-@dataclass(frozen=True, eq=False)
-class YuleSampler:
-    """Draws the process over the observed ages.
-
-    Parameters
-    ----------
-    params
-        Of the process.
-    cohorts
-        Ages of the items.
-    horizon
-        Age of those whose age is not known, in years.
-    """
-
-    params: YuleParams
-    cohorts: Cohorts
-    horizon: float
-
-    def __call__(self, rng: np.random.Generator) -> CohortSample:
-        """Return one sample by cohort."""
-        ages = self.cohorts.age_of_each(self.horizon)
-        return self.cohorts.split(simulate_yule(self.params, ages, rng))
 
 
 @dataclass(frozen=True, eq=False)
@@ -120,7 +94,9 @@ class Yule(FittedModel):
         attachment = day.read(ATTACHMENT_FIT)
         if attachment.entry.rate <= 0:
             return None
-        return YuleSampler(self._params(day), attachment.cohorts, attachment.entry.horizon)
+        return AgedSampler(
+            simulate_yule, self._params(day), attachment.cohorts, attachment.entry.horizon
+        )
 
     def increments(self, day: Day, variable: Variable) -> IncrementSampler | None:
         """Return births over the interval."""

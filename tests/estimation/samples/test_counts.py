@@ -265,4 +265,6 @@ def test_what_is_no_count(values: list[float], says: str) -> None:
 
 
 def test_counts_up_to_the_limit_pass() -> None:
-    Counts.from_sample([0.0, 1.0, 2.0**53]).refuse_fractions()
+    counts = Counts.from_sample([0.0, 1.0, 2.0**53])
+    counts.refuse_fractions()  # raises nothing
+    assert counts.values.max() == 2.0**53

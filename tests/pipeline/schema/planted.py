@@ -7,7 +7,9 @@ from datetime import date, timedelta
 from typing import Any
 
 import polars as pl
+import pytest
 
+from baimo.pipeline.errors import TableError
 from baimo.pipeline.schema.table import Table
 from baimo.pipeline.schema.validate import validate
 
@@ -23,6 +25,14 @@ def reads_back(table: Table, row: Row) -> bool:
         name: type(value) for name, value in row.items()
     }
     return same and again == dict(row) and read.schema == pl.Schema(table.schema)
+
+
+def assert_key_holds(table: Table, row: Row, key: tuple[str, ...]) -> None:
+    """Check the key: two rows that share all of it are refused, two that share less are not."""
+    assert table.key == key
+    with pytest.raises(TableError, match=f"{', '.join(key)} must be unique, but 2 rows share one"):
+        validate(pl.DataFrame([row, row]), table)
+    assert left_out(table, row) == []
 
 
 def left_out(table: Table, row: Row, **wrong: Any) -> list[str]:

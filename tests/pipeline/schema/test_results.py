@@ -9,12 +9,11 @@ import polars as pl
 import pytest
 
 from baimo.estimation.results import Estimate, FitResult
-from baimo.pipeline.errors import TableError
 from baimo.pipeline.schema import results
 from baimo.pipeline.schema.results import PARAMETERS, parameter_row
 from baimo.pipeline.schema.table import Table
 from baimo.pipeline.schema.validate import validate
-from tests.pipeline.schema.planted import Row, left_out, reads_back
+from tests.pipeline.schema.planted import Row, assert_key_holds, left_out, reads_back
 
 ROWS: dict[str, tuple[Table, Row, tuple[str, ...]]] = {
     "comparison": (
@@ -66,11 +65,7 @@ def test_a_row_comes_back_in_its_types(name: str) -> None:
 
 @pytest.mark.parametrize("name", ROWS)
 def test_rows_that_share_the_whole_key_are_refused(name: str) -> None:
-    table, row, key = ROWS[name]
-    assert table.key == key
-    with pytest.raises(TableError, match=f"{', '.join(key)} must be unique, but 2 rows share one"):
-        validate(pl.DataFrame([row, row]), table)
-    assert left_out(table, row) == []
+    assert_key_holds(*ROWS[name])
 
 
 @pytest.mark.parametrize(
