@@ -127,7 +127,7 @@ def test_weights_are_repetitions_and_order_is_nothing() -> None:
     b = fit_poisson_rates(np.repeat(ages, weights)[order], np.repeat(sizes, weights)[order])
     assert a.n_obs == b.n_obs == weights.sum()
     for name in ("mu", "sigma", "phi", "log_likelihood"):
-        assert getattr(a, name) == pytest.approx(getattr(b, name), rel=1e-6), name
+        assert getattr(a, name) == pytest.approx(getattr(b, name), rel=1e-8), name
 
 
 def test_counts_without_luck_of_their_own_have_no_sigma() -> None:
