@@ -1,7 +1,6 @@
 """Growth on long panels: formulas by hand, oracles, recovery, coverage, gaps and refusals."""
 
 import math
-import time
 
 import numpy as np
 import pytest
@@ -292,17 +291,6 @@ def test_cd_holds_its_size_and_finds_a_factor() -> None:
     assert abs(np.mean(rejected) - 0.05) < 0.02
     e = fit_growth_paths(*draw(15, 1, np.arange(60) / 52, plain(sigma_common=0.5))).estimates()
     assert e["cd_p_value"].value < 1e-6
-
-
-@pytest.mark.full
-def test_two_thousand_items_by_thousand_days_take_two_seconds() -> None:
-    panel = draw(2000, 9, np.arange(1000) / 365.25, plain(sigma_common=0.5))
-    took = []
-    for _ in range(5):
-        start = time.perf_counter()
-        fit_growth_paths(*panel, exit_floor=1e-9)
-        took.append(time.perf_counter() - start)
-    assert min(took) < 2.0, took
 
 
 # --- what a stranger brings --------------------------------------------------------------

@@ -2,7 +2,6 @@
 
 import json
 import math
-import time
 from collections.abc import Callable
 from typing import Any
 
@@ -568,19 +567,3 @@ def test_many_refuses(options: dict[str, Any], match: str) -> None:
 def test_many_needs_two() -> None:
     with pytest.raises(DataError, match="at least two"):
         compare_many({"a": GOOD})
-
-
-# --- speed ---------------------------------------------------------------------------------------
-
-
-@pytest.mark.full
-def test_a_hub_against_defi_takes_seconds() -> None:
-    rng = np.random.default_rng(21)
-    hub = Counts.from_sample(counted(drawn("pareto .5", 760_000, rng, 0.5)))
-    defi = drawn("lognormal 3", 2400, rng)
-    compare(hub, defi)  # compile
-    start = time.perf_counter()
-    compare_shapes(hub, defi, n_replications=500)
-    taken = time.perf_counter() - start
-    print(f"\n760,000 counts against 2,400 sizes, 500 replications: {taken:.1f} s")
-    assert taken < 20
