@@ -56,7 +56,10 @@ if TYPE_CHECKING:
     from baimo.estimation.growth.two_windows import fit_two_windows as fit_two_windows
     from baimo.estimation.growth.volatility import fit_growth_paths as fit_growth_paths
     from baimo.estimation.heterogeneity.poisson_rates import fit_poisson_rates as fit_poisson_rates
-    from baimo.estimation.predictive.joint import judge_jointly as judge_jointly
+    from baimo.estimation.predictive.joint import (
+        Contrast as Contrast,
+        judge_jointly as judge_jointly,
+    )
     from baimo.estimation.predictive.replicate import (
         compare_replicates as compare_replicates,
         replicate as replicate,
@@ -158,7 +161,7 @@ _WHERE = {
     "estimation.growth.two_windows": "fit_two_windows",
     "estimation.growth.volatility": "fit_growth_paths",
     "estimation.heterogeneity.poisson_rates": "fit_poisson_rates",
-    "estimation.predictive.joint": "judge_jointly",
+    "estimation.predictive.joint": "Contrast judge_jointly",
     "estimation.predictive.replicate": "compare_replicates replicate",
     "estimation.results": "Estimate from_dict to_dict",
     "estimation.samples.concentration": "measure_concentration",

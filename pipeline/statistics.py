@@ -37,7 +37,8 @@ TOP_1PCT = Statistic("top_1pct", "top 1 %", margin=0.05)
 # A factor of two.
 TAIL_ITEMS = Statistic("tail_items", "size of the tail", margin=0.3, is_log10=True)
 YOUNG_IN_TAIL = Statistic("young_in_tail", "age of the tail", margin=0.05)
-ZETA_OLDEST = Statistic("zeta_oldest", "zeta of the oldest", margin=0.1)
+# Two exponents, each within .1.
+ZETA_GAP = Statistic("zeta_gap", "zeta of the oldest less the youngest", margin=0.2)
 # What happens next: increments of likes between two days, growth of TVL between two dates.
 THETA = Statistic("theta", "theta", margin=0.1)
 PHI = Statistic("phi", "phi", margin=0.1)
@@ -47,7 +48,22 @@ SIZE_SLOPE = Statistic("size_slope", "growth against size", margin=0.02)
 SPREAD_SLOPE = Statistic("spread_slope", "spread of growth against size", margin=0.05)
 AUTOCORRELATION = Statistic("autocorrelation", "autocorrelation of sizes", margin=0.05)
 
-TAIL = (TOP_1PCT, TAIL_ITEMS, YOUNG_IN_TAIL, ZETA_OLDEST)
+
+def _upper(cut: float, words: str) -> tuple[Statistic, float]:
+    """Return the number of items from a fixed size on, and the size."""
+    return Statistic(f"items_{cut:.0f}", words, margin=0.3, is_log10=True), cut
+
+
+UPPER = {
+    "downloads": (_upper(1e5, "models of 100,000"), _upper(1e6, "models of a million")),
+    "likes": (_upper(1e3, "models of 1,000"), _upper(4e3, "models of 4,000")),
+    "tvl": (_upper(1e9, "protocols of a billion"),),
+}
+"""By variable: numbers of items from fixed sizes on, which do not move with x_min."""
+
+YOUNG_COHORTS = 2  # of five
+_LARGEST = tuple(statistic for cuts in UPPER.values() for statistic, _ in cuts)
+TAIL = (TOP_1PCT, TAIL_ITEMS, *_LARGEST, YOUNG_IN_TAIL, ZETA_GAP)
 KERNEL = (THETA, PHI, PSI)
 GROWTH = (SIZE_SLOPE, SPREAD_SLOPE, AUTOCORRELATION)
 STATISTICS = {s.name: s for s in (ZETA, SHARE_ZERO, *TAIL, *KERNEL, *GROWTH)}

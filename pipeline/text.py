@@ -12,6 +12,7 @@ from baimo.estimation.predictive.replicate import Replicated
 from baimo.pipeline.statistics import STATISTICS
 
 NO_PREDICTION = "no prediction"
+NOTHING_LEFT = "fitted to all that it predicts"
 _LEADS = {
     Outcome.EXPLAINS: "explains ",
     Outcome.CONTRADICTED: "contradicted by ",
@@ -63,15 +64,46 @@ def outcome_words(joint: JointVerdict | None) -> str:
     """Say what the statistics say together of a model, with all on which it rests."""
     if joint is None:
         return NO_PREDICTION
-    return _LEADS[joint.outcome] + ", ".join(_statistic_words(joint.reasons))
+    return _LEADS[joint.outcome] + (", ".join(_statistic_words(joint.reasons)) or NOTHING_LEFT)
 
 
 def short_outcome_words(outcome: str | None, reasons: Sequence[str]) -> str:
     """Say the same with the first of the reasons, and how many more there are."""
     if outcome is None:
         return NO_PREDICTION
-    first, *more = _statistic_words(reasons)
+    first, *more = _statistic_words(reasons) or [NOTHING_LEFT]
     return _LEADS[Outcome(outcome)] + first + (f" + {len(more)}" if more else "")
+
+
+def joint_words(joint: JointVerdict | None) -> str:
+    """Say how unlikely the distance is, with and without the largest cluster, and what is absent.
+
+    And, where the verdict is open, how large a difference would have been seen.
+    """
+    if joint is None or not joint.deciding:
+        return ""
+    parts = [f"p {p_words(joint.p_value)} beyond the margins"]
+    if joint.p_without_largest is not None:
+        parts.append(f"{p_words(joint.p_without_largest)} without the largest cluster")
+    parts.append(f"{p_words(joint.p_equal)} of no difference at all")
+    seen = [
+        f"{STATISTICS[a.name].words} {a.detectable:.2g}"
+        for a in joint.deciding
+        if a.detectable is not None and a.name in joint.reasons
+    ]
+    if joint.outcome is Outcome.UNDECIDED and seen:
+        parts.append("would have been seen four times in five: " + ", ".join(seen))
+    fitted = [a.name for a in joint.agreements if not a.decides]
+    if fitted:
+        parts.append("fitted, not tested: " + ", ".join(_statistic_words(fitted)))
+    if joint.absent:
+        parts.append("the model has no " + ", ".join(_statistic_words(joint.absent)))
+    return "; ".join(parts)
+
+
+def p_words(p: float) -> str:
+    """Return a p-value without its leading zero."""
+    return f"{p:.3f}".removeprefix("0")
 
 
 def comparison_words(compared: Mapping[str, Replicated], remark: str) -> str:

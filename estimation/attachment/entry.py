@@ -92,7 +92,7 @@ def fit_entry(
         n_obs=int(n),
         n_used=int(n),
         rate=rate,
-        std_error=math.sqrt((design_effect or 1.0) / (n * _age_variance(rate, horizon))),
+        std_error=math.sqrt((design_effect or 1.0) / (n * age_variance(rate, horizon))),
         horizon=horizon,
         mean_age=mean,
         design_effect=design_effect,
@@ -108,7 +108,8 @@ def _mean_age(rate: float, horizon: float) -> float:
     return 1.0 / rate - horizon / math.expm1(x)
 
 
-def _age_variance(rate: float, horizon: float) -> float:
+def age_variance(rate: float, horizon: float) -> float:
+    """Return the variance of truncated-exponential ages, years^2; it is d(-mean age)/d(rate)."""
     x = rate * horizon
     if abs(x) < 1e-3:
         return horizon**2 * (1.0 / 12.0 - x**2 / 240.0)

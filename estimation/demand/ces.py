@@ -52,7 +52,9 @@ class DemandFit(FitResult):
     rho_band
         Values of rho, each in (0, 1), the middle one the central case.
     total
-        Sum of demand over all items, for simulations of the observed size.
+        Sum of demand over all items.
+    x_min, n_tail
+        Where the fitted tail begins, and how many items are in it: its scale.
     sigma, sigma_std_error
         Elasticity of demand to cost and its error, None where not measured.
     sigma_interval
@@ -63,6 +65,8 @@ class DemandFit(FitResult):
     std_error: float
     rho_band: tuple[float, ...]
     total: int
+    x_min: float
+    n_tail: int
     sigma: float | None = None
     sigma_std_error: float | None = None
     sigma_interval: tuple[float, float] | None = None
@@ -165,6 +169,8 @@ def fit_demand(
         std_error=tail.std_error_clustered,
         rho_band=tuple(rho_band),
         total=int(as_counts(data).total),
+        x_min=tail.x_min,
+        n_tail=tail.n_tail,
         sigma=None if cost_elasticity is None else cost_elasticity.sigma,
         sigma_std_error=None if cost_elasticity is None else cost_elasticity.std_error,
         sigma_interval=None if cost_elasticity is None else cost_elasticity.interval,

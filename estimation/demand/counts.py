@@ -71,6 +71,25 @@ def log_ccdf(x: ArrayLike, zeta: float) -> Floats:
     return np.asarray(special.gammaln(k - zeta) - special.gammaln(k))
 
 
+def log_smallest_demand(zeta: float, x_min: float, share: float) -> float:
+    """Return the log of the lower end of a Pareto demand whose tail of counts is the observed one.
+
+    Of items with expectations Q, P(Q > q) = (q_0/q)^zeta, a share P(D >= x) of
+    q_0^zeta Gamma(x - zeta)/Gamma(x) has counts of x and more, for x far above q_0. The total of
+    demand would do for a scale too, but below zeta = 1 it has no expectation.
+
+    Parameters
+    ----------
+    zeta
+        CCDF exponent of demand, below x_min.
+    x_min
+        Where the tail begins.
+    share
+        Of all items, in the tail.
+    """
+    return (math.log(share) - float(log_ccdf(x_min, zeta))) / zeta
+
+
 def fit_demand_tail(
     data: Counts | ArrayLike, *, x_min: float | None = None, clusters: ArrayLike | None = None
 ) -> DemandTail:
@@ -176,3 +195,17 @@ def _distance(values: Floats, items: Floats, x_min: float, zeta: float) -> float
     model = np.exp(log_ccdf(values, zeta) - log_ccdf(x_min, zeta))
     observed = np.cumsum(items[::-1])[::-1] / items.sum()
     return float(np.max(np.abs(model - observed)))
+
+
+def demand_tail_influence(values: Floats, multiplicities: Floats, fit: DemandTail) -> Floats:
+    """Return the influence of one item of each value on zeta, x_min as given.
+
+    Parameters
+    ----------
+    values, multiplicities : (n,)
+        Distinct counts, and items of each.
+    """
+    tail = values >= fit.x_min
+    information = _information(values[tail], multiplicities[tail], fit.x_min, fit.zeta)
+    scores = _scores(np.where(tail, values, fit.x_min), fit.x_min, fit.zeta)
+    return np.where(tail, scores / information, 0.0)

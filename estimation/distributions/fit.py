@@ -34,7 +34,8 @@ from __future__ import annotations
 
 import math
 import warnings
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import numpy as np
@@ -55,6 +56,7 @@ from baimo.estimation.errors import ConvergenceError, ConvergenceWarning, DataEr
 from baimo.estimation.laws import chi2_sf, normal_sf
 from baimo.estimation.results import Estimate, FitResult, registered
 from baimo.estimation.samples.counts import Counts, as_counts
+from baimo.estimation.samples.influence import likelihood_influence
 
 _COUNT_CLASSES = ((0, "0"), (1, "1"), (9, "2-9"), (99, "10-99"), (999, "100-999"))
 _Z95 = 1.959964
@@ -125,6 +127,10 @@ class WholeSampleFit(FitResult):
     def log_probability(self, x: ArrayLike) -> Floats:
         """Return the log pmf of counts, or the log density of positive sizes."""
         return self._model.log_probability(self._inside(), np.asarray(x, dtype=float))
+
+    def with_parameters(self, changed: Mapping[str, float]) -> WholeSampleFit:
+        """Return the same law at other parameters; what was measured at these is kept."""
+        return replace(self, parameters={**self.parameters, **changed})
 
     def cdf(self, x: ArrayLike) -> Floats:
         """Return P(X <= x), at whole x for counts."""
@@ -251,6 +257,27 @@ def fit_whole_sample(
         No start led to an optimum; `last` holds the best point reached.
     """
     return _fit(model, *_prepare(data, discrete, (model,)))
+
+
+def law_influence(law: WholeSampleFit, values: Floats, multiplicities: Floats) -> dict[str, Floats]:
+    """Return the influence of one item of each value on every parameter with an error.
+
+    Parameters
+    ----------
+    values, multiplicities : (n,)
+        The sample of the fit: distinct values, and items of each.
+    """
+    free = {name: error for name, error in law.std_errors.items() if error}
+
+    def log_likelihood(at: Floats) -> Floats:
+        moved = dict(zip(free, at.tolist(), strict=True))
+        return law.with_parameters(moved).log_probability(values)
+
+    at = np.array([law.parameters[name] for name in free])
+    influence = likelihood_influence(
+        log_likelihood, at, np.array(list(free.values())), multiplicities
+    )
+    return dict(zip(free, influence.T, strict=True))
 
 
 def compare_whole_sample(

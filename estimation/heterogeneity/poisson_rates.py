@@ -137,6 +137,24 @@ def fit_poisson_rates(
     )
 
 
+def rates_log_likelihood(parameters: Floats, ages: Floats, sizes: Floats) -> Floats:
+    """Return the log likelihood of every item at (mu, sigma, phi).
+
+    Parameters
+    ----------
+    ages, sizes : (n,)
+        In order of age, so that each age is one block.
+    """
+    mu, sigma, phi = parameters.tolist()
+    cuts = np.flatnonzero(np.diff(ages)) + 1
+    return np.concatenate(
+        [
+            poisson_lognormal_log_pmf(block, mu + phi * math.log(float(age[0])), sigma)
+            for age, block in zip(np.split(ages, cuts), np.split(sizes, cuts), strict=True)
+        ]
+    )
+
+
 def _by_age(tau: Floats, x: Floats, w: Floats) -> list[tuple[float, Floats, Floats]]:
     """Return (log age, distinct counts, how many items have each) of every distinct age."""
     order = np.lexsort((x, tau))

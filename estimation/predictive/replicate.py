@@ -56,21 +56,20 @@ class Replicated:
 
 
 def measure_sizes(counts: Counts, *, discrete: bool) -> dict[str, float]:
-    """Measure a sample: tail exponent at its own x_min, and concentration.
+    """Measure a sample: tail exponent at an x_min of its own, and concentration.
 
-    The one function that observed and simulated samples both go through. Concentration is that
-    of the positive items, so that models with and without zeros can be compared.
+    An x_min chosen anew in each sample adds its own scatter to zeta, and differs from that of the
+    data: what is held against the data is better measured at theirs. Concentration is that of the
+    positive items, so that models with and without zeros can be compared.
     """
     tail = fit_tail(counts, discrete=discrete)
     positive = counts.positive()
     held = measure_concentration(positive)
     above = positive.exceedances()
     return {
-        "zeta": tail.zeta,
+        "zeta_scanned": tail.zeta,
         "x_min": tail.x_min,
         "n_tail": float(tail.n_tail),
-        "share_zero": counts.n_zero / counts.n_obs,
-        "top_1pct": held.top_1pct,
         "gini": held.gini,
         "effective_number": 1.0 / held.hhi,
         **{
@@ -115,8 +114,18 @@ def replicate(
     if n_replications < 1:
         raise DataError(f"n_replications = {n_replications} must be at least 1")
     children = np.random.SeedSequence(tuple(seed)).spawn(n_replications)
+    return replicate_seeds(draw, children, n_threads=n_threads)
+
+
+def replicate_seeds(
+    draw: Callable[[np.random.Generator], T],
+    seeds: Sequence[np.random.SeedSequence],
+    *,
+    n_threads: int | None = None,
+) -> tuple[T, ...]:
+    """Return one draw for each seed, in order; the number of threads changes nothing."""
     with ThreadPoolExecutor(n_threads) as pool:
-        return tuple(pool.map(lambda child: draw(np.random.default_rng(child)), children))
+        return tuple(pool.map(lambda seed: draw(np.random.default_rng(seed)), seeds))
 
 
 def compare_replicates(

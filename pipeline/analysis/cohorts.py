@@ -180,10 +180,10 @@ def _effect(effects: pl.DataFrame, variable: str, cohort: int) -> float | None:
 def cohort_zetas(refits: Refits) -> dict[tuple[str, str], tuple[float, ...]]:
     """Return the mean zeta of each cohort over the simulated samples of every model."""
     out = {}
-    for key, samples in refits.items():
+    for key, simulated in refits.items():
         means = []
         for c in range(N_COHORTS):
-            found = [s.get(zeta_of_cohort(c), math.nan) for s in samples]
+            found = [s.get(zeta_of_cohort(c), math.nan) for s in simulated.samples]
             finite = [z for z in found if math.isfinite(z)]
             means.append(sum(finite) / len(finite) if 2 * len(finite) > len(found) else math.nan)
         if any(math.isfinite(z) for z in means):

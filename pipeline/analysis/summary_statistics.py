@@ -4,37 +4,79 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 import numpy as np
 
 from baimo.estimation.errors import DataError
 from baimo.estimation.predictive.replicate import measure_sizes
+from baimo.estimation.results import registered
+from baimo.estimation.samples.concentration import measure_concentration
 from baimo.estimation.samples.counts import Counts
 from baimo.estimation.tails.power_law import fit_tail
-from baimo.pipeline.statistics import TAIL_ITEMS, YOUNG_IN_TAIL, ZETA_OLDEST
+from baimo.pipeline.statistics import (
+    SHARE_ZERO,
+    TAIL_ITEMS,
+    TOP_1PCT,
+    UPPER,
+    YOUNG_COHORTS,
+    YOUNG_IN_TAIL,
+    ZETA,
+    ZETA_GAP,
+)
+from baimo.pipeline.variables import N_COHORTS, Variable
 
 UNDATED = -1  # the cohort of items whose age is not known
 FEWEST_IN_TAIL = 20
-YOUNG_COHORTS = 2  # of five
 
 CohortSample = dict[int, Counts]
 """By age cohort, 0 the youngest: the sizes of its items."""
 Statistics = dict[str, float]
 """By the name of a `Statistic`."""
-Refits = dict[tuple[str, str], tuple[Statistics, ...]]
-"""By (label of the model, variable): the statistics of every simulated sample."""
 
 
-def measure_sample(sample: CohortSample, *, discrete: bool, x_min: float) -> Statistics:
+@registered("Simulated")
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Simulated:
+    """What was measured on the samples of one model of one variable.
+
+    Parameters
+    ----------
+    samples
+        Statistics of every sample at the estimated parameters.
+    slopes
+        By parameter: derivative of the mean of each statistic.
+    """
+
+    samples: tuple[Statistics, ...]
+    slopes: Mapping[str, Statistics]
+
+
+Refits = dict[tuple[str, str], Simulated]
+"""By (label of the model, variable)."""
+
+
+def measure_sample(
+    sample: CohortSample, variable: Variable, x_min: float, *, scanned: bool = False
+) -> Statistics:
     """Measure a sample by cohorts: the one function that data and simulations both go through.
 
-    Beside `measure_sizes` of all items: the decimal logarithm of the number of items of `x_min`
-    and more (plus one), the share of these that belong to the younger two fifths of the dated
-    items, and zeta of each cohort above that x_min (`zeta_oldest` again for the last).
+    Every tail statistic is taken at the x_min of the data or at fixed sizes: zeta, decimal
+    logarithms of numbers of items (plus one), the share of the largest that belong to the younger
+    two fifths of the dated items, zeta of each cohort, and zeta of the oldest less that of the
+    youngest; with the share of zeros, and that of the total held by the top 1 % of the positive.
+    Scanned, what `measure_sizes` finds at an x_min of the sample's own is added.
     """
-    every = pooled(sample)
-    found = measure_sizes(every, discrete=discrete)
-    found[TAIL_ITEMS.name] = math.log10(1.0 + _at_least(every, x_min))
+    every, discrete = pooled(sample), variable.discrete
+    found = {
+        ZETA.name: _zeta(every, x_min, discrete),
+        SHARE_ZERO.name: every.n_zero / every.n_obs,
+        TOP_1PCT.name: _top_share(every),
+        TAIL_ITEMS.name: _log10_number(every, x_min),
+    }
+    found |= {s.name: _log10_number(every, cut) for s, cut in UPPER[variable.name]}
+    if scanned:
+        found |= measure_sizes(every, discrete=discrete)
     dated = {c: counts for c, counts in sample.items() if c != UNDATED}
     if not dated:
         return found
@@ -44,7 +86,8 @@ def measure_sample(sample: CohortSample, *, discrete: bool, x_min: float) -> Sta
     found[YOUNG_IN_TAIL.name] = young / total if total else math.nan
     for c, counts in dated.items():
         found[zeta_of_cohort(c)] = _zeta(counts, x_min, discrete)
-    found[ZETA_OLDEST.name] = found[zeta_of_cohort(max(dated))]
+    ends = (found.get(zeta_of_cohort(c), math.nan) for c in (N_COHORTS - 1, 0))
+    found[ZETA_GAP.name] = next(ends) - next(ends)
     return found
 
 
@@ -53,8 +96,18 @@ def zeta_of_cohort(cohort: int) -> str:
     return f"zeta_cohort_{cohort + 1}"
 
 
+def _top_share(counts: Counts) -> float:
+    if counts.n_zero == counts.n_obs:
+        return math.nan
+    return measure_concentration(counts.positive()).top_1pct
+
+
 def _at_least(counts: Counts, x: float) -> int:
     return int(counts.multiplicities[counts.values >= x].sum())
+
+
+def _log10_number(counts: Counts, x: float) -> float:
+    return math.log10(1.0 + _at_least(counts, x))
 
 
 def _zeta(counts: Counts, x_min: float, discrete: bool) -> float:

@@ -11,6 +11,7 @@ from datetime import date
 import polars as pl
 
 from baimo.pipeline.datasets.design_effects import measure_design_effects
+from baimo.pipeline.datasets.owner_sampling import measure_owner_sampling
 from baimo.pipeline.variables import DOWNLOADS, LIKES
 
 N_LABELS = 50
@@ -35,6 +36,7 @@ def tabulate_hub(models: pl.DataFrame, day: date) -> dict[str, pl.DataFrame]:
         "hub_frequency": frequency_of_models(models),
         "hub_authors": frequency_of_authors(models),
         "hub_design_effects": measure_design_effects(models, day),
+        **measure_owner_sampling(models, day),
         "hub_derivatives": frequency_of_derivatives(models),
         "hub_totals": totals_by_group(models),
         "hub_top": largest_models(models),

@@ -78,6 +78,7 @@ def simulations(context: dg.AssetExecutionContext, config: SimulationConfig) -> 
     from baimo.pipeline.models.printed import simulate_printed_equation
     from baimo.pipeline.predictive.simulate import (
         increments_of,
+        mean_of,
         refit_increments,
         refit_models,
         samplers_of,
@@ -94,7 +95,7 @@ def simulations(context: dg.AssetExecutionContext, config: SimulationConfig) -> 
         refits = refit_increments(refits, increments_of(day, family), seed=seed)
         context.log.info(f"{family.name}: {n} samples of each model drawn and refitted")
         zetas = {
-            f"{model}_{variable}_mean_zeta": sum(s["zeta"] for s in found) / len(found)
+            f"{model}_{variable}_mean_zeta": mean_of(found.samples, "zeta")
             for (model, variable), found in refits.items()
         }
         yield dg.Output(refits, output_name=REFITS[family.name].name, metadata=numbers(zetas))

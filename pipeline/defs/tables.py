@@ -21,6 +21,8 @@ HUB = (
     "hub_frequency",
     "hub_authors",
     "hub_design_effects",
+    "hub_sampling",
+    "hub_covariances",
     "hub_derivatives",
     "hub_totals",
     "hub_top",

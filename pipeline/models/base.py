@@ -16,6 +16,7 @@ from typing import ClassVar, TypeVar
 import numpy as np
 import polars as pl
 
+from baimo.estimation.results import Estimate
 from baimo.estimation.samples.curves import Line
 from baimo.pipeline.analysis.summary_statistics import CohortSample, Statistics
 from baimo.pipeline.lake.results import Day, Named
@@ -28,6 +29,11 @@ IncrementSampler = Callable[[np.random.Generator], Statistics]
 """Draws what comes next and measures it as the data were."""
 Values = Mapping[str, float]
 """Parameters by name."""
+
+
+def values_of(parameters: Mapping[str, Estimate]) -> dict[str, float]:
+    """Return the values of estimates; what has none is left out."""
+    return {name: e.value for name, e in parameters.items() if e.value is not None}
 
 
 @dataclass(frozen=True)
@@ -101,8 +107,16 @@ class FittedModel(ABC):
     in_overview: ClassVar[bool] = True
 
     @abstractmethod
-    def sampler(self, day: Day, variable: Variable) -> Sampler | None:
-        """Return a draw of the variable at its observed size, None where there is no such model."""
+    def parameters(self, day: Day, variable: Variable) -> dict[str, Estimate] | None:
+        """Return what was estimated, by name; None where there is no such model.
+
+        Errors are those of independent items; the covariances of clustered ones are looked up by
+        name in what the day's `SAMPLING` knows.
+        """
+
+    @abstractmethod
+    def sampler(self, day: Day, variable: Variable, values: Values) -> Sampler:
+        """Return a draw of the variable at its observed size, at given parameters."""
 
     def increments(self, day: Day, variable: Variable) -> IncrementSampler | None:
         """Return a draw of what comes next, None where the model or the data say nothing of it."""

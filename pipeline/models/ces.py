@@ -7,18 +7,20 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import polars as pl
 
 from baimo.estimation.arrays import Floats, Ints
 from baimo.estimation.demand.ces import DemandFit, fit_demand
+from baimo.estimation.demand.counts import fit_demand_tail, log_smallest_demand
 from baimo.estimation.heterogeneity.posterior import pareto_rate_posterior
 from baimo.estimation.results import Estimate
 from baimo.pipeline.analysis.calibration import calibration
 from baimo.pipeline.analysis.cohorts import Cohorts
 from baimo.pipeline.analysis.increments import KERNEL_FIT, KernelCalibration
+from baimo.pipeline.analysis.sampling import sampling_error
 from baimo.pipeline.analysis.sizes import TAILS, read_tails
 from baimo.pipeline.analysis.summary_statistics import CohortSample
 from baimo.pipeline.errors import SourceError
@@ -36,6 +38,7 @@ from baimo.pipeline.models.base import (
     fitted_model,
 )
 from baimo.pipeline.models.increments import MeasuredIncrements, at_observed_total, whole_hub_kernel
+from baimo.pipeline.schema.derived import HUB_SAMPLING
 from baimo.pipeline.schema.results import Row, parameter_row
 from baimo.pipeline.statistics import KERNEL, SHARE_ZERO, TAIL, TAIL_ITEMS, ZETA
 from baimo.pipeline.variables import DOWNLOADS, HUB, LIKES, Variable
@@ -43,16 +46,17 @@ from baimo.simulation.demand.ces import (
     DemandParams,
     attraction,
     sample_log_tastes,
+    simulate_arrivals,
     simulate_counts,
-    simulate_demand,
 )
 
+_BELOW = 0.99  # of x_min: the law of the counts needs a zeta below it
 DEMAND_FIT: Stored[dict[str, DemandFit]] = Stored("demand_fit", dict)
 """By variable."""
 
 
 def _parameters(fits: dict[str, DemandFit]) -> Iterator[Row]:
-    method = "alpha = zeta rho/(1 - rho) from the CSN tail"
+    method = "alpha = zeta rho/(1 - rho) from the tail of Poisson counts of a Pareto demand"
     for variable, fit in fits.items():
         found, central = fit.estimates(), fit.params()
         prefix = "ces_" if variable == DOWNLOADS.name else f"ces_{variable}_"
@@ -70,43 +74,45 @@ def _parameters(fits: dict[str, DemandFit]) -> Iterator[Row]:
     order=20,
     description="CES demand with Pareto tastes (eq 20-24): the taste exponent alpha over a band of "
     "rho; one cross-section identifies only zeta.",
-    needs=tuple(TAILS[v.name] for v in HUB),
+    needs=(HUB_SAMPLING, *(TAILS[v.name] for v in HUB)),
     shown=lambda fits: {f"alpha_{name}": fit.params().alpha for name, fit in fits.items()},
     parameters=_parameters,
 )
 def calibrate_demand(day: Day) -> dict[str, DemandFit]:
     """Calibrate CES demand of downloads and likes."""
-    tails = read_tails(day, (v.name for v in HUB))
-    return {name: fit_demand(found.counts, found.tail) for name, found in tails.items()}
+    sampling = day.table(HUB_SAMPLING)
+    found = {}
+    for name, sizes in read_tails(day, (v.name for v in HUB)).items():
+        tail = fit_demand_tail(sizes.counts)
+        error = sampling_error(sampling, name, "ces_zeta")
+        if error is not None:
+            tail = replace(tail, std_error_clustered=error)
+        found[name] = fit_demand(sizes.counts, tail)
+    return found
 
 
 @dataclass(frozen=True, eq=False)
 class DemandSampler:
-    """Draws demand at the observed total, the exponent of tastes anew each time.
+    """Draws demand whose tail has the observed exponent and size.
 
     Parameters
     ----------
-    zeta, std_error
-        Of demand.
-    rho
-        Substitution, assumed.
-    total
-        Purchases.
+    params
+        Tastes and substitution; rho is assumed, and moves nothing.
+    log_smallest
+        Log of the smallest expected demand.
     cohorts
         How many items there are of each age; demand does not depend on it.
     """
 
-    zeta: float
-    std_error: float
-    rho: float
-    total: int
+    params: DemandParams
+    log_smallest: float
     cohorts: Cohorts
 
     def __call__(self, rng: np.random.Generator) -> CohortSample:
         """Return one sample by cohort."""
-        zeta = max(rng.normal(self.zeta, self.std_error), 0.05)
-        params = DemandParams(alpha=zeta * self.rho / (1.0 - self.rho), rho=self.rho)
-        return self.cohorts.split(simulate_demand(params, self.cohorts.n_all, self.total, rng))
+        n = self.cohorts.n_all
+        return self.cohorts.split(simulate_arrivals(self.params, self.log_smallest, n, rng))
 
 
 @dataclass(frozen=True, eq=False)
@@ -117,26 +123,20 @@ class DemandIncrements:
     ----------
     observed
         Stocks and numbers of items.
-    zeta, std_error
-        Of demand.
-    n_items, total
-        Of the cross-section, which set the smallest rate.
+    zeta, log_smallest
+        Of demand: exponent, and log of the smallest rate.
     """
 
     observed: KernelCalibration
     zeta: float
-    std_error: float
-    n_items: int
-    total: int
+    log_smallest: float
 
     def __call__(self, rng: np.random.Generator) -> Ints:
         """Return the increment of each cell."""
         c = self.observed
         stocks, where = np.unique(c.stock, return_inverse=True)
-        zeta = max(rng.normal(self.zeta, self.std_error), 0.05)
-        tastes = float(np.sum(np.exp(rng.standard_exponential(self.n_items) / zeta)))
-        least = math.log(self.total / tastes)  # smallest rate: the total, shared by tastes
-        rates: Floats = pareto_rate_posterior(stocks, zeta, least).sample(c.items, rng, where)
+        posterior = pareto_rate_posterior(stocks, self.zeta, self.log_smallest)
+        rates: Floats = posterior.sample(c.items, rng, where)
         return rng.poisson(at_observed_total(c, rates))
 
 
@@ -155,21 +155,35 @@ class Ces(FittedModel):
     tuned = (ZETA, TAIL_ITEMS)
     needs = (ATTACHMENT_FIT, DEMAND_FIT, KERNEL_FIT)
 
-    def sampler(self, day: Day, variable: Variable) -> Sampler:
-        """Return demand for as many items as there are, at the observed total."""
+    def parameters(self, day: Day, variable: Variable) -> dict[str, Estimate]:
+        """Return zeta, and the log of the number of items in the tail."""
         fit = day.read(DEMAND_FIT)[variable.name]
-        cohorts = day.read(ATTACHMENT_FIT).cohorts
-        return DemandSampler(fit.zeta, fit.std_error, fit.params().rho, fit.total, cohorts)
+        return {
+            "ces_zeta": fit.estimates()["zeta"],
+            "ces_log10_tail": Estimate(value=math.log10(1.0 + fit.n_tail)),
+        }
+
+    def sampler(self, day: Day, variable: Variable, values: Values) -> Sampler:
+        """Return demand for as many items as there are."""
+        fit, cohorts = day.read(DEMAND_FIT)[variable.name], day.read(ATTACHMENT_FIT).cohorts
+        rho = fit.params().rho
+        zeta = min(max(values["ces_zeta"], 0.05), _BELOW * fit.x_min)
+        share = (10.0 ** values["ces_log10_tail"] - 1.0) / cohorts.n_all
+        return DemandSampler(
+            DemandParams(alpha=zeta * rho / (1.0 - rho), rho=rho),
+            log_smallest_demand(zeta, fit.x_min, share),
+            cohorts,
+        )
 
     def increments(self, day: Day, variable: Variable) -> IncrementSampler | None:
         """Return increments at rates that are drawn from what the likes so far say of them."""
         c = whole_hub_kernel(day) if variable == LIKES else None
         if c is None:
             return None
-        fit, simon = day.read(DEMAND_FIT)[variable.name], day.read(ATTACHMENT_FIT).simon(variable)
-        return MeasuredIncrements(
-            c, DemandIncrements(c, fit.zeta, fit.std_error, simon.n_obs, simon.total)
-        )
+        fit = day.read(DEMAND_FIT)[variable.name]
+        zeta = min(fit.zeta, _BELOW * fit.x_min)
+        least = log_smallest_demand(zeta, fit.x_min, fit.n_tail / fit.n_obs)
+        return MeasuredIncrements(c, DemandIncrements(c, zeta, least))
 
     def predict(self, day: Day, variable: Variable) -> Prediction:
         """Return the fitted zeta, to which alpha is tuned."""

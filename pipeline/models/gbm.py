@@ -52,6 +52,7 @@ from baimo.pipeline.statistics import (
     SIZE_SLOPE,
     TAIL_ITEMS,
     TOP_1PCT,
+    UPPER,
     ZETA,
 )
 from baimo.pipeline.variables import (
@@ -69,6 +70,7 @@ from baimo.simulation.growth.paths import PathParams, simulate_paths
 
 QUARTER_MIDDLE_DAYS = 45
 SLOPE_DRAWS = 100
+LARGEST = tuple(statistic for statistic, _ in UPPER[TVL.name])
 FIRST_DATE = date(2020, 1, 1)  # of simulated files
 
 
@@ -296,69 +298,33 @@ def _entry_growth(listings: pl.DataFrame, until: date) -> EntryTrendFit | None:
     return fit_entry_growth(per_quarter, step_years=0.25)
 
 
-@dataclass(frozen=True, eq=False)
-class PopulationGrowth:
-    """Draws drift and volatility of the population from their sampling distribution."""
-
-    m: float
-    sigma2: float
-    covariance: Floats
-    exit_rate: float
-
-    @classmethod
-    def of(cls, fit: GrowthCalibration) -> PopulationGrowth:
-        """Return what the protocols above the exit threshold on both dates say."""
-        alive = fit.alive
-        return cls(alive.m, alive.sigma**2, alive.covariance, fit.params.exit_rate)
-
-    def __call__(self, rng: np.random.Generator) -> GrowthParams:
-        """Return one draw of the parameters."""
-        spread = np.linalg.cholesky(self.covariance + 1e-15 * np.eye(2))
-        m, s2 = np.array([self.m, self.sigma2]) + spread @ rng.standard_normal(2)
-        s2 = max(float(s2), 1e-6)
-        return GrowthParams(mu=float(m) + 0.5 * s2, sigma=math.sqrt(s2), exit_rate=self.exit_rate)
-
-
-@dataclass(frozen=True)
-class SurvivorGrowth:
-    """Draws what the panel of today's largest says of growth: winners only, and none exits."""
-
-    mu: float
-    sigma: float
-    std_error: float
-
-    @classmethod
-    def of(cls, fit: GrowthCalibration) -> SurvivorGrowth:
-        """Return what the survivors' panel says."""
-        p = fit.survivors
-        return cls(p.mu, p.sigma, fit.panel.drift_survivors_std_error)
-
-    def __call__(self, rng: np.random.Generator) -> GrowthParams:
-        """Return one draw of the parameters."""
-        shift = self.std_error * float(rng.standard_normal())
-        return GrowthParams(mu=self.mu + shift, sigma=self.sigma)
+def population_growth(values: Values, exit_rate: float) -> GrowthParams:
+    """Return GBM at a given log drift and squared volatility."""
+    s2 = max(values["gbm_sigma2"], 1e-6)
+    return GrowthParams(mu=values["gbm_m"] + 0.5 * s2, sigma=math.sqrt(s2), exit_rate=exit_rate)
 
 
 @dataclass(frozen=True, eq=False)
 class GrowthSampler:
-    """Draws sizes grown over the observed ages from the observed entry sizes.
+    """Draws sizes grown over the observed ages from entry sizes like the observed ones.
 
     Parameters
     ----------
     params
-        Draws the parameters.
+        Of the growth.
     log_entry, ages : (e,), (n,)
-        Log entry sizes, and the age of each item in years.
+        Log entry sizes, resampled in each draw: they are a sample too; and the age of each item in
+        years.
     """
 
-    params: PopulationGrowth | SurvivorGrowth
+    params: GrowthParams
     log_entry: Floats
     ages: Floats
 
     def __call__(self, rng: np.random.Generator) -> CohortSample:
         """Return one sample; ages are in it and make no cohorts."""
-        params = self.params(rng)
-        sizes = simulate_growth(params, self.log_entry, self.ages, rng)
+        entry = rng.choice(self.log_entry, self.log_entry.size)
+        sizes = simulate_growth(self.params, entry, self.ages, rng)
         return {UNDATED: Counts.from_sample(sizes)}
 
 
@@ -369,20 +335,20 @@ class NextDate:
     Parameters
     ----------
     params
-        Draws the parameters.
+        Of the growth.
     before : (n,)
         Sizes at the beginning, USD.
     years
         Length of the interval.
     """
 
-    params: PopulationGrowth
+    params: GrowthParams
     before: Floats
     years: float
 
     def __call__(self, rng: np.random.Generator) -> Statistics:
         """Return the statistics of growth against size."""
-        p, n = self.params(rng), self.before.size
+        p, n = self.params, self.before.size
         growth = p.m * self.years + p.sigma * math.sqrt(self.years) * rng.standard_normal(n)
         gone = rng.random(n) < -math.expm1(-p.exit_rate * self.years)
         after = np.where(gone, math.nan, self.before * np.exp(growth))
@@ -392,7 +358,7 @@ class NextDate:
 def next_date(calibration: GrowthCalibration, population: pl.DataFrame) -> NextDate:
     """Return a draw of growth from the first of two dates of a population."""
     before, _, years = two_dates(population)
-    return NextDate(PopulationGrowth.of(calibration), before, years)
+    return NextDate(calibration.params, before, years)
 
 
 def slope_under_gbm(calibration: GrowthCalibration, population: pl.DataFrame) -> float:
@@ -414,13 +380,23 @@ class Gbm(FittedModel):
     order = 70
     family = GROWTH
     variables = (TVL,)
-    judged = (ZETA, TOP_1PCT, TAIL_ITEMS, *GROWTH_STATISTICS)
+    judged = (ZETA, TOP_1PCT, TAIL_ITEMS, *LARGEST, *GROWTH_STATISTICS)
     needs = (GROWTH_FIT, DEFI_POPULATION, TAILS[TVL.name])
 
-    def sampler(self, day: Day, variable: Variable) -> Sampler:
-        """Return growth over the observed ages, drift and volatility drawn anew each time."""
+    def parameters(self, day: Day, variable: Variable) -> dict[str, Estimate]:
+        """Return log drift and squared volatility of protocols above the exit threshold."""
+        alive = day.read(GROWTH_FIT).alive
+        errors = np.sqrt(np.diag(alive.covariance))
+        return {
+            "gbm_m": Estimate(value=alive.m, std_error=float(errors[0])),
+            "gbm_sigma2": Estimate(value=alive.sigma**2, std_error=float(errors[1])),
+        }
+
+    def sampler(self, day: Day, variable: Variable, values: Values) -> Sampler:
+        """Return growth over the observed ages."""
         fit = day.read(GROWTH_FIT)
-        return GrowthSampler(PopulationGrowth.of(fit), fit.log_entry, fit.ages)
+        params = population_growth(values, fit.params.exit_rate)
+        return GrowthSampler(params, fit.log_entry, fit.ages)
 
     def increments(self, day: Day, variable: Variable) -> IncrementSampler:
         """Return growth from the first of the two dates to the second."""
@@ -448,14 +424,21 @@ class GbmSurvivors(FittedModel):
     order = 80
     family = GROWTH
     variables = (TVL,)
-    judged = (ZETA, TOP_1PCT, TAIL_ITEMS)
+    judged = (ZETA, TOP_1PCT, TAIL_ITEMS, *LARGEST)
     needs = (GROWTH_FIT,)
     in_overview = False
 
-    def sampler(self, day: Day, variable: Variable) -> Sampler:
+    def parameters(self, day: Day, variable: Variable) -> dict[str, Estimate]:
+        """Return the drift of the survivors; its error is that of a panel with common shocks."""
+        fit = day.read(GROWTH_FIT)
+        error = fit.panel.drift_survivors_std_error
+        return {"gbm_survivors_mu": Estimate(value=fit.survivors.mu, std_error=error)}
+
+    def sampler(self, day: Day, variable: Variable, values: Values) -> Sampler:
         """Return growth over the observed ages with the winners' drift and no exit."""
         fit = day.read(GROWTH_FIT)
-        return GrowthSampler(SurvivorGrowth.of(fit), fit.log_entry, fit.ages)
+        params = GrowthParams(mu=values["gbm_survivors_mu"], sigma=fit.survivors.sigma)
+        return GrowthSampler(params, fit.log_entry, fit.ages)
 
     def predict(self, day: Day, variable: Variable) -> Prediction:
         """Return the asymptotic zeta of the survivors' growth."""

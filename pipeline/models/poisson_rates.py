@@ -17,6 +17,7 @@ from baimo.estimation.arrays import Floats, Ints
 from baimo.estimation.errors import EstimationError
 from baimo.estimation.heterogeneity.poisson_rates import PoissonRatesFit, fit_poisson_rates
 from baimo.estimation.heterogeneity.posterior import RatePosterior, lognormal_rate_posterior
+from baimo.estimation.results import Estimate
 from baimo.pipeline.analysis.calibration import calibration
 from baimo.pipeline.analysis.increments import KERNEL_FIT, KernelCalibration
 from baimo.pipeline.lake.results import Day, Stored
@@ -126,13 +127,23 @@ class PoissonRates(FittedModel):
     tuned = (SHARE_ZERO, TAIL_ITEMS, ZETA, YOUNG_IN_TAIL)
     needs = (ATTACHMENT_FIT, RATES_FIT, KERNEL_FIT)
 
-    def sampler(self, day: Day, variable: Variable) -> Sampler | None:
-        """Return counts at the fitted rates, None where they could not be fitted."""
-        fit, attachment = day.read(RATES_FIT).get(variable.name), day.read(ATTACHMENT_FIT)
+    def parameters(self, day: Day, variable: Variable) -> dict[str, Estimate] | None:
+        """Return mu, sigma and phi, None where they could not be fitted."""
+        fit = day.read(RATES_FIT).get(variable.name)
         if fit is None:
             return None
+        return {f"fitness_{name}": e for name, e in fit.estimates().items()}
+
+    def sampler(self, day: Day, variable: Variable, values: Values) -> Sampler:
+        """Return counts at the fitted rates."""
+        attachment = day.read(ATTACHMENT_FIT)
+        params = PoissonRateParams(
+            mu=values["fitness_mu"],
+            sigma=max(values["fitness_sigma"], 0.0),
+            phi=values["fitness_phi"],
+        )
         return AgedSampler(
-            simulate_poisson_rates, fit.params, attachment.cohorts, attachment.entry.horizon
+            simulate_poisson_rates, params, attachment.cohorts, attachment.entry.horizon
         )
 
     def increments(self, day: Day, variable: Variable) -> IncrementSampler | None:

@@ -12,6 +12,7 @@ import numpy as np
 import polars as pl
 
 from baimo.estimation.arrays import Ints
+from baimo.estimation.results import Estimate
 from baimo.estimation.samples.counts import Counts
 from baimo.estimation.samples.curves import Line
 from baimo.pipeline.analysis.cohorts import observed_by_cohort
@@ -44,8 +45,8 @@ class SimonSampler:
 
     Parameters
     ----------
-    p, std_error
-        Chance that an event founds an item; drawn anew each time.
+    p
+        Chance that an event founds an item.
     total
         Number of events.
     cohorts, shares
@@ -54,23 +55,21 @@ class SimonSampler:
     """
 
     p: float
-    std_error: float
     total: int
     cohorts: tuple[int, ...]
     shares: tuple[float, ...]
 
     @classmethod
-    def of(cls, p: float, std_error: float, total: int, positive: CohortSample) -> SimonSampler:
+    def of(cls, p: float, total: int, positive: CohortSample) -> SimonSampler:
         """Return the urn that has the observed share of positive items in each cohort."""
         order = [UNDATED, *sorted((c for c in positive if c != UNDATED), reverse=True)]
         n = {c: counts.n_obs - counts.n_zero for c, counts in positive.items()}
         shares = np.cumsum([n.get(c, 0) for c in order]) / sum(n.values())
-        return cls(p, std_error, total, tuple(order), tuple(shares.tolist()))
+        return cls(p, total, tuple(order), tuple(shares.tolist()))
 
     def __call__(self, rng: np.random.Generator) -> CohortSample:
         """Return one sample by cohort."""
-        p = min(max(rng.normal(self.p, self.std_error), 1e-12), 1.0 - 1e-9)
-        sizes = simulate_simon(SimonParams(p=p), self.total, rng)
+        sizes = simulate_simon(SimonParams(p=self.p), self.total, rng)
         ends = [0, *np.rint(np.array(self.shares) * sizes.size).astype(int).tolist()]
         parts = zip(self.cohorts, ends[:-1], ends[1:], strict=True)
         return {c: Counts.from_sample(sizes[a:b]) for c, a, b in parts if b > a}
@@ -102,12 +101,20 @@ class Simon(FittedModel):
     judged = (ZETA, *TAIL, *KERNEL)
     needs = (ATTACHMENT_FIT, HUB_FREQUENCY, KERNEL_FIT, *(TAILS[v.name] for v in HUB))
 
-    def sampler(self, day: Day, variable: Variable) -> Sampler:
-        """Return the urn with the observed total and cohorts."""
-        attachment = day.read(ATTACHMENT_FIT)
-        fit = attachment.simon(variable)
-        seen = observed_by_cohort(day.table(HUB_FREQUENCY), attachment.cohorts, day.date)
-        return SimonSampler.of(fit.p, fit.std_error, fit.total, seen[variable.name])
+    def parameters(self, day: Day, variable: Variable) -> dict[str, Estimate]:
+        """Return p and the log of the total."""
+        fit = day.read(ATTACHMENT_FIT).simon(variable)
+        return {
+            "simon_p": Estimate(value=fit.p, std_error=fit.std_error),
+            "log_total": Estimate(value=math.log(fit.total)),
+        }
+
+    def sampler(self, day: Day, variable: Variable, values: Values) -> Sampler:
+        """Return the urn with the observed cohorts."""
+        cohorts, total = day.read(ATTACHMENT_FIT).cohorts, math.exp(values["log_total"])
+        seen = observed_by_cohort(day.table(HUB_FREQUENCY), cohorts, day.date)
+        p = min(max(values["simon_p"], 2.0 / total), 1.0 - 1e-9)
+        return SimonSampler.of(p, round(total), seen[variable.name])
 
     def increments(self, day: Day, variable: Variable) -> IncrementSampler | None:
         """Return increments in proportion to likes."""

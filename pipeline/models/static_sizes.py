@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
-from baimo.estimation.distributions.fit import WholeSampleFit
+from baimo.estimation.results import Estimate
 from baimo.pipeline.analysis.cohorts import Cohorts
 from baimo.pipeline.analysis.sizes import TAILS
 from baimo.pipeline.analysis.summary_statistics import CohortSample
@@ -44,17 +44,6 @@ class StaticSizeSampler:
         return self.cohorts.split(simulate_static_counts(self.params, self.cohorts.n_all, rng))
 
 
-def static_size_params(law: WholeSampleFit) -> StaticSizeParams:
-    """Return the fitted law of the whole sample for `simulate_static_counts`."""
-    p = law.parameters
-    return StaticSizeParams(
-        mu=p["mu"],
-        sigma=p["sigma"],
-        alpha=p.get("alpha", math.inf),
-        beta=p.get("beta", math.inf),
-    )
-
-
 class StaticSizes(FittedModel):
     """A law of the whole sample, fitted to sizes of all ages together."""
 
@@ -68,13 +57,24 @@ class StaticSizes(FittedModel):
     needs = (ATTACHMENT_FIT, *(TAILS[v.name] for v in HUB))
     in_overview = False
 
-    def sampler(self, day: Day, variable: Variable) -> Sampler | None:
-        """Return draws of the fitted law, None where it could not be fitted."""
+    def parameters(self, day: Day, variable: Variable) -> dict[str, Estimate] | None:
+        """Return the parameters of the fitted law, None where it could not be fitted."""
         for law in day.read(TAILS[variable.name]).whole.fits:
             if law.model == self.law:
-                cohorts = day.read(ATTACHMENT_FIT).cohorts
-                return StaticSizeSampler(static_size_params(law), cohorts)
+                found = law.estimates()
+                return {f"{self.name}_{name}": found[name] for name in law.parameters}
         return None
+
+    def sampler(self, day: Day, variable: Variable, values: Values) -> Sampler:
+        """Return draws of the fitted law."""
+        p = {name.removeprefix(f"{self.name}_"): value for name, value in values.items()}
+        params = StaticSizeParams(
+            mu=p["mu"],
+            sigma=max(p["sigma"], 0.0),
+            alpha=p.get("alpha", math.inf),
+            beta=p.get("beta", math.inf),
+        )
+        return StaticSizeSampler(params, day.read(ATTACHMENT_FIT).cohorts)
 
     def predict(self, day: Day, variable: Variable) -> Prediction:
         """Return no exponent: the law is fitted to the whole sample."""

@@ -6,12 +6,14 @@ makes zeta = (n + delta)/gamma.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
 import polars as pl
 
 from baimo.estimation.arrays import Floats, Ints
+from baimo.estimation.results import Estimate
 from baimo.pipeline.analysis.increments import KERNEL_FIT
 from baimo.pipeline.lake.results import Day
 from baimo.pipeline.models.ages import AGES, AGES_MEANING, AgedSampler, sample_ages
@@ -26,6 +28,7 @@ from baimo.pipeline.models.base import (
     Values,
     file_model,
     fitted_model,
+    values_of,
 )
 from baimo.pipeline.models.ces import DEMAND_FIT
 from baimo.pipeline.models.increments import MeasuredIncrements, whole_hub_kernel
@@ -54,21 +57,18 @@ class YuleIncrements:
         return rng.negative_binomial(self.weight, 1.0 / (1.0 + self.growth))
 
 
-def tuned_yule(attachment: AttachmentCalibration, zeta: float) -> YuleParams:
-    """Return the Yule process of the observed ages whose tail is the fitted one.
+def yule_at(attachment: AttachmentCalibration, values: Values) -> YuleParams:
+    """Return the Yule process of the observed ages at given parameters.
 
     Where the likelihood of (gamma, a) has no usable optimum, gamma is what (n + delta)/gamma = zeta
-    asks for, and a what the observed total asks for.
+    asks for, and a what the total asks for.
     """
-    if attachment.yule_likes.params is not None:
-        return attachment.yule_likes.params
-    gamma = attachment.entry.rate / zeta
+    rate = values["entry_rate"]
+    if "yule_gamma" in values:
+        return YuleParams(entry_plus_exit=rate, gamma=values["yule_gamma"], a=values["yule_a"])
+    gamma = rate / values["ces_zeta"]
     growth = float(np.sum(np.expm1(gamma * attachment.ages) * attachment.n_models))
-    return YuleParams(
-        entry_plus_exit=attachment.entry.rate,
-        gamma=gamma,
-        a=attachment.simon_likes.total / growth,
-    )
+    return YuleParams(entry_plus_exit=rate, gamma=gamma, a=math.exp(values["log_total"]) / growth)
 
 
 @fitted_model
@@ -86,24 +86,37 @@ class Yule(FittedModel):
     tuned = (ZETA,)
     needs = (ATTACHMENT_FIT, DEMAND_FIT, KERNEL_FIT)
 
-    def _params(self, day: Day) -> YuleParams:
-        return tuned_yule(day.read(ATTACHMENT_FIT), day.read(DEMAND_FIT)[LIKES.name].zeta)
+    def parameters(self, day: Day, variable: Variable) -> dict[str, Estimate] | None:
+        """Return gamma and a, or zeta and total to which they are tuned, and the rate of entry.
 
-    def sampler(self, day: Day, variable: Variable) -> Sampler | None:
-        """Return the process, None where entry does not grow: ages then have no tail to give."""
+        None where entry does not grow: ages then have no tail to give.
+        """
         attachment = day.read(ATTACHMENT_FIT)
-        if attachment.entry.rate <= 0:
+        entry, yule = attachment.entry, attachment.yule_likes
+        if entry.rate <= 0:
             return None
-        return AgedSampler(
-            simulate_yule, self._params(day), attachment.cohorts, attachment.entry.horizon
-        )
+        found = {"entry_rate": Estimate(value=entry.rate, std_error=entry.std_error)}
+        if yule.params is not None:
+            return found | {f"yule_{name}": yule.estimates()[name] for name in ("gamma", "a")}
+        demand = day.read(DEMAND_FIT)[LIKES.name]
+        return found | {
+            "ces_zeta": demand.estimates()["zeta"],
+            "log_total": Estimate(value=math.log(attachment.simon_likes.total)),
+        }
+
+    def sampler(self, day: Day, variable: Variable, values: Values) -> Sampler:
+        """Return the process over the observed ages."""
+        attachment = day.read(ATTACHMENT_FIT)
+        params = yule_at(attachment, values)
+        return AgedSampler(simulate_yule, params, attachment.cohorts, attachment.entry.horizon)
 
     def increments(self, day: Day, variable: Variable) -> IncrementSampler | None:
         """Return births over the interval."""
-        c = whole_hub_kernel(day)
-        if c is None or day.read(ATTACHMENT_FIT).entry.rate <= 0:
+        c, found = whole_hub_kernel(day), self.parameters(day, variable)
+        if c is None or found is None:
             return None
-        weight = c.items * (c.stock + self._params(day).a)
+        params = yule_at(day.read(ATTACHMENT_FIT), values_of(found))
+        weight = c.items * (c.stock + params.a)
         growth = c.total_gain / float(weight.sum())
         return MeasuredIncrements(c, YuleIncrements(weight, growth))
 

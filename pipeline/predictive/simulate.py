@@ -1,27 +1,46 @@
-"""Every model on equal terms: simulated at the observed size, ages and total, and refitted.
+"""Every model on equal terms: simulated at the observed size and ages, and measured as the data.
 
-Parameters are drawn from their sampling distribution anew in each replication where the model's
-file says so. What comes out is a histogram for each age cohort, which goes through the same fits as
-the data.
+Samples are drawn at the estimated parameters. That these are estimates too is said by the slopes:
+how far the mean of each statistic moves with each parameter, from samples a standard error to both
+sides. What comes out of a draw is a histogram for each age cohort.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from itertools import cycle
 
 import numpy as np
 import polars as pl
 
-from baimo.estimation.predictive.replicate import replicate
+from baimo.estimation.predictive.replicate import replicate, replicate_seeds
+from baimo.estimation.results import Estimate
 from baimo.estimation.samples.counts import Counts
-from baimo.pipeline.analysis.summary_statistics import Refits, Statistics, measure_sample
+from baimo.pipeline.analysis.sampling import SAMPLING, Sampling
+from baimo.pipeline.analysis.summary_statistics import (
+    Refits,
+    Simulated,
+    Statistics,
+    measure_sample,
+)
 from baimo.pipeline.lake.results import Day, Named, Stored
-from baimo.pipeline.models.base import FAMILIES, Family, IncrementSampler, Sampler
+from baimo.pipeline.models.base import (
+    FAMILIES,
+    Family,
+    IncrementSampler,
+    Sampler,
+    Values,
+    values_of,
+)
 from baimo.pipeline.models.registry import MODELS, of_family, pairs
-from baimo.pipeline.variables import VARIABLES
+from baimo.pipeline.variables import VARIABLES, Variable
 
-MOST_LATER = 50  # samples whose following interval is drawn too
+MOST_LATER = 50  # draws of the following interval
+MOST_SCANNED = 50  # samples that are fitted at an x_min of their own too
+SLOPE_SAMPLES = 8  # on either side of a parameter
 
 SIMULATIONS: dict[str, Stored[pl.DataFrame]] = {
     f.name: Stored(f"{f.name}_simulation", pl.DataFrame) for f in FAMILIES
@@ -34,17 +53,75 @@ Key = tuple[str, str]
 
 
 def needs_of(family: Family) -> tuple[Named, ...]:
-    """Return what the models of a family read of a day."""
-    return tuple(need for model in of_family(family) for need in model.needs)
+    """Return what the models of a family, and their errors, read of a day."""
+    return (SAMPLING, *(need for model in of_family(family) for need in model.needs))
 
 
-def samplers_of(day: Day, family: Family) -> dict[Key, Sampler]:
-    """Return a draw of each model of a family and each of its variables."""
+@dataclass(frozen=True, eq=False)
+class Drawn:
+    """A model of a variable, ready to be drawn at its estimate and beside it.
+
+    Parameters
+    ----------
+    values
+        Parameters at the estimate.
+    steps
+        Standard errors of those that are estimated with one.
+    sampler_at
+        Returns the sampler at given parameters.
+    """
+
+    values: Values
+    steps: Values
+    sampler_at: Callable[[Values], Sampler]
+
+    @property
+    def sampler(self) -> Sampler:
+        """The sampler at the estimate."""
+        return self.sampler_at(self.values)
+
+
+def samplers_of(day: Day, family: Family) -> dict[Key, Drawn]:
+    """Return each model of a family for each of its variables; what cannot be fitted left out."""
     found = {}
     for model, variable in pairs(family):
-        sampler = model.sampler(day.only(model.needs), variable)
-        if sampler is not None:
-            found[model.label, variable.name] = sampler
+        own = day.only(model.needs)
+        estimates = model.parameters(own, variable)
+        if estimates is None:
+            continue
+        errors = errors_of(estimates, day.read(SAMPLING).get(variable.name))
+        found[model.label, variable.name] = Drawn(
+            values=values_of(estimates),
+            steps=steps_of(values_of(estimates), errors),
+            sampler_at=partial(model.sampler, own, variable),
+        )
+    return found
+
+
+def steps_of(values: Values, errors: Mapping[str, float]) -> dict[str, float]:
+    """Return steps to both sides of parameters: an error, half of the value at most.
+
+    A positive parameter then stays positive; what has no error has no step.
+    """
+    found = {}
+    for name, error in errors.items():
+        most = 0.5 * abs(values[name])
+        if error > 0:
+            found[name] = min(error, most) if most > 0 else error
+    return found
+
+
+def errors_of(estimates: Mapping[str, Estimate], sampling: Sampling | None) -> dict[str, float]:
+    """Return the error of each parameter: with clusters where that is known, else its own, else 0.
+
+    A parameter without a value has none.
+    """
+    found = {}
+    for name, estimate in estimates.items():
+        if estimate.value is None:
+            continue
+        clustered = sampling.std_error(name) if sampling else None
+        found[name] = (estimate.std_error or 0.0) if clustered is None else clustered
     return found
 
 
@@ -71,58 +148,99 @@ def read_simulations(day: Day) -> pl.DataFrame:
     return pl.concat([day.read(stored) for stored in SIMULATIONS.values()])
 
 
-def simulate_models(
-    samplers: Mapping[Key, Sampler], *, n_replications: int, seed: int
-) -> pl.DataFrame:
+def simulate_models(models: Mapping[Key, Drawn], *, n_replications: int, seed: int) -> pl.DataFrame:
     """Draw every model and return histograms: model, measure, replicate, cohort, value, n_items."""
     parts = []
-    for key, sampler in samplers.items():
-        samples = replicate(sampler, n_replications=n_replications, seed=seed_of(seed, key))
+    for key, drawn in models.items():
+        samples = replicate(drawn.sampler, n_replications=n_replications, seed=seed_of(seed, key))
         for i, sample in enumerate(samples):
             parts += [_histogram(*key, i, cohort, counts) for cohort, counts in sample.items()]
     return pl.concat(parts)
 
 
 @dataclass(frozen=True)
-class Refit:
-    """Draws a sample and sends it through the fits of the data.
+class Measured:
+    """Draws a sample and measures it as the data were.
 
     Parameters
     ----------
     sampler
         Draws.
-    discrete, x_min
-        Of the variable: counts or sizes, and the lower end of the tail of the data.
+    variable, x_min
+        What is drawn, and the lower end of the tail of the data.
+    scanned
+        Whether the tail is fitted at an x_min of the sample's own too.
     """
 
     sampler: Sampler
-    discrete: bool
+    variable: Variable
     x_min: float
+    scanned: bool = False
 
     def __call__(self, rng: np.random.Generator) -> Statistics:
         """Return the statistics of one sample."""
-        return measure_sample(self.sampler(rng), discrete=self.discrete, x_min=self.x_min)
+        sample = self.sampler(rng)
+        return measure_sample(sample, self.variable, self.x_min, scanned=self.scanned)
 
 
 def refit_models(
-    samplers: Mapping[Key, Sampler],
-    x_min: Mapping[str, float],
-    *,
-    n_replications: int,
-    seed: int,
+    models: Mapping[Key, Drawn], x_min: Mapping[str, float], *, n_replications: int, seed: int
 ) -> Refits:
-    """Draw every model and send each sample through the fits of the data; `x_min` by variable.
+    """Draw every model and measure each sample as the data; `x_min` by variable.
 
     The samples are those of `simulate_models` with the same seed, and are not kept.
     """
     return {
-        key: replicate(
-            Refit(sampler, VARIABLES[key[1]].discrete, x_min[key[1]]),
-            n_replications=n_replications,
-            seed=seed_of(seed, key),
-        )
-        for key, sampler in samplers.items()
+        key: _simulated(key, drawn, x_min[key[1]], n_replications, seed)
+        for key, drawn in models.items()
     }
+
+
+def _simulated(key: Key, drawn: Drawn, x_min: float, n: int, seed: int) -> Simulated:
+    variable = VARIABLES[key[1]]
+    seeds = np.random.SeedSequence(seed_of(seed, key)).spawn(n)
+    scanned = Measured(drawn.sampler, variable, x_min, scanned=True)
+    plain = replace(scanned, scanned=False)
+    samples = (
+        *replicate_seeds(scanned, seeds[:MOST_SCANNED]),
+        *replicate_seeds(plain, seeds[MOST_SCANNED:]),
+    )
+    few = seeds[: min(n, SLOPE_SAMPLES)]
+    slopes = {
+        name: _slope(
+            drawn, name, step, lambda at: Measured(drawn.sampler_at(at), variable, x_min), few
+        )
+        for name, step in drawn.steps.items()
+    }
+    return Simulated(samples=samples, slopes=slopes)
+
+
+def _slope(
+    drawn: Drawn,
+    name: str,
+    step: float,
+    measured: Callable[[Values], Measured],
+    seeds: Sequence[np.random.SeedSequence],
+) -> Statistics:
+    """Return the derivative of mean statistics in a parameter, the same seeds on both sides.
+
+    NaN for a statistic that the samples of one side do not have.
+    """
+    ends = [
+        replicate_seeds(measured({**drawn.values, name: drawn.values[name] + sign * step}), seeds)
+        for sign in (-1.0, 1.0)
+    ]
+    return {
+        statistic: (mean_of(ends[1], statistic) - mean_of(ends[0], statistic)) / (2.0 * step)
+        for statistic in ends[0][0]
+    }
+
+
+def mean_of(samples: Sequence[Statistics], statistic: str) -> float:
+    """Return the mean over the samples that have the statistic, NaN where none has."""
+    found = [s.get(statistic, math.nan) for s in samples]
+    finite = [v for v in found if math.isfinite(v)]
+    return math.fsum(finite) / len(finite) if finite else math.nan
 
 
 def refit_increments(
@@ -130,15 +248,16 @@ def refit_increments(
 ) -> Refits:
     """Add to simulated samples what the same model gives over the following interval.
 
-    To the first fifty: over a whole Hub theta, phi and psi hardly differ between draws.
+    The following interval begins with the observed sizes, not with the simulated ones, so that it
+    is drawn fifty times and these are gone through again and again.
     """
 
-    def added(key: Key) -> tuple[Statistics, ...]:
-        before = refits[key]
+    def added(key: Key) -> Simulated:
+        before = refits[key].samples
         n, seeds = min(len(before), MOST_LATER), seed_of(seed, (*key, "later"))
         later = replicate(increments[key], n_replications=n, seed=seeds)
-        together = (sizes | moves for sizes, moves in zip(before[:n], later, strict=True))
-        return (*together, *before[n:])
+        samples = tuple(sizes | moves for sizes, moves in zip(before, cycle(later), strict=False))
+        return replace(refits[key], samples=samples)
 
     return refits | {key: added(key) for key in increments if key in refits}
 

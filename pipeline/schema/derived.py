@@ -56,6 +56,37 @@ HUB_DESIGN_EFFECTS = Table(
     ),
 )
 
+HUB_SAMPLING = Table(
+    "hub_sampling",
+    "Statistics of the Hub and parameters of models fitted to it: how surely they are known when "
+    "the models of one owner are not independent, and what they are without the largest owner.",
+    ("measure", "name"),
+    (
+        Column("measure", pl.String, "downloads or likes"),
+        Column("name", pl.String, "statistic or parameter"),
+        Column("value", pl.Float64, "in the data"),
+        Column("std_error", pl.Float64, "one-step delete-an-owner jackknife", low=0),
+        Column("design_effect", pl.Float64, "its square over the independent variance", low=0),
+        Column("effective_owners", pl.Float64, "owners of equal influence with its spread", low=1),
+        Column("without_largest", pl.Float64, "without the owner who moves zeta most"),
+        Column("std_error_without", pl.Float64, "its error", low=0),
+    ),
+)
+
+HUB_COVARIANCES = Table(
+    "hub_covariances",
+    "Covariances of the statistics and parameters of `hub_sampling`, one row a pair.",
+    ("measure", "first", "second"),
+    (
+        Column("measure", pl.String, "downloads or likes"),
+        Column("first", pl.String, "statistic or parameter"),
+        Column("second", pl.String, "statistic or parameter, the first included"),
+        Column("covariance", pl.Float64, "one-step delete-an-owner jackknife"),
+        Column("independent", pl.Float64, "as if every model had an owner of its own"),
+        Column("without_largest", pl.Float64, "the same without the largest owner"),
+    ),
+)
+
 HUB_DERIVATIVES = Table(
     "hub_derivatives",
     "How many base models have a given number of declared derivatives.",

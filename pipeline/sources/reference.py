@@ -20,7 +20,15 @@ from baimo.pipeline.settings import reference_dir
 from baimo.pipeline.sources.snapshot import REFERENCE, Input, Snapshots
 from baimo.pipeline.variables import expand
 
-READY = ("hub_authors", "hub_design_effects", "hub_derivatives", "hub_totals", "hub_top")
+READY = (
+    "hub_authors",
+    "hub_design_effects",
+    "hub_sampling",
+    "hub_covariances",
+    "hub_derivatives",
+    "hub_totals",
+    "hub_top",
+)
 VARIANTS = "size_variants"
 BUNDLED = ("hub_frequency", *READY, "defi_population", "tvl_weekly", VARIANTS)
 HUB_TABLES = ("hub_frequency", *READY)

@@ -36,6 +36,7 @@ from baimo.simulation.errors import ParameterError
 
 CountLaw = Literal["multinomial", "poisson", "negative_binomial"]
 MOST_PURCHASES = 2**62  # beyond, counts would leave int64
+_LOG_LARGEST = 53.0 * math.log(2.0)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -236,6 +237,28 @@ def simulate_counts(
         # Beyond 2^62 a count could not be held; it takes a mean of that order to get there.
         mean = np.minimum(mean * rng.gamma(1 / overdispersion, overdispersion, w.size), 2.0**62)
     drawn: Ints = rng.poisson(mean)
+    return drawn
+
+
+def simulate_arrivals(
+    params: DemandParams, log_smallest: float, n_items: int, rng: np.random.Generator
+) -> Ints:
+    """Draw purchases of items whose expectations are Pareto from a given lower end on.
+
+    Parameters
+    ----------
+    log_smallest
+        Log of the expected purchases of the item with the smallest taste.
+
+    Returns
+    -------
+    (n_items,) int64
+        Poisson given the tastes: their total is not fixed, and below zeta = 1 has no expectation.
+    """
+    if not math.isfinite(log_smallest):
+        raise ParameterError(f"log_smallest = {log_smallest:g} must be finite")
+    logs = log_smallest + params.kappa * sample_log_tastes(params, n_items, rng)
+    drawn: Ints = rng.poisson(np.exp(np.minimum(logs, _LOG_LARGEST)))
     return drawn
 
 

@@ -50,7 +50,7 @@ from baimo.estimation.growth.two_dates import PopulationGrowthFit, fit_populatio
 from baimo.estimation.growth.two_windows import SizeSlope, TwoWindowsFit, fit_two_windows
 from baimo.estimation.growth.volatility import GrowthPathsFit, fit_growth_paths
 from baimo.estimation.heterogeneity.poisson_rates import PoissonRatesFit, fit_poisson_rates
-from baimo.estimation.predictive.joint import Agreement, JointVerdict, judge_jointly
+from baimo.estimation.predictive.joint import Agreement, Contrast, JointVerdict, judge_jointly
 from baimo.estimation.predictive.replicate import Replicated
 from baimo.estimation.results import Estimate, FitResult, decode, encode, from_dict, to_dict
 from baimo.estimation.samples.concentration import Concentration, measure_concentration
@@ -137,8 +137,13 @@ def size_dependence() -> SizeDependenceFit:
 
 
 def joint() -> JointVerdict:
-    compared = Replicated(observed=1.0, mean=1.01, sd=0.01, z=-1.0, n_replications=20)
-    return judge_jointly({"zeta": compared}, {"zeta": 0.1}, {"zeta": 0.02})
+    contrast = Contrast(
+        names=("zeta",),
+        observed=np.array([1.0]),
+        draws=np.linspace(0.98, 1.04, 20)[:, None],
+        covariance=np.array([[0.02**2]]),
+    )
+    return judge_jointly(contrast, {"zeta": 0.1})
 
 
 FRECHET = np.random.default_rng(4).exponential(size=3000) ** -1.0

@@ -12,13 +12,14 @@ import numpy as np
 import polars as pl
 
 from baimo.estimation.demand.ces import DemandFit, fit_demand
+from baimo.estimation.demand.counts import fit_demand_tail
 from baimo.estimation.distributions.fit import WholeSampleFit, fit_whole_sample
 from baimo.estimation.errors import ConvergenceWarning
 from baimo.estimation.heterogeneity.poisson_rates import PoissonRatesFit
 from baimo.estimation.samples.counts import Counts
-from baimo.estimation.tails.power_law import fit_tail
 from baimo.pipeline.analysis.increments import KERNEL_FIT, KernelCalibration, fit_increments
 from baimo.pipeline.analysis.populations import CompanionFits
+from baimo.pipeline.analysis.sampling import SAMPLING
 from baimo.pipeline.analysis.sizes import TAILS, SizeFits, fit_sizes
 from baimo.pipeline.datasets.external import tabulate_waves
 from baimo.pipeline.lake.results import Day, Stored
@@ -27,13 +28,19 @@ from baimo.pipeline.models.attachment import (
     AttachmentCalibration,
     calibrate_attachment,
 )
-from baimo.pipeline.models.base import FAMILIES, Sampler
+from baimo.pipeline.models.base import FAMILIES
 from baimo.pipeline.models.ces import DEMAND_FIT
 from baimo.pipeline.models.gbm import GROWTH_FIT, calibrate_growth
 from baimo.pipeline.models.poisson_rates import RATES_FIT
-from baimo.pipeline.predictive.simulate import samplers_of
+from baimo.pipeline.predictive.simulate import Drawn, samplers_of
 from baimo.pipeline.schema.catalog import TABLES
-from baimo.pipeline.schema.derived import DEFI_POPULATION, HUB_FREQUENCY, HUB_INCREMENTS
+from baimo.pipeline.schema.derived import (
+    DEFI_POPULATION,
+    HUB_COVARIANCES,
+    HUB_FREQUENCY,
+    HUB_INCREMENTS,
+    HUB_SAMPLING,
+)
 from baimo.pipeline.schema.results import COMPARISON
 from baimo.pipeline.schema.table import Table
 from baimo.pipeline.variables import DOWNLOADS, HUB, HUB_FLOOR, LIKES, TVL, Variable, hub_counts
@@ -42,6 +49,9 @@ from baimo.simulation.attachment.kernel import KernelParams, simulate_increments
 DAY = date(2024, 7, 11)
 BEFORE, AFTER = date(2023, 6, 27), date(2025, 12, 17)
 NO_EFFECTS = pl.DataFrame(schema=TABLES["hub_design_effects"].schema)
+NO_OWNERS: dict[Stored[Any] | Table, Any] = {
+    table: pl.DataFrame(schema=table.schema) for table in (HUB_SAMPLING, HUB_COVARIANCES)
+}
 
 
 def hub_frequency(n: int, seed: int) -> pl.DataFrame:
@@ -206,7 +216,7 @@ def calibrated(frequency: pl.DataFrame) -> AttachmentCalibration:
 
 
 def demand_of(counts: Counts) -> DemandFit:
-    return fit_demand(counts, fit_tail(counts))
+    return fit_demand(counts, fit_demand_tail(counts))
 
 
 def rates_of(mu: float, sigma: float, phi: float) -> PoissonRatesFit:
@@ -247,12 +257,13 @@ def results_of_a_day() -> Mapping[Stored[Any] | Table, Any]:
         TAILS["likes"]: with_laws(some_fits(), law),
         TAILS["tvl"]: fits_of(table["tvl_before"].to_numpy(), TVL),
         KERNEL_FIT: kernel_of(likes_of_two_days(1.0, 0.0, n=6_000), frequency),
+        SAMPLING: {},
     }
 
 
-def draws_of(day: Day) -> dict[tuple[str, str], Sampler]:
-    """Return the samplers of all models, by label and variable."""
-    found: dict[tuple[str, str], Sampler] = {}
+def draws_of(day: Day) -> dict[tuple[str, str], Drawn]:
+    """Return all models ready to be drawn, by label and variable."""
+    found: dict[tuple[str, str], Drawn] = {}
     for family in FAMILIES:
         found |= samplers_of(day, family)
     return found

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+import numpy as np
 import pytest
 
-from baimo.estimation.predictive.joint import JointVerdict, Outcome, judge_jointly
+from baimo.estimation.predictive.joint import Contrast, JointVerdict, Outcome, judge_jointly
 from baimo.estimation.predictive.replicate import Replicated
 from baimo.pipeline.statistics import STATISTICS
 from baimo.pipeline.text import (
@@ -15,8 +18,10 @@ from baimo.pipeline.text import (
     cutoff_title,
     cutoff_words,
     joined,
+    joint_words,
     list_cutoffs,
     outcome_words,
+    p_words,
     short_outcome_words,
 )
 from baimo.pipeline.variables import DOWNLOADS, SHARES, TVL
@@ -26,10 +31,26 @@ def replicated(observed: float, mean: float = 1.0, sd: float | None = 0.001) -> 
     return Replicated(observed=observed, mean=mean, sd=sd, z=None, n_replications=200)
 
 
-def judged(**observed: float) -> JointVerdict:
-    """Judge statistics whose simulated value is 1 in all samples but for a thousandth."""
-    compared = {name: replicated(value) for name, value in observed.items()}
-    return judge_jointly(compared, {name: STATISTICS[name].margin for name in observed})
+def judged(
+    *, sd: float = 0.001, in_sample: tuple[str, ...] = (), missing: str = "", **observed: float
+) -> JointVerdict:
+    """Judge statistics whose simulated value is 1 in all samples but for a thousandth.
+
+    Of one that is missing no sample has a value.
+    """
+    noise = np.random.default_rng(1).standard_normal((199, len(observed)))
+    draws = 1.0 + sd * (noise - noise.mean(axis=0))
+    names = tuple(observed)
+    draws[:, [name == missing for name in names]] = np.nan
+    k = len(names)
+    contrast = Contrast(
+        names=names,
+        observed=np.array(list(observed.values())),
+        draws=draws,
+        covariance=np.zeros((k, k)),
+    )
+    margins = {name: STATISTICS[name].margin for name in names}
+    return judge_jointly(contrast, margins, in_sample=in_sample)
 
 
 # --- what statistics say of a model --------------------------------------------------------------
@@ -42,7 +63,7 @@ def judged(**observed: float) -> JointVerdict:
         ({"zeta": 1.0, "top_1pct": 1.0, "psi": 1.0}, "explains zeta, top 1 %, psi",
          "explains zeta + 2"),
         ({"zeta": 9.0, "top_1pct": 1.0}, "contradicted by zeta", "contradicted by zeta"),
-        ({"zeta": 9.0, "top_1pct": 9.0, "share_zero": 1.05}, "contradicted by zeta, top 1 %",
+        ({"zeta": 1.3, "top_1pct": 1.2, "share_zero": 1.0}, "contradicted by zeta, top 1 %",
          "contradicted by zeta + 1"),
         ({"share_zero": 1.05, "theta": 1.0}, "cannot be told: zeros", "cannot be told: zeros"),
         ({"share_zero": 1.05, "young_in_tail": 0.95},
@@ -71,6 +92,55 @@ def test_every_outcome_has_its_own_words(outcome: Outcome) -> None:
 def test_an_outcome_that_is_none_is_not_put_into_words() -> None:
     with pytest.raises(ValueError, match="perhaps"):
         short_outcome_words("perhaps", ["zeta"])
+
+
+# --- how surely ---------------------------------------------------------------------------------
+
+
+def test_it_is_said_how_unlikely_the_distance_is() -> None:
+    words = joint_words(judged(zeta=1.3))
+    assert words == "p .005 beyond the margins; .005 of no difference at all"
+    without = replace(judged(zeta=1.3), p_without_largest=0.25)
+    assert joint_words(without) == (
+        "p .005 beyond the margins; .250 without the largest cluster; .005 of no difference at all"
+    )
+
+
+def test_what_was_fitted_and_what_the_model_lacks_is_named() -> None:
+    joint = judged(
+        zeta=1.0, top_1pct=1.0, share_zero=1.0, in_sample=("zeta",), missing="share_zero"
+    )
+    assert joint.outcome is Outcome.EXPLAINS
+    words = joint_words(joint).split("; ")
+    assert words[2:] == ["fitted, not tested: zeta", "the model has no zeros"]
+
+
+def test_an_open_verdict_says_what_would_have_been_seen() -> None:
+    joint = judged(sd=0.2, zeta=1.0, top_1pct=1.0)
+    assert joint.outcome is Outcome.UNDECIDED
+    seen = {a.name: a.detectable for a in joint.deciding}
+    assert joint_words(joint).split("; ")[2] == (
+        f"would have been seen four times in five: zeta {seen['zeta']:.2g}, "
+        f"top 1 % {seen['top_1pct']:.2g}"
+    )
+    assert "would have been" not in joint_words(judged(zeta=1.0))
+
+
+def test_where_nothing_decides_there_is_no_test_to_speak_of() -> None:
+    assert joint_words(None) == joint_words(judged(zeta=1.0, in_sample=("zeta",))) == ""
+
+
+@pytest.mark.parametrize(("p", "text"), [(0.005, ".005"), (0.0499, ".050"), (1.0, "1.000")])
+def test_a_p_value_has_three_places_and_no_leading_zero(p: float, text: str) -> None:
+    assert p_words(p) == text
+
+
+def test_a_verdict_on_which_nothing_rests_is_said_in_long_and_in_short() -> None:
+    joint = judged(zeta=1.0, in_sample=("zeta",))
+    assert (joint.outcome, joint.reasons) == (Outcome.UNDECIDED, ())
+    long = outcome_words(joint)
+    assert not long.endswith(": ")
+    assert short_outcome_words(joint.outcome.value, joint.reasons) == long
 
 
 # --- observed and simulated ----------------------------------------------------------------------

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import integrate, optimize
 
-from baimo.estimation.attachment.entry import fit_entry
+from baimo.estimation.attachment.entry import age_variance, fit_entry
 from baimo.estimation.errors import DataError
 from tests.estimation.attachment.ages import draw_ages
 
@@ -109,3 +109,20 @@ def test_entry_design_effect_scales_the_error() -> None:
 def test_entry_refusals(ages: list[float], weights: list[int] | None, says: str) -> None:
     with pytest.raises(DataError, match=says or None):
         fit_entry(ages, weights, horizon=2.0)
+
+
+@pytest.mark.parametrize("rate", [-300.0, -2.0, 0.0, 1e-4, 0.7, 3.0, 400.0])
+def test_the_variance_of_ages_is_that_of_the_truncated_exponential(rate: float) -> None:
+    horizon = 2.0
+
+    def moment(k: int) -> float:
+        top = max(-rate * horizon, 0.0)
+        where = 0.0 if rate > 0 else horizon
+        return integrate.quad(
+            lambda t: t**k * math.exp(-rate * t - top), 0, horizon, points=[where], limit=400
+        )[0]
+
+    mean = moment(1) / moment(0)
+    assert age_variance(rate, horizon) == pytest.approx(
+        moment(2) / moment(0) - mean**2, rel=1e-5, abs=1e-12
+    )

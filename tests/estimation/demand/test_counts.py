@@ -7,11 +7,21 @@ import pytest
 from numpy.typing import NDArray
 from scipy import integrate, optimize, special, stats
 
-from baimo.estimation.demand.counts import fit_demand_tail, log_ccdf
+from baimo.estimation.demand.counts import (
+    demand_tail_influence,
+    fit_demand_tail,
+    log_ccdf,
+    log_smallest_demand,
+)
 from baimo.estimation.errors import DataError
 from baimo.estimation.samples.counts import Counts
 from baimo.estimation.tails.power_law import fit_tail
-from baimo.simulation.demand.ces import DemandParams, attraction, sample_log_tastes
+from baimo.simulation.demand.ces import (
+    DemandParams,
+    attraction,
+    sample_log_tastes,
+    simulate_arrivals,
+)
 
 Floats = NDArray[np.float64]
 CELLS = ((0.8, 5_000), (1.2, 50_000), (2.0, 20_000), (1.5, 1_000))
@@ -145,3 +155,32 @@ def test_a_discrete_power_law_would_cover_half() -> None:
 def test_refusals(sample: list[float], x_min: float | None, said: str) -> None:
     with pytest.raises(DataError, match=said):
         fit_demand_tail(np.array(sample), x_min=x_min)
+
+
+@pytest.mark.parametrize(("zeta", "log_smallest"), [(0.7, 1.0), (1.3, -2.0), (2.0, 0.0)])
+def test_the_smallest_demand_is_found_from_the_tail(zeta: float, log_smallest: float) -> None:
+    # Far above the lower end the share of the tail says where it is: to the error of the share.
+    n, x = 400_000, 40
+    params = DemandParams(alpha=zeta, rho=0.5)
+    counts = simulate_arrivals(params, log_smallest, n, np.random.default_rng([9, int(10 * zeta)]))
+    share = float(np.mean(counts >= x))
+    found = log_smallest_demand(zeta, x, share)
+    error = math.sqrt((1 - share) / (n * share)) / zeta
+    assert abs(found - log_smallest) < 4 * error
+
+
+def test_the_influence_is_that_of_the_clustered_error() -> None:
+    sample = drawn(1.2, 20_000, [7, 0])
+    clusters = np.random.default_rng(7).integers(0, 900, sample.size)
+    fit = fit_demand_tail(sample, clusters=clusters)
+    values, place = np.unique(sample, return_inverse=True)
+    n = np.bincount(place).astype(float)
+    influence = demand_tail_influence(values.astype(float), n, fit)
+    assert influence @ n == pytest.approx(0.0, abs=1e-9)
+    sums = np.bincount(clusters, weights=influence[place])
+    assert math.sqrt(sums @ sums) == pytest.approx(fit.std_error_clustered, rel=1e-9)
+    # and one item left out moves zeta by its influence
+    for at in (values.size - 1, int(np.flatnonzero(values >= fit.x_min)[0])):
+        rest = np.delete(sample, int(np.flatnonzero(place == at)[0]))
+        moved = fit_demand_tail(rest, x_min=fit.x_min).zeta - fit.zeta
+        assert -influence[at] == pytest.approx(moved, rel=0.02)

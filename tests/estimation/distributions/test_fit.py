@@ -21,6 +21,7 @@ from baimo.estimation.distributions.fit import (
     WholeSampleFit,
     compare_whole_sample,
     fit_whole_sample,
+    law_influence,
 )
 from baimo.estimation.errors import ConvergenceError, ConvergenceWarning, DataError
 from baimo.estimation.results import from_dict, to_dict
@@ -632,3 +633,30 @@ def test_the_shares_say_of_which_items_they_are() -> None:
     with_zeros = compare_whole_sample(np.append(x, np.zeros(100)), discrete=False).summary()
     assert "share of positive items in" in with_zeros
     assert "share of items in" in compare_whole_sample(x, discrete=False).summary()
+
+
+@pytest.mark.parametrize(
+    "name", ["discretised_lognormal", "discretised_double_pareto_lognormal", "negative_binomial"]
+)
+def test_the_influence_of_an_item_is_what_leaving_it_out_moves(name: str) -> None:
+    rng = np.random.default_rng(31)
+    logs = 2.0 + 0.6 * rng.standard_normal(3_000)
+    logs += rng.standard_exponential(3_000) / 1.2 - rng.standard_exponential(3_000) / 0.8
+    sample = np.rint(np.exp(logs))
+    values, n = np.unique(sample, return_counts=True)
+    fit = fit_whole_sample(sample, name)
+    influence = law_influence(fit, values, n.astype(float))
+    assert influence.keys() == {p for p, error in fit.std_errors.items() if error}
+    groups = [(0, 3), (int(np.searchsorted(values, 20)), 1), (values.size - 1, 1)]
+    for parameter, moves in influence.items():
+        assert float(moves @ n) == pytest.approx(0.0, abs=1e-6)
+        error = fit.std_errors[parameter]
+        assert error is not None
+        for place, items in groups:
+            fewer = n.copy()
+            fewer[place] -= items
+            kept = fewer > 0
+            counts = Counts.from_pairs(values[kept], fewer[kept])
+            moved = fit_whole_sample(counts, name).parameters[parameter] - fit.parameters[parameter]
+            # one step: right to the second order of what is left out
+            assert -items * moves[place] == pytest.approx(moved, rel=0.1, abs=0.005 * error)

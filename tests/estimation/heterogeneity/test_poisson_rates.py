@@ -8,7 +8,10 @@ from numpy.typing import NDArray
 from scipy import integrate
 
 from baimo.estimation.errors import DataError
-from baimo.estimation.heterogeneity.poisson_rates import fit_poisson_rates
+from baimo.estimation.heterogeneity.poisson_rates import (
+    fit_poisson_rates,
+    rates_log_likelihood,
+)
 from baimo.simulation.heterogeneity.poisson_rates import PoissonRateParams, simulate_poisson_rates
 
 Floats = NDArray[np.float64]
@@ -157,3 +160,15 @@ def test_counts_without_luck_of_their_own_have_no_sigma() -> None:
 def test_refusals(ages: list[float], sizes: list[float], says: str) -> None:
     with pytest.raises(DataError, match=says):
         fit_poisson_rates(ages, sizes)
+
+
+def test_the_likelihood_of_every_item_adds_up_to_that_of_the_fit() -> None:
+    ages, sizes = sample(PoissonRateParams(mu=0.5, sigma=1.2, phi=0.7), 400, 9)
+    order = np.argsort(ages, kind="stable")
+    fit = fit_poisson_rates(ages, sizes)
+    parameters = np.array([fit.mu, fit.sigma, fit.phi])
+    each = rates_log_likelihood(parameters, ages[order], sizes[order])
+    assert each.shape == (400,)
+    assert each.sum() == pytest.approx(fit.log_likelihood, rel=1e-12)
+    level = fit.mu + fit.phi * math.log(ages[order][7])
+    assert each[7] == pytest.approx(log_pmf(sizes[order][7], level, fit.sigma), rel=1e-8)

@@ -141,10 +141,9 @@ def test_measured_sizes_are_those_of_the_parts() -> None:
     found = measure_sizes(sample, discrete=True)
     tail = fit_tail(sample)
     held = measure_concentration(sample.positive())
-    assert found["zeta"] == tail.zeta
+    assert found["zeta_scanned"] == tail.zeta
     assert (found["x_min"], found["n_tail"]) == (tail.x_min, tail.n_tail)
-    assert found["share_zero"] == 9 / 79
-    assert (found["gini"], found["top_1pct"]) == (held.gini, held.top_1pct)
+    assert found["gini"] == held.gini
     positive = np.repeat([1, 2, 3, 5, 9, 40], [40, 14, 8, 5, 2, 1])
     assert found["effective_number"] == pytest.approx(positive.sum() ** 2 / np.sum(positive**2))
 
@@ -193,12 +192,12 @@ def test_another_model_with_the_same_tail_is_told_apart() -> None:
         for r in replicate(draw_demand, n_replications=60, seed=(6,))
     ]
     compared = compare_replicates(observed, simulated)
-    zeta, share_zero = compared["zeta"], compared["share_zero"]
+    zeta = compared["zeta_scanned"]
     assert zeta.sd is not None
     assert abs(zeta.observed - zeta.mean) < 4 * zeta.sd
-    assert share_zero.observed == 0
-    assert share_zero.z is not None
-    assert share_zero.z < -4
+    assert draw_simon(np.random.default_rng(1)).n_zero == 0
+    zeros = [draw_demand(np.random.default_rng(i)).n_zero for i in range(20)]
+    assert min(zeros) > 0
 
 
 def test_replicates_of_a_tail_recover_its_exponent() -> None:

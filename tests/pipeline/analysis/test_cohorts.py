@@ -20,7 +20,7 @@ from baimo.pipeline.analysis.cohorts import (
     observed_by_cohort,
 )
 from baimo.pipeline.analysis.sizes import TAILS, SizeFits
-from baimo.pipeline.analysis.summary_statistics import UNDATED, CohortSample, pooled
+from baimo.pipeline.analysis.summary_statistics import UNDATED, CohortSample, Simulated, pooled
 from baimo.pipeline.lake.results import Stored
 from baimo.pipeline.models.attachment import AttachmentCalibration
 from baimo.pipeline.models.registry import CALIBRATIONS
@@ -227,8 +227,9 @@ def test_the_zeta_of_a_cohort_is_the_mean_over_the_samples_that_have_it() -> Non
     samples = ({"zeta_cohort_1": 1.0, "zeta_cohort_5": nan},
                {"zeta_cohort_1": 2.0, "zeta_cohort_5": nan},
                {"zeta_cohort_1": nan, "zeta_cohort_5": 4.0})  # fmt: skip
-    found = cohort_zetas({("A", "likes"): samples, ("B", "tvl"): ({"zeta": 1.0},)})
+    a, b, last = (Simulated(samples=s, slopes={}) for s in (samples, ({"zeta": 1.0},), samples[2:]))
+    found = cohort_zetas({("A", "likes"): a, ("B", "tvl"): b})
     assert set(found) == {("A", "likes")}  # the other has no cohorts
     assert found["A", "likes"] == pytest.approx((1.5, nan, nan, nan, nan), nan_ok=True)
-    assert cohort_zetas({("A", "likes"): samples[2:]})["A", "likes"][4] == 4.0
+    assert cohort_zetas({("A", "likes"): last})["A", "likes"][4] == 4.0
     assert cohort_zetas({}) == {}

@@ -67,10 +67,13 @@ def test_samples_and_refits_are_those_of_the_functions_with_this_seed(
         refits = refit_increments(refits, increments_of(day, family), seed=OTHER_SEED)
         found = day.read(REFITS[family.name])
         assert found.keys() == refits.keys()
-        for key, samples in refits.items():
-            assert len(found[key]) == N
-            for one, other in zip(found[key], samples, strict=True):
+        for key, simulated in refits.items():
+            assert len(found[key].samples) == N
+            for one, other in zip(found[key].samples, simulated.samples, strict=True):
                 assert one == pytest.approx(other, nan_ok=True)
+            assert found[key].slopes.keys() == simulated.slopes.keys()
+            for name, slope in simulated.slopes.items():
+                assert found[key].slopes[name] == pytest.approx(slope, nan_ok=True)
 
 
 def test_the_printed_equation_is_drawn_with_the_same_seed(
@@ -89,9 +92,11 @@ def test_the_mean_exponent_of_each_model_is_shown(
     day, result = done
     for family in FAMILIES:
         metadata = shown(result, "simulations", REFITS[family.name].name)
-        for (model, variable), samples in day.read(REFITS[family.name]).items():
-            mean = sum(s["zeta"] for s in samples) / len(samples)
-            assert metadata[f"{model}_{variable}_mean_zeta"] == pytest.approx(mean, rel=1e-5)
+        for (model, variable), simulated in day.read(REFITS[family.name]).items():
+            mean = sum(s["zeta"] for s in simulated.samples) / len(simulated.samples)
+            assert metadata[f"{model}_{variable}_mean_zeta"] == pytest.approx(
+                mean, rel=1e-5, nan_ok=True
+            )
 
 
 def test_nothing_said_it_is_the_usual_seed_and_number() -> None:

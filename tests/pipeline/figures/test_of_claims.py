@@ -14,7 +14,7 @@ from baimo.estimation.tails.cohorts import fit_cohorts
 from baimo.pipeline.analysis.cohorts import COHORTS
 from baimo.pipeline.analysis.increments import KERNEL_FIT
 from baimo.pipeline.analysis.sizes import TAILS
-from baimo.pipeline.analysis.summary_statistics import zeta_of_cohort
+from baimo.pipeline.analysis.summary_statistics import Simulated, zeta_of_cohort
 from baimo.pipeline.claims.registry import ALL_CLAIMS
 from baimo.pipeline.figures.of_claims import (
     AGE_COHORTS,
@@ -52,7 +52,7 @@ def evidence() -> dict[Any, Any]:
         KERNEL_FIT: kernel_of(likes_of_two_days(1.0, 0.0, n=4_000), hub_frequency(300, 1)),
         COMPARISON: comparison_of(row).with_columns(zeta_low=0.9, zeta_high=1.1),
         **{stored: {} for stored in REFITS.values()},
-        REFITS[BY_AGE[0].name]: {("Yule", "likes"): samples},
+        REFITS[BY_AGE[0].name]: {("Yule", "likes"): Simulated(samples=samples, slopes={})},
     }
 
 

@@ -64,4 +64,4 @@ def seen(frequency: pl.DataFrame, attachment: AttachmentCalibration) -> dict[str
 
 @pytest.fixture(scope="session")
 def draws(day: Day) -> dict[tuple[str, str], Sampler]:
-    return draws_of(day)
+    return {key: drawn.sampler for key, drawn in draws_of(day).items()}

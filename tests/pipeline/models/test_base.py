@@ -7,6 +7,7 @@ import numpy as np
 import polars as pl
 import pytest
 
+from baimo.estimation.results import Estimate
 from baimo.pipeline.lake.results import Day
 from baimo.pipeline.models import base
 from baimo.pipeline.models.base import (
@@ -22,6 +23,7 @@ from baimo.pipeline.models.base import (
     file_model,
     fitted_model,
     solver,
+    values_of,
 )
 from baimo.pipeline.statistics import ZETA
 from baimo.pipeline.variables import TVL, Variable
@@ -41,8 +43,11 @@ class Silent(FittedModel):
     name, label, colour, equations, order = "silent", "Silent", "#000000", "none", 5
     family, variables, judged, needs = GROWTH, (TVL,), (ZETA,), ()
 
-    def sampler(self, day: Day, variable: Variable) -> Sampler | None:
+    def parameters(self, day: Day, variable: Variable) -> dict[str, Estimate] | None:
         return None
+
+    def sampler(self, day: Day, variable: Variable, values: Values) -> Sampler:
+        raise AssertionError("there is nothing to draw")
 
     def predict(self, day: Day, variable: Variable) -> Prediction:
         return Prediction(2.0)
@@ -92,6 +97,11 @@ def test_a_model_says_nothing_of_what_comes_next_unless_it_is_written_to() -> No
     assert model.predict(day, TVL) == Prediction(2.0, "")
     assert model.tuned == ()
     assert model.in_overview
+
+
+def test_what_was_not_estimated_has_no_value() -> None:
+    known, unknown = Estimate(value=0.0, std_error=1.0), Estimate(value=None)
+    assert values_of({"a": known, "b": unknown, "c": Estimate(value=2.0)}) == {"a": 0.0, "c": 2.0}
 
 
 def test_a_model_without_a_sampler_or_a_solution_is_no_model() -> None:

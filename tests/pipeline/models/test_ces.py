@@ -1,25 +1,28 @@
-"""CES demand has the purchases of the data, an uncertain zeta, and gains for those with likes."""
+"""CES demand has the tail of the data, and gains for those with likes."""
 
 import math
 from dataclasses import replace
 
 import numpy as np
+import polars as pl
 import pytest
 from scipy import stats
 
-from baimo.estimation.demand.ces import DemandFit, fit_demand
+from baimo.estimation.demand.ces import DemandFit
+from baimo.estimation.demand.counts import fit_demand_tail, log_ccdf, log_smallest_demand
+from baimo.estimation.results import Estimate
 from baimo.pipeline.analysis.increments import KernelCalibration
 from baimo.pipeline.analysis.sizes import TAILS
 from baimo.pipeline.analysis.summary_statistics import CohortSample, pooled
 from baimo.pipeline.errors import SourceError
 from baimo.pipeline.lake.results import Day
-from baimo.pipeline.models.attachment import AttachmentCalibration
-from baimo.pipeline.models.base import Sampler
+from baimo.pipeline.models.base import Sampler, values_of
 from baimo.pipeline.models.ces import DEMAND_FIT, Ces, DemandIncrements
 from baimo.pipeline.models.increments import MeasuredIncrements
 from baimo.pipeline.models.registry import CALIBRATIONS, FILE_MODELS
+from baimo.pipeline.schema.derived import HUB_SAMPLING
 from baimo.pipeline.variables import DOWNLOADS, HUB, LIKES
-from tests.pipeline.synthetic import day_of, draws_of, fits_of, results_of_a_day
+from tests.pipeline.synthetic import day_of, fits_of, results_of_a_day
 
 
 def test_as_many_items_as_the_data_in_every_cohort(
@@ -29,18 +32,39 @@ def test_as_many_items_as_the_data_in_every_cohort(
     assert {c: k.n_obs for c, k in drawn.items()} == {c: k.n_obs for c, k in seen["likes"].items()}
 
 
-def test_demand_has_the_purchases_of_the_data_and_an_uncertain_zeta(
-    attachment: AttachmentCalibration, demand: dict[str, DemandFit]
+def test_demand_has_the_tail_of_the_data(
+    draws: dict[tuple[str, str], Sampler], demand: dict[str, DemandFit]
 ) -> None:
-    def spread(error: float) -> float:
-        fits = {k: replace(fit, zeta=1.5, std_error=error) for k, fit in demand.items()}
-        draw = draws_of(day_of({**results_of_a_day(), DEMAND_FIT: fits}))
-        drawn = [pooled(draw["CES", "likes"](np.random.default_rng(i))) for i in range(40)]
-        assert {d.total for d in drawn} == {attachment.simon_likes.total}
-        zetas = [math.log(d.values[-1] / np.quantile(d.values, 0.5)) for d in drawn]
-        return float(np.std(zetas, ddof=1))
+    fit, runs = demand["downloads"], 60
+    drawn = [pooled(draws["CES", "downloads"](np.random.default_rng(i))) for i in range(runs)]
+    assert {one.n_obs for one in drawn} == {fit.n_obs}
+    for x in (fit.x_min, 10 * fit.x_min):
+        share = (
+            fit.n_tail / fit.n_obs * math.exp(log_ccdf(x, fit.zeta) - log_ccdf(fit.x_min, fit.zeta))
+        )
+        expected, variance = fit.n_obs * share, fit.n_obs * share * (1 - share)
+        found = [one.multiplicities[one.values >= x].sum() for one in drawn]
+        assert abs(np.mean(found) - expected) < 4 * math.sqrt(variance / runs), x
+        # parameters do not scatter: the number is binomial
+        assert abs(np.var(found, ddof=1) / variance - 1) < 4 * math.sqrt(2 / (runs - 1)), x
 
-    assert spread(0.4) > spread(1e-9)
+
+def test_demand_is_drawn_at_the_parameters_that_are_given(
+    day: Day, demand: dict[str, DemandFit]
+) -> None:
+    fit = demand["downloads"]
+    found = Ces().parameters(day, DOWNLOADS)
+    assert found["ces_zeta"] == Estimate(value=fit.zeta, std_error=fit.std_error)
+    assert values_of(found) == {
+        "ces_zeta": fit.zeta, "ces_log10_tail": math.log10(1 + fit.n_tail),
+    }  # fmt: skip
+    given = {"ces_zeta": 1.5, "ces_log10_tail": math.log10(1 + 1_000)}
+    rng = np.random.default_rng(3)
+    drawn = [pooled(Ces().sampler(day, DOWNLOADS, given)(rng)) for _ in range(10)]
+    tails = [fit_demand_tail(one, x_min=fit.x_min) for one in drawn]
+    error = math.sqrt(sum(t.std_error**2 for t in tails)) / 10
+    assert abs(np.mean([t.zeta for t in tails]) - 1.5) < 4 * error
+    assert abs(np.mean([t.n_tail for t in tails]) - 1_000) < 4 * math.sqrt(1_000 / 10)
 
 
 def test_zeta_is_the_fitted_one(day: Day, demand: dict[str, DemandFit]) -> None:
@@ -50,15 +74,15 @@ def test_zeta_is_the_fitted_one(day: Day, demand: dict[str, DemandFit]) -> None:
 
 
 def test_gains_are_those_of_the_fit_and_of_the_whole_cross_section(
-    kernel: KernelCalibration, attachment: AttachmentCalibration, demand: dict[str, DemandFit]
+    kernel: KernelCalibration, demand: dict[str, DemandFit]
 ) -> None:
-    simon = attachment.simon_likes
     fit = replace(demand["likes"], zeta=1.3, std_error=0.05)
     day = day_of({**results_of_a_day(), DEMAND_FIT: {**demand, "likes": fit}})
     measured = Ces().increments(day, LIKES)
     assert isinstance(measured, MeasuredIncrements)
     gains = measured.sample(np.random.default_rng(1))
-    alike = DemandIncrements(kernel, 1.3, 0.05, simon.n_obs, simon.total)
+    least = log_smallest_demand(1.3, fit.x_min, fit.n_tail / fit.n_obs)
+    alike = DemandIncrements(kernel, 1.3, least)
     assert np.array_equal(gains, alike(np.random.default_rng(1)))
     assert not np.array_equal(gains, alike(np.random.default_rng(2)))
     # rates are brought to the observed total, gains are Poisson around them
@@ -73,23 +97,33 @@ def test_gains_are_those_of_the_fit_and_of_the_whole_cross_section(
 @pytest.mark.filterwarnings("ignore::baimo.estimation.errors.ConvergenceWarning")
 def test_the_asset_is_the_fit_of_both_tails_and_exports_the_central_case() -> None:
     rng = np.random.default_rng(7)
-    tails = {v: fits_of(rng.zipf(z, 2_000), v) for v, z in zip(HUB, (2.0, 2.6), strict=True)}
+    sizes = {v: fits_of(rng.zipf(z, 2_000), v) for v, z in zip(HUB, (2.0, 2.6), strict=True)}
     calibration = next(c for c in CALIBRATIONS if c.stored is DEMAND_FIT)
-    fits = calibration.fit(day_of({TAILS[v.name]: found for v, found in tails.items()}))
+    # owners of likes are known, of downloads they are not
+    known = pl.DataFrame(
+        [("likes", "ces_zeta", 1.6, 0.25, 9.0, 40.0, 1.7, 0.2),
+         ("likes", "zeta", 1.6, 0.75, 9.0, 40.0, 1.7, 0.2)],
+        schema=HUB_SAMPLING.schema, orient="row",
+    )  # fmt: skip
+    fits = calibration.fit(
+        day_of({HUB_SAMPLING: known, **{TAILS[v.name]: found for v, found in sizes.items()}})
+    )
     rows = {row["name"]: row for row in calibration.parameters(fits)}
     for variable, prefix in ((DOWNLOADS, "ces_"), (LIKES, "ces_likes_")):
-        tail, counts = tails[variable].tail, tails[variable].counts
-        assert fits[variable.name].zeta == fit_demand(counts, tail).zeta == tail.zeta
-        assert fits[variable.name].total == counts.total
+        counts, fit = sizes[variable].counts, fits[variable.name]
+        tail = fit_demand_tail(counts)
+        assert (fit.zeta, fit.x_min, fit.n_tail) == (tail.zeta, tail.x_min, tail.n_tail)
+        assert fit.std_error == (tail.std_error if variable is DOWNLOADS else 0.25)
+        assert fit.total == counts.total
         assert rows[f"{prefix}zeta"]["value"] == tail.zeta
         assert (rows[f"{prefix}rho"]["value"], rows[f"{prefix}rho"]["std_error"]) == (0.6, None)
         # alpha = zeta rho/(1 - rho), error alike
         alpha = rows[f"{prefix}alpha"]
         assert alpha["value"] == pytest.approx(1.5 * tail.zeta, rel=1e-12)
-        assert alpha["std_error"] == pytest.approx(1.5 * tail.std_error_clustered, rel=1e-12)
+        assert alpha["std_error"] == pytest.approx(1.5 * fit.std_error, rel=1e-12)
         assert alpha["notes"].startswith("rho = 0.6 assumed; ")
         assert rows[f"{prefix}alpha_rho_0.9"]["value"] == pytest.approx(9 * tail.zeta, rel=1e-12)
-    assert calibration.shown(fits)["alpha_likes"] == pytest.approx(1.5 * tails[LIKES].tail.zeta)
+    assert calibration.shown(fits)["alpha_likes"] == pytest.approx(1.5 * fits["likes"].zeta)
 
 
 class TestFile:

@@ -7,10 +7,18 @@ import numpy as np
 import polars as pl
 import pytest
 
+from baimo.estimation.results import Estimate
 from baimo.pipeline.analysis.summary_statistics import UNDATED
+from baimo.pipeline.lake.results import Day
 from baimo.pipeline.models.base import Sampler
-from baimo.pipeline.models.gbm import GrowthCalibration, calibrate_growth
-from baimo.pipeline.variables import DEFI_START, LISTING_FLOOR, tvl_counts
+from baimo.pipeline.models.gbm import (
+    Gbm,
+    GbmSurvivors,
+    GrowthCalibration,
+    GrowthSampler,
+    calibrate_growth,
+)
+from baimo.pipeline.variables import DEFI_START, LISTING_FLOOR, TVL, tvl_counts
 from tests.pipeline.synthetic import BEFORE, listing, population, weekly
 
 
@@ -75,7 +83,31 @@ def test_growth_is_drawn_over_the_observed_ages(
         np.average(np.log(one[UNDATED].values), weights=one[UNDATED].multiplicities)
         for one in drawn
     ])  # fmt: skip
-    expected = growth.log_entry.mean() + growth.alive.m * growth.ages.mean()
-    assert abs(logs.mean() - expected) < 4 * logs.std(ddof=1) / math.sqrt(60)
-    # the drift's own error is in the spread
-    assert logs.std(ddof=1) > 0.7 * growth.alive.m_std_error * growth.ages.mean()
+    entry, ages, n = growth.log_entry, growth.ages, growth.ages.size
+    expected = entry.mean() + growth.alive.m * ages.mean()
+    # entry sizes are a sample of their own, of which each item draws; parameters do not scatter
+    variance = entry.var() * (1 / entry.size + 1 / n) + growth.alive.sigma**2 * ages.sum() / n**2
+    assert abs(logs.mean() - expected) < 4 * math.sqrt(variance / 60)
+    assert abs(logs.var(ddof=1) / variance - 1) < 4 * math.sqrt(2 / 59)
+
+
+def test_growth_is_drawn_at_the_parameters_that_are_given(
+    day: Day, growth: GrowthCalibration
+) -> None:
+    population, survivors = Gbm().parameters(day, TVL), GbmSurvivors().parameters(day, TVL)
+    errors = np.sqrt(np.diag(growth.alive.covariance))
+    assert population == {
+        "gbm_m": Estimate(value=growth.alive.m, std_error=errors[0]),
+        "gbm_sigma2": Estimate(value=growth.alive.sigma**2, std_error=errors[1]),
+    }
+    error = growth.panel.drift_survivors_std_error
+    assert survivors == {"gbm_survivors_mu": Estimate(value=growth.survivors.mu, std_error=error)}
+    one = Gbm().sampler(day, TVL, {"gbm_m": 0.3, "gbm_sigma2": 0.25})
+    assert isinstance(one, GrowthSampler)
+    assert one.params.m == pytest.approx(0.3)
+    assert one.params.sigma == 0.5
+    assert one.params.exit_rate == growth.params.exit_rate
+    other = GbmSurvivors().sampler(day, TVL, {"gbm_survivors_mu": 0.7})
+    assert isinstance(other, GrowthSampler)
+    assert (other.params.mu, other.params.sigma) == (0.7, growth.survivors.sigma)
+    assert other.params.exit_rate == 0.0  # whoever exited is not among the survivors

@@ -9,9 +9,8 @@ import polars as pl
 import pytest
 from scipy import integrate, stats
 
-from baimo.estimation.demand.ces import DemandFit, fit_demand
+from baimo.estimation.demand.ces import DemandFit
 from baimo.estimation.heterogeneity.poisson_rates import PoissonRatesFit
-from baimo.estimation.tails.power_law import fit_tail
 from baimo.pipeline.analysis.increments import KERNEL_FIT, KernelCalibration
 from baimo.pipeline.models.attachment import (
     ATTACHMENT_FIT,
@@ -34,6 +33,7 @@ from tests.pipeline.synthetic import (
     N_INCREMENTS,
     NO_EFFECTS,
     day_of,
+    demand_of,
     hub_frequency,
     kernel_of,
     likes_of_two_days,
@@ -59,8 +59,7 @@ def attachment(frequency: pl.DataFrame) -> AttachmentCalibration:
 
 @pytest.fixture(scope="module")
 def demand(frequency: pl.DataFrame) -> dict[str, DemandFit]:
-    likes = hub_counts(frequency, LIKES)
-    return {"likes": fit_demand(likes, fit_tail(likes))}
+    return {"likes": demand_of(hub_counts(frequency, LIKES))}
 
 
 RATES = PoissonRatesFit(
@@ -164,34 +163,24 @@ def test_rates_are_drawn_from_what_likes_and_age_leave_of_them(stock: float, age
 
 @pytest.mark.parametrize("stock", [0.0, 2.0, 40.0])
 def test_pareto_rates_are_drawn_from_what_likes_leave_of_them(
-    stock: float, attachment: AttachmentCalibration
+    stock: float,
 ) -> None:
     c = cell(stock, 1.0, 2_000, 1e6)
-    zeta = 1.3
+    zeta, least = 1.3, 0.4
 
-    def moment(s: float, power: int, least: float) -> float:
+    def moment(s: float, power: int) -> float:
         def density(x: float) -> float:
             return math.exp((s - zeta + power) * x - math.exp(x) - math.lgamma(s + 1))
 
         mode = math.log(s + 1.0)
         return float(integrate.quad(density, math.log(least), 12.0, limit=800, points=[mode])[0])
 
-    def share(least: float) -> float:
-        means = [moment(s, 1, least) / moment(s, 0, least) for s in (stock, 5.0)]
-        return means[0] / sum(means)
-
-    n, total = attachment.simon_likes.n_obs, attachment.simon_likes.total
-    found, expected = [], []
+    means = [moment(s, 1) / moment(s, 0) for s in (stock, 5.0)]
+    draw, found = DemandIncrements(c, zeta, math.log(least)), []
     for i in range(40):
-        rng = np.random.default_rng(i)
-        gains = DemandIncrements(c, zeta, 0.0, n, total)(rng)
-        # the draw begins with zeta (one normal of spread 0), then tastes
-        again = np.random.default_rng(i)
-        again.normal(zeta, 0.0)
-        tastes = np.exp(again.standard_exponential(n) / zeta)
+        gains = draw(np.random.default_rng(i))
         found.append(gains[0] / gains.sum())
-        expected.append(share(total / float(tastes.sum())))
-    gap = np.array(found) - np.array(expected)
+    gap = np.array(found) - means[0] / sum(means)
     assert abs(gap.mean()) < 4.0 * gap.std(ddof=1) / math.sqrt(40)
 
 

@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 
 from baimo.pipeline.analysis.increments import KernelCalibration
-from baimo.pipeline.analysis.summary_statistics import CohortSample
+from baimo.pipeline.analysis.summary_statistics import CohortSample, pooled
 from baimo.pipeline.lake.results import Day
 from baimo.pipeline.models.base import Sampler
 from baimo.pipeline.models.poisson_rates import (
@@ -88,7 +88,24 @@ def test_gains_are_drawn_of_likes_alone_and_at_the_observed_total(
 def test_no_exponent_is_predicted_and_nothing_drawn_where_nothing_was_fitted(day: Day) -> None:
     model = PoissonRates()
     assert model.predict(day, LIKES).zeta is None
-    assert model.sampler(day, DOWNLOADS) is None  # fitted to likes alone
+    assert model.parameters(day, DOWNLOADS) is None  # fitted to likes alone
+
+
+def test_rates_are_drawn_at_the_parameters_that_are_given(
+    day: Day, seen: dict[str, CohortSample]
+) -> None:
+    model, fit = PoissonRates(), day.read(RATES_FIT)["likes"]
+    found = model.parameters(day, LIKES)
+    assert found is not None
+    assert found == {f"fitness_{name}": fit.estimates()[name] for name in ("mu", "sigma", "phi")}
+    # without spread and without growth every item has a Poisson count at e^mu
+    given = {"fitness_mu": 1.2, "fitness_sigma": 0.0, "fitness_phi": 0.0}
+    drawn = pooled(model.sampler(day, LIKES, given)(np.random.default_rng(2)))
+    rate, n = math.exp(1.2), pooled(seen["likes"]).n_obs
+    assert drawn.n_obs == n
+    assert abs(drawn.total - n * rate) < 4 * math.sqrt(n * rate)
+    p_zero = math.exp(-rate)
+    assert abs(drawn.n_zero - n * p_zero) < 4 * math.sqrt(n * p_zero * (1 - p_zero))
 
 
 def test_the_file_holds_counts_at_lognormal_rates() -> None:

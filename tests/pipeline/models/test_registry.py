@@ -4,6 +4,7 @@ import importlib.util
 import pkgutil
 import sys
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from itertools import chain
 from pathlib import Path
 from types import ModuleType
@@ -14,12 +15,15 @@ import polars as pl
 import pytest
 
 import baimo.pipeline.models as models_folder
+from baimo.estimation.results import Estimate
 from baimo.estimation.samples.counts import Counts
 from baimo.pipeline.analysis import calibration
+from baimo.pipeline.analysis.sampling import SAMPLING
 from baimo.pipeline.analysis.sizes import TAILS
 from baimo.pipeline.analysis.summary_statistics import UNDATED, CohortSample
 from baimo.pipeline.lake.results import Day, names_of
 from baimo.pipeline.models import base, registry
+from baimo.pipeline.models.attachment import ATTACHMENT_FIT
 from baimo.pipeline.models.base import (
     FAMILIES,
     HETEROGENEITY,
@@ -34,6 +38,7 @@ from baimo.pipeline.models.base import (
     file_model,
     fitted_model,
     solver,
+    values_of,
 )
 from baimo.pipeline.models.poisson_rates import RATES_FIT
 from baimo.pipeline.models.registry import (
@@ -129,25 +134,32 @@ def test_pairs_go_by_variable_and_within_a_family_by_file() -> None:
 
 @pytest.mark.parametrize("model", MODELS, ids=lambda m: m.name)
 def test_a_model_reads_exactly_what_it_declares(model: FittedModel) -> None:
-    full = day_of(
-        {
-            **results_of_a_day(),
-            TAILS["downloads"]: some_fits(),
-            TAILS["likes"]: some_fits(),
-            RATES_FIT: dict.fromkeys(("downloads", "likes"), rates_of(0.5, 1.0, 1.2)),
-        }
-    )
+    results = {
+        **results_of_a_day(),
+        TAILS["downloads"]: some_fits(),
+        TAILS["likes"]: some_fits(),
+        RATES_FIT: dict.fromkeys(("downloads", "likes"), rates_of(0.5, 1.0, 1.2)),
+    }
+    attachment = results[ATTACHMENT_FIT]
+    untuned = replace(attachment, yule_likes=replace(attachment.yule_likes, converged=False))
     read: set[str] = set()
+    # what is read in place of a likelihood that failed is declared too
+    for full in (day_of(results), day_of({**results, ATTACHMENT_FIT: untuned})):
 
-    def load(name: str) -> Any:
-        read.add(name)
-        return full.load(name)
+        def load(name: str, full: Day = full) -> Any:
+            read.add(name)
+            return full.load(name)
 
-    day = Day(full.date, load, full.needs).only(model.needs)
+        draw_all(model, Day(full.date, load, full.needs).only(model.needs))
+    assert read == names_of(model.needs)
+
+
+def draw_all(model: FittedModel, day: Day) -> None:
     rng = np.random.default_rng(1)
     for variable in model.variables:
-        sampler, increments = model.sampler(day, variable), model.increments(day, variable)
-        assert sampler is not None
+        found, increments = model.parameters(day, variable), model.increments(day, variable)
+        assert found is not None
+        sampler = model.sampler(day, variable, values_of(found))
         assert sum(c.n_obs for c in sampler(rng).values()) > 100
         if increments is not None:
             assert {s.name for s in model.judged} >= increments(rng).keys()
@@ -156,7 +168,6 @@ def test_a_model_reads_exactly_what_it_declares(model: FittedModel) -> None:
         if line is not None:
             assert np.all(np.diff(line[0]) > 0)
             assert np.all(np.diff(line[1]) <= 0)
-    assert read == names_of(model.needs)
 
 
 # --- toys: what is written in one place is drawn, solved and simulated ----------------------------
@@ -165,10 +176,13 @@ TOYS = Family("toys", "toys")
 
 
 class OfTens:
-    """Draws a hundred items of ten to a million."""
+    """Draws so many items of ten to a hundred thousand."""
+
+    def __init__(self, items: int) -> None:
+        self.items = items
 
     def __call__(self, rng: np.random.Generator) -> CohortSample:
-        return {UNDATED: Counts.from_sample(10.0 ** rng.integers(1, 6, 100))}
+        return {UNDATED: Counts.from_sample(10.0 ** rng.integers(1, 6, self.items))}
 
 
 class Toy(FittedModel):
@@ -177,8 +191,11 @@ class Toy(FittedModel):
     name, label, colour, equations, order = "toy", "Toy", "#123456", "none", 15
     family, variables, judged, needs = TOYS, (TVL, LIKES), (ZETA, SHARE_ZERO), ()
 
-    def sampler(self, day: Day, variable: Variable) -> Sampler | None:
-        return OfTens()
+    def parameters(self, day: Day, variable: Variable) -> dict[str, Estimate]:
+        return {"items": Estimate(value=100.0)}
+
+    def sampler(self, day: Day, variable: Variable, values: Values) -> Sampler:
+        return OfTens(int(values["items"]))
 
     def predict(self, day: Day, variable: Variable) -> Prediction:
         return Prediction(0.5, "a toy")
@@ -246,12 +263,12 @@ class TestToys:
         assert again.labels((TOYS,)) == ("Toy",)
         assert [(type(m), v) for m, v in again.pairs(TOYS)] == [(Toy, LIKES), (Toy, TVL)]
         monkeypatch.setattr(simulate, "pairs", again.pairs)
-        draws = simulate.samplers_of(day_of({}), TOYS)
+        draws = simulate.samplers_of(day_of({SAMPLING: {}}), TOYS)
         assert list(draws) == [("Toy", "likes"), ("Toy", "tvl")]
         refits = simulate.refit_models(
             draws, {"likes": 10.0, "tvl": 10.0}, n_replications=2, seed=1
         )
-        assert [found["tail_items"] for found in refits["Toy", "likes"]] == [
+        assert [found["tail_items"] for found in refits["Toy", "likes"].samples] == [
             pytest.approx(np.log10(101.0))
         ] * 2
         assert simulate.increments_of(day_of({}), TOYS) == {}

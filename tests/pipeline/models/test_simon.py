@@ -6,12 +6,13 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from baimo.estimation.results import Estimate
 from baimo.pipeline.analysis.increments import KernelCalibration
 from baimo.pipeline.analysis.sizes import TAILS
 from baimo.pipeline.analysis.summary_statistics import UNDATED, CohortSample, pooled
 from baimo.pipeline.lake.results import Day
 from baimo.pipeline.models.attachment import AttachmentCalibration
-from baimo.pipeline.models.base import Sampler
+from baimo.pipeline.models.base import Sampler, values_of
 from baimo.pipeline.models.registry import FILE_MODELS
 from baimo.pipeline.models.simon import Simon, SimonIncrements, yule_simon_ccdf
 from baimo.pipeline.variables import DOWNLOADS, HUB, LIKES
@@ -32,9 +33,9 @@ def test_simons_urn_has_the_events_of_the_data_and_the_oldest_first(
         assert every.n_zero == 0
         for c, n in positive.items():  # cohorts in the proportions of the data
             assert abs(one[c].n_obs - n / sum(positive.values()) * every.n_obs) <= 1
-    # p is drawn anew: the number of items spreads by its error and by that of the urn
+    # each event founds an item with chance p, and all else is given
     numbers = np.array([pooled(one).n_obs for one in drawn])
-    error = math.sqrt(2.0) * fit.std_error * fit.total
+    error = math.sqrt(fit.p * (1 - fit.p) * fit.total)
     assert abs(numbers.mean() - fit.p * fit.total) < 4 * error / math.sqrt(40)
     assert abs(numbers.std(ddof=1) / error - 1) < 4 / math.sqrt(2 * 39)
     # first comers are larger: mean size falls from the undated to the young
@@ -42,6 +43,24 @@ def test_simons_urn_has_the_events_of_the_data_and_the_oldest_first(
         np.mean([one[c].total / one[c].n_obs for one in drawn]) for c in (UNDATED, 4, 3, 2, 1, 0)
     ]
     assert np.all(np.diff(means) < 0)
+
+
+def test_parameters_are_those_of_the_fit_and_a_draw_is_at_those_that_are_given(
+    day: Day, attachment: AttachmentCalibration
+) -> None:
+    for variable in HUB:
+        fit = attachment.simon(variable)
+        found = Simon().parameters(day, variable)
+        assert found["simon_p"] == Estimate(value=fit.p, std_error=fit.std_error)
+        assert values_of(found) == {"simon_p": fit.p, "log_total": math.log(fit.total)}
+        assert found["log_total"].std_error is None  # known from owners alone
+    given = {"simon_p": 0.4, "log_total": math.log(5_000.0)}
+    drawn = pooled(Simon().sampler(day, LIKES, given)(np.random.default_rng(1)))
+    assert drawn.total == 5_000
+    assert abs(drawn.n_obs - 2_000) < 4 * math.sqrt(5_000 * 0.4 * 0.6)
+    # a chance beyond its ends is brought back: two items at least are founded on average
+    least = pooled(Simon().sampler(day, LIKES, given | {"simon_p": -1.0})(np.random.default_rng(1)))
+    assert (least.total, least.n_obs < 20) == (5_000, True)
 
 
 def test_gains_are_poisson_in_proportion_to_the_stock(kernel: KernelCalibration) -> None:

@@ -10,15 +10,16 @@ from baimo.estimation.distributions.fit import WholeSampleFit, fit_whole_sample
 from baimo.pipeline.analysis.sizes import TAILS
 from baimo.pipeline.analysis.summary_statistics import CohortSample, pooled
 from baimo.pipeline.lake.results import Day
-from baimo.pipeline.models.base import Sampler
+from baimo.pipeline.models.base import Sampler, values_of
 from baimo.pipeline.models.registry import FILE_MODELS
 from baimo.pipeline.models.static_sizes import (
     DoubleParetoLognormal,
     Lognormal,
+    StaticSizes,
     StaticSizeSampler,
-    static_size_params,
 )
 from baimo.pipeline.variables import DOWNLOADS, LIKES, N_COHORTS
+from baimo.simulation.heterogeneity.static_sizes import StaticSizeParams
 from tests.pipeline.synthetic import day_of, results_of_a_day, some_fits, with_laws
 
 Draws = dict[tuple[str, str], Sampler]
@@ -44,14 +45,25 @@ def test_the_law_at_birth_does_not_change_with_age(draws: Draws) -> None:
     assert stats.chi2_contingency(table).pvalue > 1e-3
 
 
-def test_laws_at_birth_carry_their_parameters(law: WholeSampleFit) -> None:
-    params = static_size_params(law)
+def drawn_at(model: StaticSizes, day: Day) -> StaticSizeParams:
+    """Return the parameters at which the estimates of a model are drawn."""
+    found = model.parameters(day, LIKES)
+    assert found is not None
+    sampler = model.sampler(day, LIKES, values_of(found))
+    assert isinstance(sampler, StaticSizeSampler)
+    return sampler.params
+
+
+def test_laws_at_birth_carry_their_parameters(day: Day, law: WholeSampleFit) -> None:
     named = law.parameters
-    assert (params.mu, params.sigma) == (named["mu"], named["sigma"])
-    assert (params.alpha, params.beta) == (named["alpha"], named["beta"])
-    sizes = np.random.default_rng(6).lognormal(1.0, 1.0, 500).round()
-    plain = static_size_params(fit_whole_sample(sizes, "discretised_lognormal"))
-    assert plain.alpha == plain.beta == math.inf
+    assert drawn_at(DoubleParetoLognormal(), day) == StaticSizeParams(
+        mu=named["mu"], sigma=named["sigma"], alpha=named["alpha"], beta=named["beta"]
+    )
+    estimates = DoubleParetoLognormal().parameters(day, LIKES)
+    assert estimates is not None
+    assert {name: e.std_error for name, e in estimates.items()} == {
+        f"dpln_{name}": law.estimates()[name].std_error for name in named
+    }
 
 
 def test_what_is_drawn_is_the_fitted_law(draws: Draws, law: WholeSampleFit) -> None:
@@ -72,13 +84,17 @@ def test_each_model_has_the_law_of_its_name_and_none_where_it_was_not_fitted(day
     ]
     both = day_of({**results_of_a_day(), TAILS["likes"]: with_laws(some_fits(), *laws)})
     for model, fitted in zip((Lognormal(), DoubleParetoLognormal()), laws, strict=True):
-        sampler = model.sampler(both, LIKES)
-        assert isinstance(sampler, StaticSizeSampler)
-        assert sampler.params == static_size_params(fitted)
-        assert model.sampler(both, DOWNLOADS) is None
+        p = fitted.parameters
+        assert drawn_at(model, both) == StaticSizeParams(
+            mu=p["mu"],
+            sigma=p["sigma"],
+            alpha=p.get("alpha", math.inf),  # lognormal: no tails of its own
+            beta=p.get("beta", math.inf),
+        )
+        assert model.parameters(both, DOWNLOADS) is None
         assert model.increments(both, LIKES) is None
         assert model.predict(both, LIKES).zeta is None
-    assert Lognormal().sampler(day, LIKES) is None
+    assert Lognormal().parameters(day, LIKES) is None
 
 
 def test_the_file_holds_rounded_lognormal_sizes() -> None:

@@ -7,13 +7,15 @@ import numpy as np
 import pytest
 
 from baimo.estimation.demand.ces import DemandFit
+from baimo.estimation.results import Estimate
 from baimo.pipeline.analysis.increments import KERNEL_FIT, KernelCalibration
 from baimo.pipeline.analysis.summary_statistics import UNDATED, CohortSample
 from baimo.pipeline.lake.results import Day
 from baimo.pipeline.models.attachment import ATTACHMENT_FIT, AttachmentCalibration
-from baimo.pipeline.models.base import Sampler
+from baimo.pipeline.models.base import Sampler, values_of
+from baimo.pipeline.models.ces import DEMAND_FIT
 from baimo.pipeline.models.registry import FILE_MODELS
-from baimo.pipeline.models.yule import Yule, YuleIncrements, tuned_yule
+from baimo.pipeline.models.yule import Yule, YuleIncrements, yule_at
 from baimo.pipeline.variables import LIKES, N_COHORTS
 from baimo.simulation.attachment.simon_yule import YuleParams
 from tests.pipeline.synthetic import N_OLD, day_of, results_of_a_day
@@ -47,14 +49,34 @@ def test_yule_means_grow_with_age(
     assert abs(found - old) < 4 * math.sqrt(spread / N_OLD / runs)
 
 
+def test_a_yule_is_at_its_estimates(day: Day, attachment: AttachmentCalibration) -> None:
+    found = Yule().parameters(day, LIKES)
+    assert found is not None
+    fit, entry = attachment.yule_likes, attachment.entry
+    assert found == {
+        "entry_rate": Estimate(value=entry.rate, std_error=entry.std_error),
+        "yule_gamma": fit.estimates()["gamma"],
+        "yule_a": fit.estimates()["a"],
+    }
+    assert yule_at(attachment, values_of(found)) == fit.params
+    other = yule_at(attachment, {"entry_rate": 1.0, "yule_gamma": 0.4, "yule_a": 3.0})
+    assert other == YuleParams(entry_plus_exit=1.0, gamma=0.4, a=3.0)
+
+
 def test_a_yule_without_an_optimum_is_tuned_to_zeta_and_total(
-    attachment: AttachmentCalibration,
+    attachment: AttachmentCalibration, demand: dict[str, DemandFit]
 ) -> None:
-    assert tuned_yule(attachment, 9.9) == attachment.yule_likes.params
     failed = replace(attachment, yule_likes=replace(attachment.yule_likes, converged=False))
     assert failed.yule_likes.params is None
-    params = tuned_yule(failed, 1.25)
-    assert isinstance(params, YuleParams)
+    tail = replace(demand["likes"], zeta=1.25, std_error=0.1)
+    day = day_of(
+        {**results_of_a_day(), ATTACHMENT_FIT: failed, DEMAND_FIT: {**demand, "likes": tail}}
+    )
+    found = Yule().parameters(day, LIKES)
+    assert found is not None
+    assert found.keys() == {"entry_rate", "ces_zeta", "log_total"}
+    assert found["ces_zeta"] == Estimate(value=1.25, std_error=0.1)
+    params = yule_at(failed, values_of(found))
     assert params.zeta == pytest.approx(1.25, rel=1e-12)
     expected = np.sum(params.a * np.expm1(params.gamma * attachment.ages) * attachment.n_models)
     assert expected == pytest.approx(attachment.simon_likes.total, rel=1e-12)
@@ -77,7 +99,7 @@ def test_zeta_is_that_of_the_fit_or_the_one_that_it_was_tuned_to(
 def test_without_growth_of_entry_nothing_is_drawn(attachment: AttachmentCalibration) -> None:
     still = replace(attachment, entry=replace(attachment.entry, rate=-0.1))
     day = day_of({**results_of_a_day(), ATTACHMENT_FIT: still})
-    assert Yule().sampler(day, LIKES) is None
+    assert Yule().parameters(day, LIKES) is None
     assert Yule().increments(day, LIKES) is None
 
 

@@ -1,30 +1,44 @@
 """Models are drawn alike from a seed, measured as the data, and told apart where truth is known."""
 
+import math
 import pickle
+from collections.abc import Mapping
+from typing import ClassVar
 
 import numpy as np
 import polars as pl
 import pytest
 
 from baimo.estimation.demand.ces import fit_demand
+from baimo.estimation.demand.counts import fit_demand_tail
 from baimo.estimation.distributions.fit import fit_whole_sample
 from baimo.estimation.predictive.joint import JointVerdict, Outcome
-from baimo.estimation.predictive.replicate import compare_replicates, replicate
+from baimo.estimation.predictive.replicate import replicate
+from baimo.estimation.results import Estimate
 from baimo.estimation.samples.counts import Counts
-from baimo.estimation.tails.power_law import fit_tail
 from baimo.pipeline.analysis.cohorts import observed_by_cohort
+from baimo.pipeline.analysis.sampling import SAMPLING, Sampling
 from baimo.pipeline.analysis.sizes import TAILS
-from baimo.pipeline.analysis.summary_statistics import measure_sample, pooled
+from baimo.pipeline.analysis.summary_statistics import (
+    UNDATED,
+    CohortSample,
+    Simulated,
+    measure_sample,
+    pooled,
+)
 from baimo.pipeline.lake.results import UndeclaredError
 from baimo.pipeline.models.attachment import ATTACHMENT_FIT
-from baimo.pipeline.models.base import ATTACHMENT, FAMILIES, GROWTH, Sampler
+from baimo.pipeline.models.base import ATTACHMENT, FAMILIES, GROWTH, Values
 from baimo.pipeline.models.ces import DEMAND_FIT
 from baimo.pipeline.models.poisson_rates import RATES_FIT
 from baimo.pipeline.models.registry import MODELS, of_family, pairs
-from baimo.pipeline.predictive.compare import judge
+from baimo.pipeline.predictive.compare import contrast_of, judge
 from baimo.pipeline.predictive.simulate import (
     REFITS,
     SIMULATIONS,
+    SLOPE_SAMPLES,
+    Drawn,
+    errors_of,
     first_samples,
     in_overview,
     increments_of,
@@ -38,7 +52,7 @@ from baimo.pipeline.predictive.simulate import (
     simulate_models,
 )
 from baimo.pipeline.schema.derived import HUB_FREQUENCY
-from baimo.pipeline.variables import DOWNLOADS, LIKES, hub_counts
+from baimo.pipeline.variables import DOWNLOADS, LIKES, VARIABLES, hub_counts
 from baimo.simulation.heterogeneity.static_sizes import StaticSizeParams, simulate_static_counts
 from tests.pipeline.synthetic import (
     DAY,
@@ -53,7 +67,7 @@ from tests.pipeline.synthetic import (
 )
 
 MODEL = {model.label: model for model in MODELS}
-Draws = dict[tuple[str, str], Sampler]
+Draws = dict[tuple[str, str], Drawn]
 
 
 @pytest.fixture(scope="module")
@@ -73,7 +87,8 @@ def test_what_a_family_declares_suffices_to_draw_it(draws: Draws) -> None:
     day = day_of(results_of_a_day())
     for family in FAMILIES:
         declared = needs_of(family)
-        assert {n.name for n in declared} == {n.name for m in of_family(family) for n in m.needs}
+        read = {n.name for m in of_family(family) for n in m.needs}
+        assert {n.name for n in declared} == {SAMPLING.name} | read
         found = samplers_of(day.only(declared), family)
         assert list(found) == [
             (m.label, v.name) for m, v in pairs(family) if (m.label, v.name) in draws
@@ -83,9 +98,105 @@ def test_what_a_family_declares_suffices_to_draw_it(draws: Draws) -> None:
         samplers_of(day.only(needs_of(ATTACHMENT)), GROWTH)
 
 
+N_TOYS = 4_000
+
+
+class Zeros:
+    """Draws counts of which a given share are zero: the mean of that share is the parameter."""
+
+    def __init__(self, values: Values) -> None:
+        self.share = values["share"] * values["scale"]
+
+    def __call__(self, rng: np.random.Generator) -> CohortSample:
+        sizes = rng.zipf(2.0, N_TOYS)
+        return {UNDATED: Counts.from_sample(np.where(rng.random(N_TOYS) < self.share, 0, sizes))}
+
+
+def toy(scale: float, share: float = 0.2, step: float = 0.03) -> Drawn:
+    """Return a model whose mean share of zeros is scale times its first parameter."""
+    return Drawn(
+        values={"share": share, "scale": scale, "idle": 1.0},
+        steps={"share": step, "idle": 0.5},
+        sampler_at=Zeros,
+    )
+
+
+def slopes_of(drawn: Drawn, n_replications: int = 20) -> Mapping[str, dict[str, float]]:
+    refits = refit_models(
+        {("toy", "likes"): drawn}, {"likes": 1.0}, n_replications=n_replications, seed=4
+    )
+    return refits["toy", "likes"].slopes
+
+
+class TestSlopes:
+    @pytest.mark.parametrize("scale", [1.0, 2.0, -0.0])
+    def test_a_mean_that_is_linear_in_a_parameter_has_its_slope(self, scale: float) -> None:
+        step = 0.03
+        found = slopes_of(toy(scale, step=step))
+        assert found.keys() == {"share", "idle"}  # what has no error is not moved
+        # of eight samples on either side, at the same seeds: only those between the ends scatter
+        between = abs(2 * step * scale)
+        spread = math.sqrt(between * (1 - between) / (N_TOYS * SLOPE_SAMPLES)) / (2 * step)
+        assert abs(found["share"]["share_zero"] - scale) <= 4 * spread
+
+    def test_a_parameter_that_does_nothing_has_slopes_of_exactly_none(self) -> None:
+        # the same seeds on both sides
+        found = slopes_of(toy(1.0))["idle"]
+        assert {"share_zero", "zeta", "tail_items", "top_1pct"} <= found.keys()
+        assert {v for v in found.values() if math.isfinite(v)} == {0.0}
+
+    def test_no_more_samples_are_drawn_than_there_are(self) -> None:
+        (one, other) = (slopes_of(toy(1.0), n)["share"]["share_zero"] for n in (2, SLOPE_SAMPLES))
+        assert one != other
+        assert slopes_of(toy(1.0), 30)["share"]["share_zero"] == other
+
+    def test_what_one_side_lacks_has_no_slope(self) -> None:
+        # above, about four counts are positive: too few for an exponent
+        found = slopes_of(toy(1.0, share=0.97, step=0.029))["share"]
+        assert math.isnan(found["zeta"])
+        assert found["share_zero"] == pytest.approx(1.0, abs=0.05)
+
+
+class TestErrors:
+    ESTIMATES: ClassVar[dict[str, Estimate]] = {
+        "a": Estimate(value=1.0, std_error=0.1),
+        "b": Estimate(value=2.0, std_error=0.2),
+        "c": Estimate(value=3.0),
+        "d": Estimate(value=None),
+    }
+
+    def test_they_are_clustered_where_that_is_known(self) -> None:
+        known = Sampling(
+            names=("c", "b", "zeta"),
+            covariance=np.diag([9.0, 4.0, 1.0]),
+            independent=np.eye(3),
+            clusters="owners",
+        )
+        assert errors_of(self.ESTIMATES, known) == {"a": 0.1, "b": 2.0, "c": 3.0}
+        assert errors_of(self.ESTIMATES, None) == {"a": 0.1, "b": 0.2, "c": 0.0}
+
+    def test_a_model_is_moved_by_the_errors_of_clusters(self, draws: Draws) -> None:
+        known = Sampling(
+            names=("log_total", "simon_p"),
+            covariance=np.diag([0.25, 0.0016]),
+            independent=np.eye(2),
+            clusters="owners",
+        )
+        day = day_of({**results_of_a_day(), SAMPLING: {"likes": known}})
+        found = samplers_of(day, ATTACHMENT)
+        assert found["Simon", "likes"].steps == pytest.approx({"simon_p": 0.04, "log_total": 0.5})
+        before = draws["Simon", "likes"]
+        assert found["Simon", "likes"].values == before.values
+        # the total has no error of its own
+        assert before.steps.keys() == {"simon_p"}
+        assert before.steps["simon_p"] < 0.04
+        assert found["Simon", "downloads"].steps == draws["Simon", "downloads"].steps
+
+
 class TestSimulated:
     def test_every_sampler_can_be_sent_to_another_process_and_is_small(self, draws: Draws) -> None:
-        for key, draw in draws.items():
+        for key, drawn in draws.items():
+            draw = drawn.sampler
             sent = pickle.dumps(draw)
             assert len(sent) < 40_000, key  # ages by day, not by item
             one, other = (d(np.random.default_rng(1)) for d in (draw, pickle.loads(sent)))
@@ -110,8 +221,8 @@ class TestSimulated:
         table = simulate_models(chosen, n_replications=2, seed=1)
         assert list(refits) == list(chosen)
         for (model, measure), found in refits.items():
-            assert len(found) == 2
-            for i, statistics in enumerate(found):
+            assert len(found.samples) == 2
+            for i, statistics in enumerate(found.samples):
                 rows = table.filter(
                     (pl.col("model") == model) & (pl.col("replicate") == i)
                 )  # fmt: skip
@@ -121,28 +232,48 @@ class TestSimulated:
                     )
                     for (c,), r in rows.group_by("cohort", maintain_order=True)
                 }  # fmt: skip
-                again = measure_sample(drawn, discrete=measure == "likes", x_min=x_min[measure])
+                again = measure_sample(drawn, VARIABLES[measure], x_min[measure], scanned=True)
                 assert statistics == pytest.approx(again, nan_ok=True)
 
-    def test_what_comes_next_is_added_to_the_first_fifty_samples(self) -> None:
+    def test_the_tail_is_scanned_for_in_the_first_fifty_samples(self) -> None:
+        found = refit_models(
+            {("toy", "likes"): toy(2.0)}, {"likes": 1.0}, n_replications=52, seed=1
+        )["toy", "likes"]
+        scanned = {"zeta_scanned", "x_min", "n_tail", "gini", "effective_number"}
+        assert [scanned <= s.keys() for s in found.samples] == [True] * 50 + [False] * 2
+        assert all("zeta" in s for s in found.samples)
+        # how many are asked for changes none of those before
+        fewer = refit_models(
+            {("toy", "likes"): toy(2.0)}, {"likes": 1.0}, n_replications=3, seed=1
+        )["toy", "likes"]
+        assert fewer.samples == found.samples[:3]
+
+    def test_what_comes_next_is_gone_through_again_after_fifty(self) -> None:
         day = day_of(results_of_a_day())
         increments = increments_of(day, ATTACHMENT)
         assert list(increments) == [("Simon", "likes"), ("Yule", "likes")]
         refits = {
-            ("Yule", "likes"): tuple({"zeta": float(i)} for i in range(52)),
-            ("Simon", "downloads"): ({"zeta": 1.0},),
+            ("Yule", "likes"): Simulated(
+                samples=tuple({"zeta": float(i)} for i in range(52)),
+                slopes={"yule_a": {"zeta": 3.0}},
+            ),
+            ("Simon", "downloads"): Simulated(samples=({"zeta": 1.0},), slopes={}),
         }
         found = refit_increments(refits, increments, seed=1)
         assert list(found) == list(refits)  # Simon's likes were not drawn
         assert found["Simon", "downloads"] == refits["Simon", "downloads"]
-        both = found["Yule", "likes"]
+        # the following interval begins with the data, so that it says nothing of slopes
+        assert found["Yule", "likes"].slopes == refits["Yule", "likes"].slopes
+        both = found["Yule", "likes"].samples
         assert [s["zeta"] for s in both] == [float(i) for i in range(52)]
-        assert [set(s) - {"zeta"} for s in both] == [{"theta", "phi", "psi"}] * 50 + [set()] * 2
-        assert len({s["theta"] for s in both[:50]}) == 50
-        again = refit_increments(refits, increments, seed=1)
-        other = refit_increments(refits, increments, seed=2)
-        assert again == found
-        assert other["Yule", "likes"][0]["theta"] != both[0]["theta"]
+        later = [{k: v for k, v in s.items() if k != "zeta"} for s in both]
+        assert {frozenset(s) for s in later} == {frozenset(("theta", "phi", "psi"))}
+        assert len({s["theta"] for s in later[:50]}) == 50
+        assert later[50:] == later[:2]
+        again = refit_increments(refits, increments, seed=1)["Yule", "likes"].samples
+        other = refit_increments(refits, increments, seed=2)["Yule", "likes"].samples
+        assert again == both
+        assert other[0]["theta"] != both[0]["theta"]
 
     def test_the_first_sample_of_a_model_is_put_together_from_its_cohorts(
         self, draws: Draws
@@ -154,7 +285,7 @@ class TestSimulated:
         assert {"GBM", "GBM survivors"} <= first_samples(table, "tvl").keys()
         for model, sample in found.items():
             (first, _) = replicate(
-                draws[model, "likes"], n_replications=2, seed=seed_of(1, (model, "likes"))
+                draws[model, "likes"].sampler, n_replications=2, seed=seed_of(1, (model, "likes"))
             )
             whole = pooled(first)
             assert np.array_equal(sample.values, whole.values), model
@@ -172,7 +303,10 @@ class TestSimulated:
         }  # fmt: skip
         day = day_of({SIMULATIONS[name]: table for name, table in tables.items()})
         assert read_simulations(day).equals(pl.concat(tables.values()))
-        found = {f: {(f.name, "likes"): ({"zeta": float(i)},)} for i, f in enumerate(FAMILIES)}
+        found = {
+            f: {(f.name, "likes"): Simulated(samples=({"zeta": float(i)},), slopes={})}
+            for i, f in enumerate(FAMILIES)
+        }
         day = day_of({REFITS[f.name]: refits for f, refits in found.items()})
         assert read_refits(day) == {(f.name, "likes"): r[f.name, "likes"] for f, r in found.items()}
         assert read_refits(day, (ATTACHMENT,)) == found[ATTACHMENT]
@@ -192,7 +326,7 @@ class TestToldApart:
         likes = hub_counts(frequency, LIKES)
         demand = {
             "downloads": demand_of(hub_counts(frequency, DOWNLOADS)),
-            "likes": fit_demand(likes, fit_tail(likes, x_min=x_min)),
+            "likes": fit_demand(likes, fit_demand_tail(likes, x_min=x_min)),
         }
         law = fit_whole_sample(likes, "discretised_double_pareto_lognormal")
         day = day_of(
@@ -207,13 +341,14 @@ class TestToldApart:
         )
         draws = draws_of(day)
         chosen = {key: d for key, d in draws.items() if key[1] == "likes"}
-        observed = measure_sample(seen["likes"], discrete=True, x_min=x_min)
+        observed = measure_sample(seen["likes"], LIKES, x_min)
         refits = refit_models(chosen, {"likes": x_min}, n_replications=self.RUNS, seed=9)
         found = {}
-        for (model, _), drawn in refits.items():
-            joint = judge(MODEL[model], compare_replicates(observed, drawn), {})
-            assert joint is not None
-            found[model] = joint
+        for (label, _), simulated in refits.items():
+            model = MODEL[label]
+            parameters = model.parameters(day, LIKES) or {}
+            contrast = contrast_of(model, simulated, observed, parameters, None)
+            found[label] = judge(model, contrast)
         return found
 
     def test_attachment(self) -> None:

@@ -13,6 +13,7 @@ import polars as pl
 from baimo.pipeline.analysis.cohorts import COHORTS, measure_cohorts_of
 from baimo.pipeline.analysis.increments import KERNEL_FIT
 from baimo.pipeline.analysis.populations import COMPANION_FITS, fit_companions
+from baimo.pipeline.analysis.sampling import SAMPLING
 from baimo.pipeline.analysis.sizes import TAILS, fit_sizes, read_tails
 from baimo.pipeline.claims.claim import AUDIT
 from baimo.pipeline.claims.registry import audit, claims_table, numbers_table
@@ -48,6 +49,7 @@ from baimo.pipeline.variables import HUB, TVL, hub_counts
 from tests.pipeline.synthetic import (
     DAY,
     NO_EFFECTS,
+    NO_OWNERS,
     calibrated,
     day_of,
     demand_of,
@@ -85,6 +87,8 @@ def values() -> Mapping[Stored[Any] | Table, Any]:
     found: dict[Stored[Any] | Table, Any] = {
         HUB_FREQUENCY: frequency,
         HUB_DESIGN_EFFECTS: NO_EFFECTS,
+        **NO_OWNERS,
+        SAMPLING: {},
         DEFI_POPULATION: table,
         ATTACHMENT_FIT: calibrated(frequency),
         DEMAND_FIT: {v.name: demand_of(c) for v, c in counts.items()},

@@ -31,6 +31,18 @@ ROWS: dict[str, tuple[Table, Row, tuple[str, ...]]] = {
          "design_effect": 1.4, "n_clusters": 4},
         ("measure", "statistic", "cutoff"),
     ),
+    "hub_sampling": (
+        derived.HUB_SAMPLING,
+        {"measure": "likes", "name": "zeta", "value": 1.1, "std_error": 0.1, "design_effect": 4.0,
+         "effective_owners": 90.0, "without_largest": 1.2, "std_error_without": 0.1},
+        ("measure", "name"),
+    ),
+    "hub_covariances": (
+        derived.HUB_COVARIANCES,
+        {"measure": "likes", "first": "zeta", "second": "simon_p", "covariance": -0.1,
+         "independent": 0.1, "without_largest": 0.2},
+        ("measure", "first", "second"),
+    ),
     "hub_derivatives": (
         derived.HUB_DERIVATIVES, {"n_derivatives": 3, "n_bases": 5}, ("n_derivatives",)
     ),
@@ -114,6 +126,13 @@ def test_rows_that_share_the_whole_key_are_refused(name: str) -> None:
         ("hub_design_effects", "threshold", None, "threshold is missing"),
         ("hub_design_effects", "design_effect", -0.1, "design_effect is below 0"),
         ("hub_design_effects", "n_clusters", 0, "n_clusters is below 1"),
+        ("hub_sampling", "std_error", -0.1, "std_error is below 0"),
+        ("hub_sampling", "design_effect", float("nan"), "design_effect is not finite"),
+        ("hub_sampling", "effective_owners", 0.9, "effective_owners is below 1"),
+        ("hub_sampling", "without_largest", None, "without_largest is missing"),
+        ("hub_sampling", "std_error_without", -0.1, "std_error_without is below 0"),
+        ("hub_covariances", "second", None, "second is missing"),
+        ("hub_covariances", "covariance", INFINITE, "covariance is not finite"),
         ("hub_derivatives", "n_derivatives", 0, "n_derivatives is below 1"),
         ("hub_derivatives", "n_bases", 0, "n_bases is below 1"),
         ("hub_totals", "name", None, "name is missing"),

@@ -16,6 +16,7 @@ from baimo.simulation.demand.ces import (
     demand_share_above,
     expected_hhi,
     sample_log_tastes,
+    simulate_arrivals,
     simulate_counts,
     simulate_demand,
 )
@@ -346,3 +347,29 @@ def test_costs_outside_their_domain(costs: list[float]) -> None:
         simulate_demand(
             DemandParams(alpha=1.0, rho=0.5), 2, 10, np.random.default_rng(0), costs=costs
         )
+
+
+@pytest.mark.parametrize(("alpha", "log_smallest"), [(3.0, 0.5), (2.5, -1.0)])
+def test_arrivals_have_the_moments_of_poisson_counts_of_pareto_rates(
+    alpha: float, log_smallest: float
+) -> None:
+    # rho = .5: demand has zeta = alpha, mean q alpha/(alpha - 1); zeros by quadrature
+    from scipy import integrate
+
+    n, q = 200_000, math.exp(log_smallest)
+    params = DemandParams(alpha=alpha, rho=0.5)
+    drawn = simulate_arrivals(params, log_smallest, n, np.random.default_rng(5))
+    mean = q * alpha / (alpha - 1.0)
+    second = q**2 * alpha / (alpha - 2.0)
+    assert abs(drawn.mean() - mean) < 5 * math.sqrt((mean + second - mean**2) / n)
+    zeros, _ = integrate.quad(lambda u: math.exp(-q * u ** (-1.0 / alpha)), 0.0, 1.0)
+    assert abs(np.mean(drawn == 0) - zeros) < 4 * math.sqrt(zeros * (1 - zeros) / n)
+    with pytest.raises(ParameterError, match="log_smallest"):
+        simulate_arrivals(params, math.nan, 3, np.random.default_rng(5))
+
+
+def test_arrivals_beyond_what_a_count_holds_are_cut() -> None:
+    params = DemandParams(alpha=0.02, rho=0.5)
+    drawn = simulate_arrivals(params, 0.0, 1_000, np.random.default_rng(6))
+    assert drawn.min() >= 0
+    assert drawn.max() <= 2**53 * (1 + 1e-6)
