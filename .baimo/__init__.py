@@ -80,6 +80,9 @@ if TYPE_CHECKING:
         goodness_of_fit as goodness_of_fit,
     )
     from baimo.estimation.tails.choose_k import choose_k as choose_k
+    from baimo.estimation.tails.clustered import (
+        clustered_goodness_of_fit as clustered_goodness_of_fit,
+    )
     from baimo.estimation.tails.cohorts import fit_cohorts as fit_cohorts
     from baimo.estimation.tails.power_law import (
         TailFit as TailFit,
@@ -167,6 +170,7 @@ _WHERE = {
     "estimation.tails.alternatives": "compare_tail judge_support",
     "estimation.tails.bootstrap": "bootstrap_tail goodness_of_fit",
     "estimation.tails.choose_k": "choose_k",
+    "estimation.tails.clustered": "clustered_goodness_of_fit",
     "estimation.tails.cohorts": "fit_cohorts",
     "estimation.tails.power_law": "TailFit fit_tail sample_power_law sample_tail tail_path",
     "estimation.tails.rank_size": "fit_zipf",

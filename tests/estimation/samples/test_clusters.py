@@ -7,7 +7,12 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 from baimo.estimation.errors import DataError
-from baimo.estimation.samples.clusters import cluster_notes, design_effect
+from baimo.estimation.samples.clusters import (
+    cluster_notes,
+    design_effect,
+    effective_number,
+    sum_clusters,
+)
 from baimo.estimation.tails.bootstrap import bootstrap_tail
 from baimo.estimation.tails.power_law import fit_tail, tail_design_effect
 from baimo.estimation.tails.rank_size import fit_zipf, zipf_design_effect
@@ -29,6 +34,17 @@ def test_by_hand() -> None:
     # clusters {1, 2}, {3}, {-4, 1}: (9 + 9 + 9)/(1 + 4 + 9 + 16 + 1)
     influence = np.array([1.0, 2.0, 3.0, -4.0, 1.0])
     assert design_effect(influence, np.array([0, 0, 1, 7, 7])) == pytest.approx(27 / 31)
+
+
+def test_shares_and_the_error_of_the_mean_by_hand() -> None:
+    # Sums 3, 3, -3 over 2, 1 and 2 items: equal shares; moves 3/3, 3/4 and 3/3 of five items.
+    influence = np.array([1.0, 2.0, 3.0, -4.0, 1.0])
+    found = sum_clusters(influence, np.array([0, 0, 1, 7, 7]), "the sample")
+    assert found.n_clusters == 3
+    assert found.effective_clusters == pytest.approx(3.0)
+    assert found.jackknife_error == pytest.approx(math.sqrt(2 / 3 * (1 + 9 / 16 + 1)))
+    assert effective_number(np.array([3.0, 1.0])) == pytest.approx(100 / 82)
+    assert effective_number(np.array([1e6, 1.0])) == pytest.approx(1.0)
 
 
 @given(st.lists(st.floats(-100, 100), min_size=2, max_size=30).filter(lambda x: max(x) > 1))
