@@ -37,7 +37,7 @@ from baimo.estimation.results import Estimate, Progress, registered
 from baimo.estimation.samples.clusters import ClusterSums, checked_labels
 from baimo.estimation.tails import _numba
 from baimo.estimation.tails.bootstrap import GoodnessOfFit, Seed, mc_error
-from baimo.estimation.tails.power_law import TailFit, tail_cluster_sums
+from baimo.estimation.tails.power_law import TailFit, tail_cluster_sums, tail_information
 
 _STEP = 1e-5  # of the central difference in alpha: its error is of the order of 1e-10
 _BLOCK = 4_000_000  # numbers held at a time
@@ -180,7 +180,8 @@ class _Points:
     """Where the process is looked at: all (m,), the items in ascending order.
 
     `n_below` items lie at or below a point (below it, for a limit from the left); `cdf` is the
-    probability of that under the fit, `slope` its derivative by alpha.
+    probability of that under the fit, `slope` its derivative by alpha over the information of an
+    item: what a unit of the scores' mean takes off.
     """
 
     n_below: Ints
@@ -206,7 +207,8 @@ def _points(items: Floats, fit: TailFit) -> _Points:
     return _Points(
         n_below=np.concatenate([upto - counts if left else upto for left in sides]),
         cdf=below(fit.alpha),
-        slope=(below(fit.alpha + _STEP) - below(fit.alpha - _STEP)) / (2.0 * _STEP),
+        slope=(below(fit.alpha + _STEP) - below(fit.alpha - _STEP))
+        / (2.0 * _STEP * tail_information(fit)),
     )
 
 

@@ -27,7 +27,7 @@ from baimo.estimation.laws import chi2_sf
 from baimo.estimation.results import Estimate, FitResult, registered
 from baimo.estimation.samples.clusters import checked_labels, refuse_few
 from baimo.estimation.samples.counts import Counts
-from baimo.estimation.tails.power_law import TailFit, fit_tail, tail_influence
+from baimo.estimation.tails.power_law import TailFit, fit_tail, tail_information, tail_scores
 
 FEWEST = 50  # items in the tail of a cohort
 
@@ -244,7 +244,7 @@ def _covariance(
             f"{n_clusters} clusters in the tails of {len(tails)} cohorts: too few for their joint "
             "errors; take fewer cohorts, or leave the clusters out"
         )
-    sums = _score_sums(x, labels, fits, tails)
+    sums = _influence_sums(x, labels, fits, tails)
     sizes = _by_label(labels, tails, [np.ones(f.n_tail) for f in fits])
     present = np.count_nonzero(sizes, axis=0)
     moves = sums / (sizes.sum(axis=0) - sizes) * np.sqrt((present - 1) / present)
@@ -263,12 +263,13 @@ def _by_label(
     return np.column_stack(sums).astype(np.float64)
 
 
-def _score_sums(
+def _influence_sums(
     x: Floats, labels: NDArray[np.int64], fits: list[TailFit], tails: list[NDArray[np.bool_]]
 ) -> Floats:
     """Return the influence of tail items on the alphas of `fits`, summed by label."""
     influence = [
-        tail_influence(np.log(x[t] / f.x_min), f) for t, f in zip(tails, fits, strict=True)
+        tail_scores(np.log(x[t] / f.x_min), f) / tail_information(f)
+        for t, f in zip(tails, fits, strict=True)
     ]
     return _by_label(labels, tails, influence)
 
@@ -281,7 +282,7 @@ def _pooled_scores(
     The mean influence at the pooled alpha: under one exponent a cohort's estimate has not moved
     towards an author who holds much of it, as its own fit has.
     """
-    sums = _score_sums(x, labels, [pooled] * len(tails), tails)
+    sums = _influence_sums(x, labels, [pooled] * len(tails), tails)
     means = sums / np.array([np.count_nonzero(t) for t in tails])
     return means.sum(axis=0), np.asarray(means.T @ means)
 

@@ -389,7 +389,7 @@ def _clustered(fit: TailFit, sizes: NDArray[np.generic], labels: NDArray[np.gene
         fit,
         design_effect=found.design_effect,
         n_clusters=found.n_clusters,
-        cluster_error=found.jackknife_error,
+        cluster_error=found.jackknife_error / tail_information(fit),
         effective_clusters=found.effective_clusters,
         notes=fit.notes + found.notes,
     )
@@ -502,20 +502,21 @@ def tail_path(data: Counts | ArrayLike, fit: TailFit, *, n_points: int = 400) ->
     )
 
 
-def tail_influence(logs: Floats, fit: TailFit) -> Floats:
-    """Return the influence of tail items on alpha at fixed x_min, given log(x / x_min) of each.
+def tail_scores(logs: Floats, fit: TailFit) -> Floats:
+    """Return the scores of tail items for alpha, E[log x] - log x, given log(x / x_min) of each."""
+    return np.asarray(_expected_log(fit) - logs)
 
-    The score E[log x] - log x over the information of an item: alpha is off by their mean.
-    """
-    expected, information = _numba.log_moments(fit.alpha, fit.x_min, fit.top, fit.discrete)
-    return np.asarray((expected - logs) / information)
+
+def tail_information(fit: TailFit) -> float:
+    """Return the information of an item on alpha: alpha is off by the mean score over it."""
+    return float(_numba.log_moments(fit.alpha, fit.x_min, fit.top, fit.discrete)[1])
 
 
 def tail_cluster_sums(sizes: Values, clusters: Values, fit: TailFit) -> ClusterSums:
-    """Return the influence on alpha at fixed x_min, summed within the clusters of the tail."""
+    """Return the scores for alpha at fixed x_min, summed within the clusters of the tail."""
     inside = (sizes >= fit.x_min) & (sizes <= fit.top)
-    influence = tail_influence(np.log(sizes[inside] / fit.x_min), fit)
-    return sum_clusters(influence, clusters[inside], "the tail")
+    scores = tail_scores(np.log(sizes[inside] / fit.x_min), fit)
+    return sum_clusters(scores, clusters[inside], "the tail")
 
 
 def tail_design_effect(sizes: Values, clusters: Values, fit: TailFit) -> tuple[float, int]:

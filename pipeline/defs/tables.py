@@ -21,6 +21,7 @@ HUB = (
     "hub_frequency",
     "hub_authors",
     "hub_design_effects",
+    "hub_clustered_tests",
     "hub_derivatives",
     "hub_totals",
     "hub_top",

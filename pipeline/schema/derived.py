@@ -56,6 +56,26 @@ HUB_DESIGN_EFFECTS = Table(
     ),
 )
 
+HUB_CLUSTERED_TESTS = Table(
+    "hub_clustered_tests",
+    "Tests of the power-law tail at its x_min that know which models are one author's.",
+    ("measure", "left_out", "test"),
+    (
+        Column("measure", pl.String, "downloads or likes"),
+        Column("left_out", pl.String, "none, largest owner (of the variance), or largest item"),
+        Column("test", pl.String, "ks, umpu (against lognormal) or vuong_ and the rival"),
+        Column("statistic", pl.Float64, "KS distance, coefficient of variation, or ratio"),
+        Column("p_value", pl.Float64, "p with authors as clusters, never 0 for ks", high=1, low=0),
+        Column("p_independent", pl.Float64, "p if models were independent", high=1, low=0),
+        Column("n_clusters", pl.Int64, "authors in the tail", low=1),
+        Column("effective_clusters", pl.Float64, "equal authors of variances as uneven", low=1),
+        Column("x_min", pl.Float64, "smallest model in the tail: of the whole listing's fit"),
+        Column("n_tail", pl.Int64, "models in the tail", unit="models", low=1),
+        Column("zeta", pl.Float64, "exponent of the CCDF", low=0),
+        Column("std_error", pl.Float64, "of zeta, one author left out at a time", low=0),
+    ),
+)
+
 HUB_DERIVATIVES = Table(
     "hub_derivatives",
     "How many base models have a given number of declared derivatives.",

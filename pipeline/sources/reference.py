@@ -20,7 +20,14 @@ from baimo.pipeline.settings import reference_dir
 from baimo.pipeline.sources.snapshot import REFERENCE, Input, Snapshots
 from baimo.pipeline.variables import expand
 
-READY = ("hub_authors", "hub_design_effects", "hub_derivatives", "hub_totals", "hub_top")
+READY = (
+    "hub_authors",
+    "hub_design_effects",
+    "hub_clustered_tests",
+    "hub_derivatives",
+    "hub_totals",
+    "hub_top",
+)
 VARIANTS = "size_variants"
 BUNDLED = ("hub_frequency", *READY, "defi_population", "tvl_weekly", VARIANTS)
 HUB_TABLES = ("hub_frequency", *READY)

@@ -1,6 +1,6 @@
 """Size, coverage and power where items come in clusters as uneven as the Hub's owners.
 
-    uv run python tests/benchmarks/clustered_size.py [--runs 1000] [--recording MODELS.parquet]
+    uv run python tests/benchmarks/clustered_size.py [--runs 1000] [--tail 0] [--recording FILE]
 
 Tails of as many items as the Hub's listing of 2024-07-11 has above x_min, owned as they are there
 (`OWNERS`, a count of owners by number of models). Items of one owner are alike: the normal scores
@@ -26,6 +26,7 @@ import polars as pl
 from numpy.typing import NDArray
 from scipy import optimize, special
 
+from baimo.estimation.samples.counts import LARGEST_EXACT
 from baimo.estimation.tails.alternatives import compare_tail
 from baimo.estimation.tails.bootstrap import goodness_of_fit
 from baimo.estimation.tails.clustered import clustered_goodness_of_fit
@@ -118,7 +119,8 @@ def dependent_ranks(labels: Ints, rho: float, rng: np.random.Generator) -> Float
 def zeta_quantiles(survival: Floats, alpha: float, x_min: float) -> Floats:
     """Return the largest counts x with P(X >= x) at least `survival`, exactly.
 
-    Up to 10^5 from a table; beyond, P(X >= x) is (x - 1/2)^-zeta to a part in 10^10.
+    Up to 10^5 from a table; beyond, P(X >= x) is (x - 1/2)^-zeta to a part in 10^10. A count in
+    10^8 lies beyond 2^53 and is set to it, where counts end.
     """
     table = np.arange(x_min, 1e5)
     reach = special.zeta(alpha, table) / special.zeta(alpha, x_min)
@@ -126,7 +128,7 @@ def zeta_quantiles(survival: Floats, alpha: float, x_min: float) -> Floats:
     far = survival < reach[-1]
     ratio = survival[far] * special.zeta(alpha, x_min) * (alpha - 1.0)
     out[far] = np.floor(ratio ** (-1.0 / (alpha - 1.0)) + 0.5)
-    return out
+    return np.minimum(out, LARGEST_EXACT)
 
 
 def equal_fit() -> Quantile:
@@ -288,15 +290,16 @@ def rows(tail: Tail, runs: int, recording: Path) -> Iterator[tuple[str, str]]:
     for j, name in enumerate(("UMPU, clustered", "UMPU, independent",
                               "Zipf LM, clustered", "Zipf LM, independent")):  # fmt: skip
         yield f"{name}: size", rejected(p[:, j])
-    for j, name in enumerate(("clustered", "independent")):
-        z = ratios(tail, equal_fit(), "exponential", False, runs, 0)[:, j]
-        yield f"Vuong, {name}, equal fit: size", with_error(float(np.mean(abs(z) > 1.96)), runs)
-        z = ratios(tail, tail.counts, "lognormal", True, fewer, 0)[:, j]
-        share = with_error(float(np.mean(z < -1.96)), fewer)
-        yield f"Vuong, {name}, power law: lognormal preferred", share
-        z = ratios(tail, tail.lognormal, "lognormal", True, fewer, 1)[:, j]
-        share = with_error(float(np.mean(z < -1.96)), fewer)
-        yield f"Vuong, {name}, lognormal: lognormal preferred", share
+    laws: dict[str, tuple[Quantile, str, bool, int, int]] = {
+        "equal fit: size": (equal_fit(), "exponential", False, runs, 0),
+        "power law: lognormal preferred": (tail.counts, "lognormal", True, fewer, 0),
+        "lognormal: lognormal preferred": (tail.lognormal, "lognormal", True, fewer, 1),
+    }
+    for name, law in laws.items():
+        z = ratios(tail, *law)
+        low = z < -1.96 if "preferred" in name else np.abs(z) > 1.96
+        for j, which in enumerate(("clustered", "independent")):
+            yield f"Vuong, {which}, {name}", with_error(float(np.mean(low[:, j])), low.shape[0])
     if "left out" in tail.name:
         return
     if not recording.exists():
@@ -313,9 +316,10 @@ def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--runs", type=int, default=1_000)
+    parser.add_argument("--tail", type=int, choices=range(3), help="one of the three")
     parser.add_argument("--recording", type=Path, default=RECORDING)
     options = parser.parse_args()
-    for tail in tails():
+    for tail in tails() if options.tail is None else [tails()[options.tail]]:
         print(f"{tail.name}: {tail.labels.size:,} items, {tail.owners.size:,} owners", flush=True)
         for name, text in rows(tail, options.runs, options.recording):
             print(f"  {name:<52}{text}", flush=True)

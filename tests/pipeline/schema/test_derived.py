@@ -31,6 +31,13 @@ ROWS: dict[str, tuple[Table, Row, tuple[str, ...]]] = {
          "design_effect": 1.4, "n_clusters": 4},
         ("measure", "statistic", "cutoff"),
     ),
+    "hub_clustered_tests": (
+        derived.HUB_CLUSTERED_TESTS,
+        {"measure": "likes", "left_out": "none", "test": "ks", "statistic": 0.02, "p_value": 0.004,
+         "p_independent": 0.001, "n_clusters": 4, "effective_clusters": 1.5, "x_min": 2.0,
+         "n_tail": 9, "zeta": 0.9, "std_error": 0.03},
+        ("measure", "left_out", "test"),
+    ),
     "hub_derivatives": (
         derived.HUB_DERIVATIVES, {"n_derivatives": 3, "n_bases": 5}, ("n_derivatives",)
     ),
@@ -114,6 +121,13 @@ def test_rows_that_share_the_whole_key_are_refused(name: str) -> None:
         ("hub_design_effects", "threshold", None, "threshold is missing"),
         ("hub_design_effects", "design_effect", -0.1, "design_effect is below 0"),
         ("hub_design_effects", "n_clusters", 0, "n_clusters is below 1"),
+        ("hub_clustered_tests", "p_value", 1.1, "p_value is above 1"),
+        ("hub_clustered_tests", "p_independent", -0.1, "p_independent is below 0"),
+        ("hub_clustered_tests", "effective_clusters", 0.9, "effective_clusters is below 1"),
+        ("hub_clustered_tests", "n_clusters", 0, "n_clusters is below 1"),
+        ("hub_clustered_tests", "n_tail", 0, "n_tail is below 1"),
+        ("hub_clustered_tests", "zeta", -0.1, "zeta is below 0"),
+        ("hub_clustered_tests", "std_error", -0.1, "std_error is below 0"),
         ("hub_derivatives", "n_derivatives", 0, "n_derivatives is below 1"),
         ("hub_derivatives", "n_bases", 0, "n_bases is below 1"),
         ("hub_totals", "name", None, "name is missing"),
