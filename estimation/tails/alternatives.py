@@ -8,7 +8,7 @@ mixture too (Self & Liang 1987). Likelihoods stand in `baimo.estimation.tails._a
 
 Where items come in clusters (an author's models), the ratio is a sum over clusters and its error
 that of leaving out one at a time: with the sums alone the test of equal fit rejects up to .09 at
-.05 where one author holds a sixth of the tail, with the jackknife .05 to .07
+.05 where one author holds a sixth of the tail, with the jackknife .05 to .08
 (tests/benchmarks/clustered_size.py). Both p are told, the clustered first: it carries the verdict.
 """
 

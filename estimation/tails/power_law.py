@@ -139,7 +139,7 @@ class TailFit(FitResult):
         """Return the interval of alpha at fixed x_min.
 
         With labels of clusters, normal quantiles times the jackknife error (at 95 % it covers
-        .93 to .96 with the models of real owners, tests/benchmarks/clustered_size.py); else
+        .94 to .95 with the models of real owners, tests/benchmarks/clustered_size.py); else
         `profile_interval`.
         """
         if self.cluster_error is None:
