@@ -89,6 +89,10 @@ class ClusteredGoodnessOfFit(GoodnessOfFit):
         how = "given" if self.x_min_given else "chosen by the scan, which is not repeated"
         return f"p is conditional on x_min = {self.x_min:g}, {how}"
 
+    def conf_int(self, level: float = 0.95) -> dict[str, tuple[float, float] | None]:
+        """Return the Monte Carlo interval of p at `level`; the rest has none."""
+        return dict.fromkeys(self.estimates()) | super().conf_int(level)
+
     def estimates(self) -> dict[str, Estimate]:
         """Return p with its Monte Carlo error, the distance and the number of clusters."""
         return {

@@ -69,6 +69,7 @@ from baimo.estimation.tails.bootstrap import (
     goodness_of_fit,
 )
 from baimo.estimation.tails.choose_k import KChoice, choose_k
+from baimo.estimation.tails.clustered import ClusteredGoodnessOfFit, clustered_goodness_of_fit
 from baimo.estimation.tails.cohorts import CohortsFit, fit_cohorts
 from baimo.estimation.tails.power_law import TailFit, TailPath, fit_tail, tail_path
 from baimo.estimation.tails.rank_size import ZipfFit, fit_zipf
@@ -158,6 +159,9 @@ def two_windows() -> TwoWindowsFit:
 MAKERS: dict[type, Callable[[], Any]] = {
     TailFit: lambda: fit_tail(SAMPLE),
     GoodnessOfFit: lambda: goodness_of_fit(SAMPLE, fit_tail(SAMPLE), n_replications=5),
+    ClusteredGoodnessOfFit: lambda: clustered_goodness_of_fit(
+        SAMPLE, fit_tail(SAMPLE), range(len(SAMPLE)), n_replications=5
+    ),
     TailPath: lambda: tail_path(SAMPLE, fit_tail(SAMPLE)),
     TailBootstrap: lambda: bootstrap_tail(SAMPLE, fit_tail(SAMPLE), n_replications=20),
     IndexFit: lambda: fit_hill(SAMPLE, k=6),
@@ -444,7 +448,7 @@ def test_plain_has_null_for_what_json_lacks() -> None:
     json.dumps(found, allow_nan=False)
 
 
-@pytest.mark.parametrize("cls", [GoodnessOfFit, Comparison])
+@pytest.mark.parametrize("cls", [GoodnessOfFit, ClusteredGoodnessOfFit, Comparison])
 def test_tests_answer_like_estimators(cls: type[results.Result]) -> None:
     result = MAKERS[cls]()
     restored = cls.from_dict(through_json(result.to_dict()))
