@@ -25,10 +25,10 @@ from baimo.pipeline.lake.results import Day, Stored
 from baimo.pipeline.schema.derived import HUB_FREQUENCY, HUB_INCREMENTS
 from baimo.pipeline.schema.results import Row, parameter_row
 from baimo.pipeline.statistics import KERNEL
-from baimo.pipeline.variables import DAYS_PER_YEAR, expand
+from baimo.pipeline.variables import DAYS_PER_YEAR, expand, own_labels
 
 WHOLE = 0.9  # of the models of a day: then they stand for all
-LARGEST_AUTHORS = 3  # left out to see how much hangs on them
+LARGEST_AUTHORS = 10  # left out to see how much hangs on them
 ALONE_FROM = 10.0  # likes from which an item is a cell of its own (its scatter is measured)
 
 _KERNEL_NAMES = frozenset(s.name for s in KERNEL)
@@ -48,7 +48,7 @@ class KernelCalibration:
     inflow, kernel, noise, shape
         Fits, author-clustered; None where the data refuse one, with the reason in `notes`.
     without_largest
-        The kernel without the three authors of the largest gains.
+        The kernel without the ten authors of the largest gains.
     stock, age, items : (cells,)
         Likes on the earlier day and age in years of models of known age, and how many share them.
     total_gain
@@ -150,7 +150,7 @@ def fit_increments(
     before_on, after_on = increments["before_on"][0], increments["after_on"][0]
     rows = expand(increments, "n_models")
     before, after = (_floats(rows[f"likes_{side}"]) for side in ("before", "after"))
-    ages, authors = _floats(rows["age"]), _own_labels(rows["author"])
+    ages, authors = _floats(rows["age"]), own_labels(rows["author"])
     days = (after_on - before_on).days
     notes: list[str] = []
 
@@ -191,13 +191,6 @@ def fit_increments(
 
 def _floats(column: pl.Series) -> Floats:
     return column.cast(pl.Float64).fill_null(math.nan).to_numpy()
-
-
-def _own_labels(authors: pl.Series) -> Ints:
-    """Return author codes; a model without an author is a cluster of its own."""
-    codes = authors.fill_null(-1).to_numpy().astype(np.int64)
-    own = codes < 0
-    return np.where(own, codes.max(initial=0) + 1 + np.cumsum(own), codes)
 
 
 def _largest(authors: Ints, gains: Floats) -> NDArray[np.bool_]:

@@ -5,7 +5,7 @@ import polars as pl
 
 from baimo.pipeline.defs.declare import PARTITIONS, TABULATED, Events, rows, table_out
 
-BESIDE = ("hub_waves", "other_sizes")
+BESIDE = ("hub_waves", "other_increments", "other_sizes", "other_design_effects")
 
 
 @dg.multi_asset(
