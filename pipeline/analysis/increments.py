@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from types import NoneType
 
@@ -79,6 +79,20 @@ class KernelCalibration:
         """Days between the two."""
         return (date.fromisoformat(self.after_on) - date.fromisoformat(self.before_on)).days
 
+    @property
+    def median_age_days(self) -> float:
+        """Median age in days of the models of known age."""
+        order = np.argsort(self.age, kind="stable")
+        reached = np.cumsum(self.items[order])
+        middle = int(np.searchsorted(reached, reached[-1] / 2.0)) if reached.size else 0
+        return float(self.age[order][middle]) * DAYS_PER_YEAR if reached.size else math.nan
+
+    @property
+    def share_without(self) -> float:
+        """Share of the models of known age that had nothing on the earlier day."""
+        total = int(self.items.sum())
+        return float(self.items[self.stock == 0].sum()) / total if total else math.nan
+
     def statistics(self) -> tuple[Statistics, dict[str, float]]:
         """Return theta, phi and psi as far as they are known, and their standard errors."""
         found: Statistics = {}
@@ -147,6 +161,22 @@ def fit_increments(
     """
     if increments.is_empty():
         return None
+    found = calibrate_increments(increments)
+    there = int(increments.drop_nulls("likes_before")["n_models"].sum())
+    before_on = date.fromisoformat(found.before_on)
+    then = int(frequency.filter(pl.col("created_on") <= before_on)["n_models"].sum())
+    whole = found.after_on == day.isoformat() and there >= WHOLE * then
+    return replace(found, whole=whole)
+
+
+def calibrate_increments(increments: pl.DataFrame) -> KernelCalibration:
+    """Fit the kernel to the likes of two days, of models that do not stand for the whole Hub.
+
+    Raises
+    ------
+    DataError
+        Fewer than two models are there on both days.
+    """
     before_on, after_on = increments["before_on"][0], increments["after_on"][0]
     rows = expand(increments, "n_models")
     before, after = (_floats(rows[f"likes_{side}"]) for side in ("before", "after"))
@@ -169,13 +199,11 @@ def fit_increments(
         shape, noise, refused = around_kernel(fit, before, after, ages=ages, clusters=authors)
         notes += refused
         trimmed = kernel("kernel without the largest", ~_largest(authors, after - before))
-    there = int(np.isfinite(before).sum())
-    then = int(frequency.filter(pl.col("created_on") <= before_on)["n_models"].sum())
     cells, gain = _cells(before, after, ages)
     return KernelCalibration(
         before_on=before_on.isoformat(),
         after_on=after_on.isoformat(),
-        whole=after_on == day and there >= WHOLE * then,
+        whole=False,
         inflow=fit_inflow(before, after, days=days, clusters=authors),
         kernel=fit,
         noise=noise,
