@@ -23,7 +23,7 @@ from baimo.pipeline.datasets.variants import model_variants, protocol_variants
 from baimo.pipeline.errors import SourceError, TableError
 from baimo.pipeline.lake.atomic import write_parquet, write_text
 from baimo.pipeline.schema.catalog import TABLES
-from baimo.pipeline.schema.derived import OTHER_DESIGN_EFFECTS, OTHER_SIZES
+from baimo.pipeline.schema.derived import HUB_BEFORE_FLOOR, OTHER_DESIGN_EFFECTS, OTHER_SIZES
 from baimo.pipeline.schema.validate import validate
 from baimo.pipeline.sources.recordings import load_recordings
 from baimo.pipeline.sources.reference import BUNDLED, COMPANIONS, HUB_TABLES, VARIANTS, earliest
@@ -153,7 +153,7 @@ def _recording(taken: Input, about: dict[str, dict[str, str]]) -> dict[str, Any]
 
 def _taken_on(name: str, tables: dict[str, pl.DataFrame], inputs: tuple[Input, ...]) -> str:
     """Return the days of a table: those that its rows state, else those of its recordings."""
-    if name in COMPANIONS:
+    if name in COMPANIONS and name != HUB_BEFORE_FLOOR.name:
         table = tables[name]
         if name == OTHER_DESIGN_EFFECTS.name:  # of the datasets, whose rows state their day
             sizes = tables[OTHER_SIZES.name]
@@ -163,6 +163,7 @@ def _taken_on(name: str, tables: dict[str, pl.DataFrame], inputs: tuple[Input, .
     origins = {
         **dict.fromkeys((*HUB_TABLES, VARIANTS), "hub_models"),
         "defi_population": "defillama_protocols",
+        HUB_BEFORE_FLOOR.name: "hub_models",
     }
     return " and ".join(sorted(i.taken_on for i in inputs if i.table == origins.get(name, name)))
 

@@ -9,6 +9,7 @@
   registry's crawl (model_id, downloads_all_time, ...), joined to the Hub's listing;
 - `hub_waves` from the downloads of matched models on two days (model_id and two columns
   downloads_YYYY_MM_DD), and of two listings of Hub datasets;
+- `hub_before_floor` from the dates of first commits (model_id, created_at), joined to the listing;
 - `other_sizes` from a listing of Hub datasets (dataset_id, downloads, likes), and from daily TVL
   of chains in million USD (Date, and a column for each chain);
 - `other_design_effects` from the owners of these datasets.
@@ -40,6 +41,7 @@ from baimo.pipeline.datasets._companions import (
     owner_of,
     require,
 )
+from baimo.pipeline.datasets.before_floor import BIRTHS, of_births, tabulate_before_floor
 from baimo.pipeline.datasets.design_effects import measure_size_effects
 from baimo.pipeline.datasets.picked import (
     LEADERBOARD,
@@ -51,6 +53,7 @@ from baimo.pipeline.datasets.picked import (
 )
 from baimo.pipeline.errors import SourceError
 from baimo.pipeline.schema.derived import (
+    HUB_BEFORE_FLOOR,
     HUB_INCREMENTS,
     HUB_WAVES,
     OTHER_DESIGN_EFFECTS,
@@ -139,7 +142,7 @@ def tabulate_companions(
     found
         Recordings.
     models
-        The Hub's listing of `day`: model_id, likes, created_at.
+        The Hub's listing of `day`: model_id, downloads, likes, created_at.
 
     Raises
     ------
@@ -163,6 +166,8 @@ def tabulate_companions(
     sizes = [*_given(by_kind, DATASETS), *_given(by_kind, CHAINS)]
     if sizes:
         tables[OTHER_SIZES.name] = tabulate_sizes(pl.concat(sizes, how="diagonal"))
+    if BIRTHS in by_kind:
+        tables[HUB_BEFORE_FLOOR.name] = tabulate_before_floor(by_kind[BIRTHS], models)
     if DATASETS in by_kind:
         effects = measure_size_effects(by_kind[DATASETS])
         if not effects.is_empty():
@@ -196,6 +201,8 @@ def n_items(companion: Companion) -> int:
 def days_of(companion: Companion) -> str:
     """Return the day or the days of the rows, in words."""
     kind, _, rows = companion
+    if kind == BIRTHS:
+        return str(rows["born"].dt.date().max())
     if kind in (LEADERBOARD, REGISTRY):
         return " and ".join(sorted(map(str, days_of_picked(companion))))
     columns = {PANEL: ["before_on", "after_on"], WAVES: ["before_on", "after_on"],
@@ -238,6 +245,8 @@ def _recognised(names: set[str]) -> tuple[str, str, Reader] | None:
         return REGISTRY, OTHER_INCREMENTS.name, of_registry
     if "model_id" in names and any(map(_WINDOW.fullmatch, names)):
         return WAVES, HUB_WAVES.name, _of_waves
+    if names == {"model_id", "created_at"}:
+        return BIRTHS, HUB_BEFORE_FLOOR.name, of_births
     if {"dataset_id", "has_card"} <= names:
         return EARLIER, HUB_WAVES.name, _of_earlier_datasets
     if "dataset_id" in names:

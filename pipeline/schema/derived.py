@@ -31,6 +31,20 @@ HUB_FREQUENCY = Table(
     ),
 )
 
+HUB_BEFORE_FLOOR = Table(
+    "hub_before_floor",
+    "Models that the Hub dates on its floor day, by the year of their first commit: how many share "
+    "it, author, downloads and likes.",
+    ("made_in", "author", "downloads", "likes"),
+    (
+        Column("made_in", pl.Int64, "year of the first commit; null: not known", nullable=True),
+        Column("author", pl.Int64, "anonymous number of the author; null: none", nullable=True),
+        Column("downloads", pl.Int64, "30-day downloads", low=0, high=COUNT_MAX),
+        Column("likes", pl.Int64, "net likes", low=0, high=COUNT_MAX),
+        Column("n_models", pl.Int64, "models with these values", unit="models", low=1),
+    ),
+)
+
 HUB_AUTHORS = Table(
     "hub_authors",
     "How many authors own a given number of models.",

@@ -31,6 +31,7 @@ COMPANIONS = (  # each may be missing
     "hub_waves",
     "other_sizes",
     "other_design_effects",
+    "hub_before_floor",
 )
 
 

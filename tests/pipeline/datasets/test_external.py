@@ -291,7 +291,7 @@ class TestBundled:
         tables = load_companions()
         assert tuple(tables) == COMPANIONS
         sizes = [Path(reference_dir(), f"{n}.parquet").stat().st_size for n in tables]
-        assert sum(sizes) < 350_000
+        assert sum(sizes) < 400_000
         gains = load_reference().frames["hub_increments"]
         assert gains.equals(tables["hub_increments"])
 

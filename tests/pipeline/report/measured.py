@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from baimo.pipeline.analysis.before_floor import BEFORE_FLOOR
 from baimo.pipeline.analysis.cohorts import COHORTS, measure_cohorts_of
 from baimo.pipeline.analysis.increments import KERNEL_FIT
 from baimo.pipeline.analysis.kernels import KERNELS, fit_kernels
@@ -101,6 +102,8 @@ def values() -> Mapping[Stored[Any] | Table, Any]:
         TAILS[TVL.name]: fits_of(table["tvl_before"].to_numpy(), TVL),
         **{TAILS[v.name]: fit_sizes(c, v, None, n_replications=20) for v, c in counts.items()},
     }
+    likes = found[TAILS["likes"]].tail
+    found[BEFORE_FLOOR] = {"downloads": {}, "likes": {"2021": likes}}
     found[COHORTS] = measure_cohorts_of(day_of(found))
     found[COMPANION_FITS] = fit_companions(
         two_windows([1, 3, 9, 20, 40] * 60, [2, 5, 5, 60, 30] * 60),

@@ -69,6 +69,11 @@ ROWS: dict[str, tuple[Table, Row, tuple[str, ...]]] = {
          "before_on": DAY, "after_on": LATER, "n_items": 2},
         ("population", "author", "downloads_before", "downloads_after"),
     ),
+    "hub_before_floor": (
+        derived.HUB_BEFORE_FLOOR,
+        {"made_in": 2019, "author": 3, "downloads": 0, "likes": 9, "n_models": 1},
+        ("made_in", "author", "downloads", "likes"),
+    ),
     "other_increments": (
         derived.OTHER_INCREMENTS,
         {"population": "leaderboard_2024", "author": 3, "age": 0.5, "before": 0, "after": 9,
@@ -154,6 +159,7 @@ def test_rows_that_share_the_whole_key_are_refused(name: str) -> None:
         ("other_increments", "before", -1, "before is below 0"),
         ("other_increments", "age", -0.1, "age is below 0"),
         ("other_design_effects", "k", 0, "k is below 1"),
+        ("hub_before_floor", "likes", -1, "likes is below 0"),
         ("other_sizes", "population", None, "population is missing"),
         ("other_sizes", "size", -0.5, "size is below 0"),
         ("other_sizes", "taken_on", None, "taken_on is missing"),

@@ -1,0 +1,87 @@
+"""Tails of the models made before the Hub's first date, by the year in which they were made.
+
+A sensitivity of the age cohorts, which hold none of them: the Hub dates them all on 2022-03-02.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+
+import numpy as np
+import polars as pl
+
+from baimo.estimation.errors import EstimationError
+from baimo.estimation.tails.power_law import TailFit, fit_tail
+from baimo.pipeline.analysis.calibration import calibration
+from baimo.pipeline.analysis.sizes import TAILS, read_tails
+from baimo.pipeline.lake.results import Day, Stored
+from baimo.pipeline.schema.derived import HUB_BEFORE_FLOOR
+from baimo.pipeline.schema.results import Row, parameter_row
+from baimo.pipeline.variables import HUB, expand, own_labels
+
+YEARS = {"until_2020": (0, 2020), "2021": (2021, 2021), "2022": (2022, 2022)}
+"""Cohort -> first and last year; of 2022 the two months before the floor."""
+
+BEFORE_FLOOR: Stored[dict[str, dict[str, TailFit]]] = Stored("before_floor", dict)
+"""By variable and cohort of `YEARS`: the tail above the x_min of all models, author-clustered."""
+
+
+def _rows(found: dict[str, dict[str, TailFit]]) -> Iterator[tuple[str, TailFit]]:
+    for variable, by_year in found.items():
+        for cohort, fit in by_year.items():
+            yield f"before_floor_hub_{variable}_zeta_{cohort}", fit
+
+
+def _parameters(found: dict[str, dict[str, TailFit]]) -> Iterator[Row]:
+    method = "CSN maximum likelihood, x_min of all models, author-clustered"
+    note = "models of the Hub's floor day, dated by their first commit"
+    for name, fit in _rows(found):
+        yield parameter_row(name, fit.estimates()["zeta"], fit, method, "", note)
+
+
+@calibration(
+    BEFORE_FLOOR,
+    order=37,
+    description="Tails of the models made before the Hub's first date, by year: a sensitivity of "
+    "the age cohorts.",
+    needs=(HUB_BEFORE_FLOOR, *(TAILS[v.name] for v in HUB)),
+    shown=lambda found: {name: fit.zeta for name, fit in _rows(found)},
+    parameters=_parameters,
+)
+def calibrate_before_floor(day: Day) -> dict[str, dict[str, TailFit]]:
+    """Fit the tail of each year above the x_min of all models."""
+    fits = read_tails(day, (v.name for v in HUB))
+    x_min = {name: fit.tail.x_min for name, fit in fits.items()}
+    return fit_before_floor(day.table(HUB_BEFORE_FLOOR), x_min)
+
+
+def fit_before_floor(
+    table: pl.DataFrame, x_min: Mapping[str, float]
+) -> dict[str, dict[str, TailFit]]:
+    """Fit the tail of each year, where it has enough models and authors.
+
+    Parameters
+    ----------
+    table
+        Table hub_before_floor.
+    x_min
+        Of all models, by variable.
+    """
+    rows = expand(table, "n_models")
+    authors = own_labels(rows["author"])
+    years = rows["made_in"].fill_null(-1).to_numpy()
+    found: dict[str, dict[str, TailFit]] = {}
+    for name in (v.name for v in HUB):
+        found[name] = {}
+        sizes = rows[name].to_numpy()
+        for cohort, (first, last) in YEARS.items():
+            inside = (years >= first) & (years <= last)
+            try:
+                fit = fit_tail(sizes[inside], x_min=x_min[name], clusters=authors[inside])
+            except EstimationError:
+                continue
+            n_authors = int(np.unique(authors[inside]).size)
+            note = f"{int(inside.sum()):,} models of {n_authors:,} authors"
+            found[name][cohort] = replace(fit, notes=(*fit.notes, note))
+    return found
