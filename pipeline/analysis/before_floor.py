@@ -5,7 +5,7 @@ A sensitivity of the age cohorts, which hold none of them: the Hub dates them al
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 
 import numpy as np
@@ -13,47 +13,10 @@ import polars as pl
 
 from baimo.estimation.errors import EstimationError
 from baimo.estimation.tails.power_law import TailFit, fit_tail
-from baimo.pipeline.analysis.calibration import calibration
-from baimo.pipeline.analysis.sizes import TAILS, read_tails
-from baimo.pipeline.lake.results import Day, Stored
-from baimo.pipeline.schema.derived import HUB_BEFORE_FLOOR
-from baimo.pipeline.schema.results import Row, parameter_row
 from baimo.pipeline.variables import HUB, expand, own_labels
 
 YEARS = {"until_2020": (0, 2020), "2021": (2021, 2021), "2022": (2022, 2022)}
 """Cohort -> first and last year; of 2022 the two months before the floor."""
-
-BEFORE_FLOOR: Stored[dict[str, dict[str, TailFit]]] = Stored("before_floor", dict)
-"""By variable and cohort of `YEARS`: the tail above the x_min of all models, author-clustered."""
-
-
-def _rows(found: dict[str, dict[str, TailFit]]) -> Iterator[tuple[str, TailFit]]:
-    for variable, by_year in found.items():
-        for cohort, fit in by_year.items():
-            yield f"before_floor_hub_{variable}_zeta_{cohort}", fit
-
-
-def _parameters(found: dict[str, dict[str, TailFit]]) -> Iterator[Row]:
-    method = "CSN maximum likelihood, x_min of all models, author-clustered"
-    note = "models of the Hub's floor day, dated by their first commit"
-    for name, fit in _rows(found):
-        yield parameter_row(name, fit.estimates()["zeta"], fit, method, "", note)
-
-
-@calibration(
-    BEFORE_FLOOR,
-    order=37,
-    description="Tails of the models made before the Hub's first date, by year: a sensitivity of "
-    "the age cohorts.",
-    needs=(HUB_BEFORE_FLOOR, *(TAILS[v.name] for v in HUB)),
-    shown=lambda found: {name: fit.zeta for name, fit in _rows(found)},
-    parameters=_parameters,
-)
-def calibrate_before_floor(day: Day) -> dict[str, dict[str, TailFit]]:
-    """Fit the tail of each year above the x_min of all models."""
-    fits = read_tails(day, (v.name for v in HUB))
-    x_min = {name: fit.tail.x_min for name, fit in fits.items()}
-    return fit_before_floor(day.table(HUB_BEFORE_FLOOR), x_min)
 
 
 def fit_before_floor(

@@ -9,7 +9,7 @@ it does not) and how much of a model's share of downloads lasts.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import polars as pl
 
@@ -18,19 +18,21 @@ from baimo.estimation.growth.two_windows import TwoWindowsFit, fit_two_windows
 from baimo.estimation.results import registered
 from baimo.estimation.samples.counts import Counts
 from baimo.estimation.tails.power_law import TailFit, fit_tail
+from baimo.pipeline.analysis.before_floor import fit_before_floor
 from baimo.pipeline.analysis.calibration import calibration
 from baimo.pipeline.analysis.size_parameters import tail_rows, verdict_rows, zipf_rows
-from baimo.pipeline.analysis.sizes import SizeFits, fit_sizes
+from baimo.pipeline.analysis.sizes import TAILS, SizeFits, fit_sizes, read_tails
 from baimo.pipeline.lake.results import Day, Stored
 from baimo.pipeline.schema.derived import (
     DEFI_POPULATION,
+    HUB_BEFORE_FLOOR,
     HUB_WAVES,
     OTHER_DESIGN_EFFECTS,
     OTHER_SIZES,
 )
 from baimo.pipeline.schema.results import Row, parameter_row
 from baimo.pipeline.settings import P_REPLICATIONS, SEED
-from baimo.pipeline.variables import DAYS_PER_YEAR, Variable, expand, own_labels
+from baimo.pipeline.variables import DAYS_PER_YEAR, HUB, Variable, expand, own_labels
 
 POPULATIONS = {
     m.name: m
@@ -64,6 +66,9 @@ class CompanionFits:
     waves
         Growth of downloads of the same `models` and `datasets` between two windows, where there
         are two.
+    before_floor
+        By variable and cohort of `before_floor.YEARS`: the tail of the models made before the Hub's
+        first date, above the x_min of all models, author-clustered.
     taken_on
         Sample -> day, or "day to day" (ISO).
     notes
@@ -74,6 +79,7 @@ class CompanionFits:
     equal_cutoffs: dict[str, tuple[TailFit, ...]]
     waves: dict[str, TwoWindowsFit]
     taken_on: dict[str, str]
+    before_floor: dict[str, dict[str, TailFit]] = field(default_factory=dict)
     notes: tuple[str, ...] = field(default=())
 
     @property
@@ -105,6 +111,11 @@ def _parameters(found: CompanionFits) -> Iterator[Row]:
             e = tail.estimates()["zeta"]
             name = f"tail_{date}_zeta_from_{tail.x_min:.2g}".replace("+", "")
             yield parameter_row(name, e, tail, "CSN maximum likelihood, x_min given", "39")
+    note = "models of the Hub's floor day, dated by their first commit"
+    for variable, by_year in found.before_floor.items():
+        for cohort, tail in by_year.items():
+            name, e = f"before_floor_hub_{variable}_zeta_{cohort}", tail.estimates()["zeta"]
+            yield parameter_row(name, e, tail, "CSN maximum likelihood, x_min given", "", note)
     for of, waves in found.waves.items():
         method = f"two windows of 30 days, {found.taken_on[f'waves_{of}']}"
         prefix = "waves_hub_downloads" if of == "models" else f"waves_{of}_downloads"
@@ -116,15 +127,27 @@ def _parameters(found: CompanionFits) -> Iterator[Row]:
     COMPANION_FITS,
     order=60,
     description="Tails of Hub datasets, of chains and of DeFi's later date; both dates of DeFi "
-    "from the same sizes on; growth and persistence of downloads between two windows.",
-    needs=(HUB_WAVES, OTHER_SIZES, OTHER_DESIGN_EFFECTS, DEFI_POPULATION),
+    "from the same sizes on; growth and persistence of downloads between two windows; tails of the "
+    "models made before the Hub's first date.",
+    needs=(
+        HUB_WAVES,
+        OTHER_SIZES,
+        OTHER_DESIGN_EFFECTS,
+        HUB_BEFORE_FLOOR,
+        DEFI_POPULATION,
+        *(TAILS[v.name] for v in HUB),
+    ),
     shown=_shown,
     parameters=_parameters,
 )
 def measure_populations(day: Day) -> CompanionFits:
     """Fit the samples beside the three sizes."""
     tables = (day.table(table) for table in (HUB_WAVES, OTHER_SIZES, DEFI_POPULATION))
-    return fit_companions(*tables, effects=day.table(OTHER_DESIGN_EFFECTS))
+    x_min = {name: fit.tail.x_min for name, fit in read_tails(day, (v.name for v in HUB)).items()}
+    return replace(
+        fit_companions(*tables, effects=day.table(OTHER_DESIGN_EFFECTS)),
+        before_floor=fit_before_floor(day.table(HUB_BEFORE_FLOOR), x_min),
+    )
 
 
 def fit_companions(

@@ -11,11 +11,13 @@ from baimo.pipeline.analysis.increments import KERNEL_FIT, KernelCalibration
 from baimo.pipeline.analysis.kernels import KERNEL_POPULATIONS, KERNELS
 from baimo.pipeline.claims.claim import Finding, Number, Verdict
 from baimo.pipeline.lake.results import Day
-from baimo.pipeline.models.rates_kernel import RATES_KERNEL
+from baimo.pipeline.models.poisson_rates import RATES_FIT
+from baimo.pipeline.models.rates_kernel import kernels_of_rates
 from baimo.pipeline.statistics import PHI, THETA, Statistic
 from baimo.pipeline.text import bare, joined
+from baimo.pipeline.variables import LIKES
 
-KERNEL_NEEDS = (KERNEL_FIT, KERNELS, RATES_KERNEL)
+KERNEL_NEEDS = (KERNEL_FIT, KERNELS, RATES_FIT)
 HUB = "all models of the Hub"
 _JUDGED = {Verdict.HOLDS: "within", Verdict.FAILS: "beyond", Verdict.UNTOLD: "cannot be told"}
 
@@ -141,7 +143,10 @@ def _rates_words(day: Day) -> str:
 
 
 def _predictions(day: Day) -> Iterator[str]:
-    for name, k in day.read(RATES_KERNEL).items():
+    rates = day.read(RATES_FIT).get(LIKES.name)
+    if rates is None:
+        return
+    for name, k in kernels_of_rates(day.read(KERNELS), rates).items():
         yield (
             f"lognormal rates that fade with age predict {THETA.name} {k.theta:.2f}, {PHI.name} "
             f"{k.phi:.2f} of {KERNEL_POPULATIONS[name]}, without any attachment"

@@ -27,20 +27,22 @@ from baimo.pipeline.analysis.populations import (
     fit_equal_cutoffs,
     fit_waves,
 )
+from baimo.pipeline.analysis.sizes import TAILS
 from baimo.pipeline.datasets.external import tabulate_sizes
 from baimo.pipeline.lake.store import Lake
 from baimo.pipeline.models.registry import CALIBRATIONS
 from baimo.pipeline.schema.catalog import TABLES
 from baimo.pipeline.schema.derived import (
     DEFI_POPULATION,
+    HUB_BEFORE_FLOOR,
     HUB_WAVES,
     OTHER_DESIGN_EFFECTS,
     OTHER_SIZES,
 )
 from baimo.pipeline.settings import reference_dir
 from baimo.pipeline.sources.reference import load_companions
-from baimo.pipeline.variables import expand, own_labels
-from tests.pipeline.synthetic import AFTER, NO_EFFECTS, day_of, two_windows
+from baimo.pipeline.variables import DOWNLOADS, LIKES, expand, own_labels
+from tests.pipeline.synthetic import AFTER, NO_EFFECTS, day_of, fits_of, two_windows
 
 YEAR = 365.25
 
@@ -354,9 +356,17 @@ class TestAsset:
         waves = two_windows(list(range(1, 61)), list(range(2, 62)))
         nothing = pl.DataFrame(schema=TABLES["other_sizes"].schema)
         calibration = next(c for c in CALIBRATIONS if c.stored is COMPANION_FITS)
+        tails = {TAILS[v.name]: fits_of(np.arange(1, 200), v) for v in (DOWNLOADS, LIKES)}
+        x_min = tails[TAILS["downloads"]].tail.x_min
+        made = np.floor(10.0 * x_min * (1 - np.random.default_rng(6).random(300)) ** -1.0)
+        old = pl.DataFrame(
+            {"made_in": 2021, "author": np.arange(300) // 2, "downloads": made.astype(int),
+             "likes": 0, "n_models": 1},
+            schema=HUB_BEFORE_FLOOR.schema,
+        )  # fmt: skip
         day = day_of(
             {HUB_WAVES: waves, OTHER_SIZES: nothing, OTHER_DESIGN_EFFECTS: NO_EFFECTS,
-             DEFI_POPULATION: table}
+             DEFI_POPULATION: table, HUB_BEFORE_FLOOR: old, **tails}
         )  # fmt: skip
         found = calibration.fit(day.only(calibration.needs))
         assert found.sizes == {}
@@ -366,7 +376,11 @@ class TestAsset:
         names = ("tail_tvl_before_zeta_from_2.1e07", "tail_tvl_before_zeta_from_1.2e09")
         assert [rows[name]["value"] for name in names] == zetas
         slope = fit_waves(waves).estimates()
-        assert {name for name in rows if name not in names} == {
+        before = found.before_floor["downloads"]["2021"]
+        assert before.x_min == x_min
+        assert rows["before_floor_hub_downloads_zeta_2021"]["value"] == before.zeta
+        known = {*names, "before_floor_hub_downloads_zeta_2021"}
+        assert {name for name in rows if name not in known} == {
             f"waves_hub_downloads_{name}" for name in slope
         }
         for name, e in slope.items():

@@ -20,8 +20,8 @@ from baimo.pipeline.claims.registry import ALL_CLAIMS
 from baimo.pipeline.lake.results import Stored
 from baimo.pipeline.models.attachment import ATTACHMENT_FIT
 from baimo.pipeline.models.gbm import GROWTH_FIT
+from baimo.pipeline.models.poisson_rates import RATES_FIT
 from baimo.pipeline.models.printed import PRINTED_EQUATION
-from baimo.pipeline.models.rates_kernel import RATES_KERNEL
 from baimo.pipeline.schema.derived import DEFI_POPULATION, HUB_AUTHORS, SIZE_VARIANTS
 from baimo.pipeline.schema.results import COMPARISON
 from baimo.pipeline.schema.table import Table
@@ -48,7 +48,7 @@ NAMED: dict[str, Stored[Any] | Table] = {
     "authors": HUB_AUTHORS,
     "kernel": KERNEL_FIT,
     "kernels": KERNELS,
-    "rates_kernel": RATES_KERNEL,
+    "rates": RATES_FIT,
     "populations": COMPANION_FITS,
     "protocols": DEFI_POPULATION,
     "variants": SIZE_VARIANTS,
@@ -57,7 +57,7 @@ NOTHING_BESIDE: Evidence = {
     COHORTS: {},
     KERNEL_FIT: None,
     KERNELS: {},
-    RATES_KERNEL: {},
+    RATES_FIT: {},
     COMPANION_FITS: NO_POPULATIONS,
     DEFI_POPULATION: pl.DataFrame(),
     SIZE_VARIANTS: pl.DataFrame(schema=SIZE_VARIANTS.schema),

@@ -8,7 +8,7 @@ from baimo.pipeline.analysis.kernels import KERNELS
 from baimo.pipeline.claims.attachment_age import CLAIMED, attachment_age
 from baimo.pipeline.claims.claim import Finding, Verdict
 from baimo.pipeline.claims.registry import ALL_CLAIMS
-from baimo.pipeline.models.rates_kernel import RATES_KERNEL
+from baimo.pipeline.models.poisson_rates import RATES_FIT
 from baimo.pipeline.statistics import PHI
 from baimo.pipeline.text import bare
 from tests.pipeline.claims.evidence import FAILS, HOLDS, numbers_in
@@ -22,7 +22,7 @@ from tests.pipeline.synthetic import (
 
 
 def found(hub: KernelCalibration | None, **others: KernelCalibration) -> Finding:
-    return attachment_age(day_of({KERNEL_FIT: hub, KERNELS: others, RATES_KERNEL: {}}))
+    return attachment_age(day_of({KERNEL_FIT: hub, KERNELS: others, RATES_FIT: {}}))
 
 
 def test_the_criterion_quotes_the_numbers_of_the_rule() -> None:

@@ -8,7 +8,7 @@ from baimo.pipeline.analysis.kernels import KERNELS
 from baimo.pipeline.claims.attachment_kernel import CLAIMED, attachment_kernel
 from baimo.pipeline.claims.claim import Finding
 from baimo.pipeline.claims.registry import ALL_CLAIMS
-from baimo.pipeline.models.rates_kernel import RATES_KERNEL
+from baimo.pipeline.models.poisson_rates import RATES_FIT
 from baimo.pipeline.statistics import THETA
 from baimo.pipeline.text import bare
 from tests.pipeline.claims.evidence import FAILS, HOLDS, UNTOLD, numbers_in
@@ -22,7 +22,7 @@ from tests.pipeline.synthetic import (
 
 
 def found(hub: KernelCalibration | None, **others: KernelCalibration) -> Finding:
-    return attachment_kernel(day_of({KERNEL_FIT: hub, KERNELS: others, RATES_KERNEL: {}}))
+    return attachment_kernel(day_of({KERNEL_FIT: hub, KERNELS: others, RATES_FIT: {}}))
 
 
 @pytest.fixture(scope="module")

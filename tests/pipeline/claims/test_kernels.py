@@ -5,11 +5,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from baimo.estimation.heterogeneity.poisson_rates import PoissonRatesFit
 from baimo.pipeline.analysis.increments import KERNEL_FIT, KernelCalibration
 from baimo.pipeline.analysis.kernels import KERNEL_POPULATIONS, KERNELS
 from baimo.pipeline.claims._kernels import judge_kernel
 from baimo.pipeline.claims.claim import Finding, Verdict
-from baimo.pipeline.models.rates_kernel import RATES_KERNEL, RatesKernel
+from baimo.pipeline.models.poisson_rates import RATES_FIT
+from baimo.pipeline.models.rates_kernel import kernels_of_rates
 from baimo.pipeline.statistics import PHI, THETA
 from tests.pipeline.claims.evidence import FAILS, HOLDS, UNTOLD
 from tests.pipeline.synthetic import (
@@ -18,6 +20,7 @@ from tests.pipeline.synthetic import (
     hub_frequency,
     kernel_of,
     likes_of_two_days,
+    rates_of,
 )
 
 MANY = 1e9  # degrees of freedom: a normal
@@ -26,9 +29,9 @@ MANY = 1e9  # degrees of freedom: a normal
 def found(
     hub: KernelCalibration | None,
     others: dict[str, KernelCalibration] | None = None,
-    rates: dict[str, RatesKernel] | None = None,
+    rates: dict[str, PoissonRatesFit] | None = None,
 ) -> Finding:
-    day = day_of({KERNEL_FIT: hub, KERNELS: others or {}, RATES_KERNEL: rates or {}})
+    day = day_of({KERNEL_FIT: hub, KERNELS: others or {}, RATES_FIT: rates or {}})
     return judge_kernel(day, THETA, 1.0)
 
 
@@ -112,7 +115,7 @@ def test_a_kernel_without_ages_says_nothing_of_age(whole: KernelCalibration) -> 
         covariance=whole.kernel.covariance[np.ix_(keep, keep)],
         degrees=whole.kernel.degrees[keep],
     )
-    ageless = {KERNEL_FIT: replace(whole, kernel=bare_kernel), KERNELS: {}, RATES_KERNEL: {}}
+    ageless = {KERNEL_FIT: replace(whole, kernel=bare_kernel), KERNELS: {}, RATES_FIT: {}}
     assert judge_kernel(day_of(ageless), PHI, 0.0).verdict is UNTOLD
 
 
@@ -144,11 +147,11 @@ def test_what_is_left_without_the_largest_and_what_rates_predict_are_said(
     assert said == (
         f"without the ten authors of the largest gains theta {small.theta:.2f} ({error:.2f})"
     )
-    rates = {
-        "older": RatesKernel(n_obs=9, n_used=9, theta=1.01, phi=-0.99, theta_sd=0.01, phi_sd=0.02)
-    }
-    assert found(whole, rates=rates).sensitivity == (
-        f"{said}; lognormal rates that fade with age predict theta 1.01, phi -0.99 of models of "
-        "the same recording over 14 days old, without any attachment"
+    rates = rates_of(-1.0, 1.5, 0.5)
+    predicted = kernels_of_rates({"older": whole}, rates)["older"]
+    assert found(whole, {"older": whole}, {"likes": rates}).sensitivity == (
+        f"{said}; lognormal rates that fade with age predict theta {predicted.theta:.2f}, phi "
+        f"{predicted.phi:.2f} of models of the same recording over 14 days old, without any "
+        "attachment"
     )
     assert found(replace(whole, without_largest=None)).sensitivity == ""

@@ -22,7 +22,9 @@ def test_what_is_beside_the_sizes_depends_on_no_source(
     names = ("hub_waves", "other_sizes", "other_design_effects")
     # in order after the source's checks: a refused source publishes nothing
     assert {above for name in names for above in reads(name)} == {"hub_frequency"}
-    assert reads("companion_fits") == {*names, "defi_population"}
+    assert reads("companion_fits") == {
+        *names, "hub_before_floor", "defi_population", "downloads_tail", "likes_tail"
+    }  # fmt: skip
     if not bundled:
         monkeypatch.setattr("baimo.pipeline.sources.reference.load_companions", dict)
     run(tmp_path, BESIDE)

@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from baimo.pipeline.analysis.before_floor import BEFORE_FLOOR
 from baimo.pipeline.analysis.cohorts import COHORTS, measure_cohorts_of
 from baimo.pipeline.analysis.increments import KERNEL_FIT
 from baimo.pipeline.analysis.kernels import KERNELS, fit_kernels
@@ -26,7 +25,6 @@ from baimo.pipeline.models.ces import DEMAND_FIT
 from baimo.pipeline.models.gbm import GROWTH_FIT, calibrate_growth
 from baimo.pipeline.models.poisson_rates import RATES_FIT
 from baimo.pipeline.models.printed import PRINTED_EQUATION, simulate_printed_equation
-from baimo.pipeline.models.rates_kernel import RATES_KERNEL, kernels_of_rates
 from baimo.pipeline.predictive.compare import compare_models, comparison_table, verdicts_table
 from baimo.pipeline.predictive.simulate import (
     REFITS,
@@ -98,12 +96,9 @@ def values() -> Mapping[Stored[Any] | Table, Any]:
         RATES_FIT: {v.name: rates_of(0.5, 1.0, 1.2) for v in HUB},
         KERNEL_FIT: kernel_of(likes_of_two_days(1.0, 0.0, n=6_000), frequency),
         KERNELS: kernels,
-        RATES_KERNEL: kernels_of_rates(kernels, rates_of(0.5, 1.0, 1.2)),
         TAILS[TVL.name]: fits_of(table["tvl_before"].to_numpy(), TVL),
         **{TAILS[v.name]: fit_sizes(c, v, None, n_replications=20) for v, c in counts.items()},
     }
-    likes = found[TAILS["likes"]].tail
-    found[BEFORE_FLOOR] = {"downloads": {}, "likes": {"2021": likes}}
     found[COHORTS] = measure_cohorts_of(day_of(found))
     found[COMPANION_FITS] = fit_companions(
         two_windows([1, 3, 9, 20, 40] * 60, [2, 5, 5, 60, 30] * 60),
