@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     )
     from baimo.estimation.growth.bootstrap import bootstrap_growth as bootstrap_growth
     from baimo.estimation.growth.cce import fit_size_slope_cce as fit_size_slope_cce
+    from baimo.estimation.growth.later_size import fit_later_size as fit_later_size
     from baimo.estimation.growth.loadings import fit_loadings as fit_loadings
     from baimo.estimation.growth.on_size import fit_growth_on_size as fit_growth_on_size
     from baimo.estimation.growth.size_dependence import (
@@ -153,6 +154,7 @@ _WHERE = {
     "estimation.errors": "ConvergenceError ConvergenceWarning DataError EstimationError",
     "estimation.growth.bootstrap": "bootstrap_growth",
     "estimation.growth.cce": "fit_size_slope_cce",
+    "estimation.growth.later_size": "fit_later_size",
     "estimation.growth.loadings": "fit_loadings",
     "estimation.growth.on_size": "fit_growth_on_size",
     "estimation.growth.size_dependence": "fit_gibrat fit_size_dependence",

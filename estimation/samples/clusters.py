@@ -28,6 +28,7 @@ from baimo.estimation.errors import DataError
 from baimo.estimation.samples.counts import Counts
 
 FEWEST = 2
+SINGULAR = 1e12  # condition number of an information that says nothing
 FEW = 30  # below, the spread between clusters is itself badly known
 LARGEST_SHARE = 1 / 3  # of the items in one cluster: with more, clustered tests reject too often
 
@@ -181,6 +182,50 @@ def refuse_few(n_clusters: int, n_items: int, where: str) -> None:
             f"all {n_items:,} items of {where} are in one cluster, which says nothing about the "
             "spread between clusters: leave the clusters out, or choose labels that differ"
         )
+
+
+def jackknife_covariance(
+    design: Floats, weights: Floats | float, residual: Floats, codes: Ints
+) -> Floats:
+    """Return the covariance of an estimate by the jackknife over clusters in one step (CR3).
+
+    Each cluster's score is divided by the information of all others (MacKinnon & White 1985): with
+    heavy-tailed regressors the plain sandwich is too small. With a cluster for each item it is HC3
+    of least squares times (n - 1)/n.
+
+    Parameters
+    ----------
+    design : (n, k)
+        Regressors.
+    weights : (n,) or 1
+        Information of each item: 1 of least squares, the mean of a Poisson.
+    residual : (n,)
+        Observed less fitted.
+    codes : (n,)
+        Cluster of each item, whole numbers.
+
+    Raises
+    ------
+    DataError
+        A single cluster, or one without which nothing can be estimated.
+    """
+    _, own = np.unique(codes, return_inverse=True)
+    n, k = int(own.max()) + 1, design.shape[1]
+    refuse_few(n, own.size, "the sample")
+    held = np.empty((n, k, k))
+    for i in range(k):
+        for j in range(i + 1):
+            products = design[:, i] * design[:, j] * weights
+            held[:, i, j] = held[:, j, i] = np.bincount(own, weights=products)
+    scores = np.column_stack([np.bincount(own, weights=c * residual) for c in design.T])
+    rest = held.sum(axis=0) - held
+    if np.linalg.cond(rest).max() > SINGULAR:
+        raise DataError(
+            "without one cluster (or item) nothing can be estimated: its error is not known; take "
+            "more of them"
+        )
+    moves = np.linalg.solve(rest, scores[:, :, None])[:, :, 0]
+    return np.asarray(moves.T @ moves * ((n - 1.0) / n))
 
 
 def cluster_notes(n_clusters: int) -> tuple[str, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import date
 from typing import NamedTuple
 
@@ -10,6 +11,7 @@ import numpy as np
 import polars as pl
 
 from baimo.estimation.arrays import Floats, Ints
+from baimo.estimation.errors import EstimationError
 from baimo.estimation.samples.clusters import design_effect
 from baimo.estimation.samples.counts import Counts
 from baimo.estimation.tails.power_law import fit_tail, tail_design_effect
@@ -77,6 +79,25 @@ def owner_numbers(models: pl.DataFrame) -> Ints | None:
     unnamed = pl.concat_str(pl.lit("no author: "), pl.col("hub_id"))
     named = models.select(pl.coalesce("author", unnamed).rank("dense"))
     return named.to_series().to_numpy().astype(np.int64)
+
+
+def measure_size_effects(rows: pl.DataFrame) -> pl.DataFrame:
+    """Measure the same on the tails of other populations (`other_design_effects`).
+
+    Parameters
+    ----------
+    rows
+        One row an item of each population: population, item_id, author (null: none), size.
+    """
+    effects: list[Effect] = []
+    for (population,), part in rows.group_by("population", maintain_order=True):
+        unnamed = pl.concat_str(pl.lit("no author: "), pl.col("item_id"))
+        owners = part.select(pl.coalesce("author", unnamed).rank("dense")).to_series()
+        column = part["size"].alias(str(population))
+        with suppress(EstimationError):  # no tail, or one owner: its errors stay as they are
+            effects += _tail_effects(column, owners.to_numpy().astype(np.int64))
+    rows_kept = [effect for effect in effects if effect.n_clusters >= FEWEST_CLUSTERS]
+    return pl.DataFrame(rows_kept, schema=TABLES["hub_design_effects"].schema, orient="row")
 
 
 def _tail_effects(column: pl.Series, authors: Ints) -> Iterator[Effect]:

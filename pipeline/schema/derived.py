@@ -31,6 +31,20 @@ HUB_FREQUENCY = Table(
     ),
 )
 
+HUB_BEFORE_FLOOR = Table(
+    "hub_before_floor",
+    "Models that the Hub dates on its floor day, by the year of their first commit: how many share "
+    "it, author, downloads and likes.",
+    ("made_in", "author", "downloads", "likes"),
+    (
+        Column("made_in", pl.Int64, "year of the first commit; null: not known", nullable=True),
+        Column("author", pl.Int64, "anonymous number of the author; null: none", nullable=True),
+        Column("downloads", pl.Int64, "30-day downloads", low=0, high=COUNT_MAX),
+        Column("likes", pl.Int64, "net likes", low=0, high=COUNT_MAX),
+        Column("n_models", pl.Int64, "models with these values", unit="models", low=1),
+    ),
+)
+
 HUB_AUTHORS = Table(
     "hub_authors",
     "How many authors own a given number of models.",
@@ -158,16 +172,39 @@ HUB_INCREMENTS = Table(
     ),
 )
 
+OTHER_INCREMENTS = Table(
+    "other_increments",
+    "Likes or downloads so far of the same picked models on two days: not the Hub, but models that "
+    "were sent to a leaderboard or entered in a registry.",
+    ("population", "author", "age", "before", "after"),
+    (
+        Column(
+            "population",
+            pl.String,
+            "leaderboard_2024, leaderboard_2025, leaderboard_to_2026 (likes) or registry_downloads",
+        ),
+        Column("author", pl.Int64, "anonymous number of the author; null: none", nullable=True),
+        Column("age", pl.Float64, "age when seen on the earlier day, four digits", "yr", True, 0),
+        Column("before", pl.Int64, "likes or downloads so far, earlier", low=0, high=COUNT_MAX),
+        Column("after", pl.Int64, "likes or downloads so far, later", low=0, high=COUNT_MAX),
+        Column("before_on", pl.Date, "the earlier day"),
+        Column("after_on", pl.Date, "the later day"),
+        Column("n_models", pl.Int64, "models with these values", unit="models", low=1),
+    ),
+)
+
 HUB_WAVES = Table(
     "hub_waves",
-    "Downloads of the same models in two windows of 30 days that lie far apart.",
-    ("downloads_before", "downloads_after"),
+    "Downloads of the same models, and of the same datasets, in two windows that lie far apart.",
+    ("population", "author", "downloads_before", "downloads_after"),
     (
+        Column("population", pl.String, "models or datasets"),
+        Column("author", pl.Int64, "anonymous number of the owner; null: none", nullable=True),
         Column("downloads_before", pl.Int64, "30-day downloads, earlier", low=0, high=COUNT_MAX),
         Column("downloads_after", pl.Int64, "30-day downloads, later", low=0, high=COUNT_MAX),
         Column("before_on", pl.Date, "the earlier day"),
         Column("after_on", pl.Date, "the later day"),
-        Column("n_models", pl.Int64, "models with these values", unit="models", low=1),
+        Column("n_items", pl.Int64, "models or datasets with these values", low=1),
     ),
 )
 
@@ -181,6 +218,13 @@ OTHER_SIZES = Table(
         Column("taken_on", pl.Date, "the day"),
         Column("n_items", pl.Int64, "items of that size", low=1),
     ),
+)
+
+OTHER_DESIGN_EFFECTS = Table(
+    "other_design_effects",
+    "Variance inflation of each statistic because one owner's datasets are not independent.",
+    ("measure", "statistic", "cutoff"),
+    HUB_DESIGN_EFFECTS.columns,
 )
 
 SIZE_VARIANTS = Table(

@@ -32,7 +32,14 @@ VARIANTS = "size_variants"
 BUNDLED = ("hub_frequency", *READY, "defi_population", "tvl_weekly", VARIANTS)
 HUB_TABLES = ("hub_frequency", *READY)
 GAINS = "hub_increments"
-COMPANIONS = (GAINS, "hub_waves", "other_sizes")  # each may be missing
+COMPANIONS = (  # each may be missing
+    GAINS,
+    "other_increments",
+    "hub_waves",
+    "other_sizes",
+    "other_design_effects",
+    "hub_before_floor",
+)
 
 
 class StatedTable(TypedDict):

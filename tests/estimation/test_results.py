@@ -43,6 +43,7 @@ from baimo.estimation.growth.asymptotic_zeta import ZetaBootstrap
 from baimo.estimation.growth.bootstrap import GrowthBootstrap, bootstrap_growth
 from baimo.estimation.growth.cce import SizeSlopeFit, fit_size_slope_cce
 from baimo.estimation.growth.entry import EntryTrendFit, fit_entry_growth
+from baimo.estimation.growth.later_size import LaterSize
 from baimo.estimation.growth.loadings import LoadingsFit, fit_loadings
 from baimo.estimation.growth.size_dependence import SizeDependenceFit, fit_size_dependence
 from baimo.estimation.growth.survivors import PanelGrowthFit, fit_panel_growth
@@ -209,6 +210,7 @@ MAKERS: dict[type, Callable[[], Any]] = {
     CommonShare: lambda: common_share(GAINS + 1.0, STOCK + 1.0),
     TwoWindowsFit: two_windows,
     SizeSlope: lambda: next(iter(two_windows().slopes.values())),
+    LaterSize: lambda: two_windows().slopes["positive"].later,
     ZetaBootstrap: lambda: ZetaBootstrap(low=0.5, high=1.5, without_tail=0.25),
     Concentration: lambda: measure_concentration(SAMPLE),
     Replicated: lambda: Replicated(observed=1.0, mean=2.0, sd=None, z=None, n_replications=1),
