@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     )
     from baimo.estimation.growth.bootstrap import bootstrap_growth as bootstrap_growth
     from baimo.estimation.growth.cce import fit_size_slope_cce as fit_size_slope_cce
+    from baimo.estimation.growth.later_size import fit_later_size as fit_later_size
     from baimo.estimation.growth.loadings import fit_loadings as fit_loadings
     from baimo.estimation.growth.on_size import fit_growth_on_size as fit_growth_on_size
     from baimo.estimation.growth.size_dependence import (
@@ -83,6 +84,9 @@ if TYPE_CHECKING:
         goodness_of_fit as goodness_of_fit,
     )
     from baimo.estimation.tails.choose_k import choose_k as choose_k
+    from baimo.estimation.tails.clustered import (
+        clustered_goodness_of_fit as clustered_goodness_of_fit,
+    )
     from baimo.estimation.tails.cohorts import fit_cohorts as fit_cohorts
     from baimo.estimation.tails.power_law import (
         TailFit as TailFit,
@@ -153,6 +157,7 @@ _WHERE = {
     "estimation.errors": "ConvergenceError ConvergenceWarning DataError EstimationError",
     "estimation.growth.bootstrap": "bootstrap_growth",
     "estimation.growth.cce": "fit_size_slope_cce",
+    "estimation.growth.later_size": "fit_later_size",
     "estimation.growth.loadings": "fit_loadings",
     "estimation.growth.on_size": "fit_growth_on_size",
     "estimation.growth.size_dependence": "fit_gibrat fit_size_dependence",
@@ -170,6 +175,7 @@ _WHERE = {
     "estimation.tails.alternatives": "compare_tail judge_support",
     "estimation.tails.bootstrap": "bootstrap_tail goodness_of_fit",
     "estimation.tails.choose_k": "choose_k",
+    "estimation.tails.clustered": "clustered_goodness_of_fit",
     "estimation.tails.cohorts": "fit_cohorts",
     "estimation.tails.power_law": "TailFit fit_tail sample_power_law sample_tail tail_path",
     "estimation.tails.rank_size": "fit_zipf",

@@ -123,6 +123,13 @@ def expand(table: pl.DataFrame, weight: str) -> pl.DataFrame:
     return table.drop(weight)[rows]
 
 
+def own_labels(authors: pl.Series) -> Ints:
+    """Return author codes; an item without an author is a cluster of its own."""
+    codes = authors.fill_null(-1).to_numpy().astype(np.int64)
+    own = codes < 0
+    return np.where(own, codes.max(initial=0) + 1 + np.cumsum(own), codes)
+
+
 def observed_sizes(frequency: pl.DataFrame, listing: pl.DataFrame) -> dict[str, Counts]:
     """Return the three observed samples by name."""
     hub = {variable.name: hub_counts(frequency, variable) for variable in HUB}

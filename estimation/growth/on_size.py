@@ -19,6 +19,8 @@ from numpy.typing import ArrayLike
 
 from baimo.estimation.arrays import Floats, Ints
 from baimo.estimation.errors import DataError
+from baimo.estimation.samples.clusters import jackknife_covariance
+from baimo.estimation.samples.labels import label_codes
 
 FEWEST = 20
 _ROUNDING = 1e-12
@@ -32,13 +34,16 @@ class GrowthOnSize:
     Parameters
     ----------
     slope, std_error
-        Of yearly log growth on log size, 1/yr, and its error robust to heteroskedasticity.
+        Of yearly log growth on log size, 1/yr, and its error, clustered where labels are given,
+        else robust to heteroskedasticity.
     spread_slope
         Slope of log |residual| on log size.
     autocorrelation
         Of log sizes on the two dates.
     n_used
         Items chosen.
+    n_clusters
+        Clusters among them, None without labels.
     """
 
     slope: float
@@ -46,6 +51,7 @@ class GrowthOnSize:
     spread_slope: float
     autocorrelation: float
     n_used: int
+    n_clusters: int | None = None
 
 
 def fit_growth_on_size(
@@ -57,6 +63,7 @@ def fit_growth_on_size(
     floor: float = 0.0,
     errors: Errors = "HC3",
     fewest: int = FEWEST,
+    clusters: ArrayLike | None = None,
 ) -> GrowthOnSize:
     """Regress yearly log growth on log size, among the items that were and are large enough.
 
@@ -75,6 +82,8 @@ def fit_growth_on_size(
         samples and with a few very large items.
     fewest
         Fewest items that make a regression.
+    clusters : (n,), optional
+        Labels (owners): the error is then the one-step jackknife over them (CR3).
 
     Raises
     ------
@@ -109,13 +118,22 @@ def fit_growth_on_size(
     moved = np.abs(residual) > _ROUNDING * np.abs(growth).max()
     varied = moved.any() and np.ptp(x[moved]) > 0
     spread = np.polyfit(x[moved], np.log(np.abs(residual[moved])), 1)[0] if varied else 0.0
+    labels = label_codes(clusters, start.size)
     return GrowthOnSize(
         slope=float(slope),
-        std_error=_robust_error(x, residual, errors),
+        std_error=_robust_error(x, residual, errors)
+        if labels is None
+        else _clustered_error(x, residual, labels[chosen]),
         spread_slope=float(spread),
         autocorrelation=float(np.corrcoef(x, y)[0, 1]),
         n_used=n,
+        n_clusters=None if labels is None else int(np.unique(labels[chosen]).size),
     )
+
+
+def _clustered_error(x: Floats, residual: Floats, codes: Ints) -> float:
+    design = np.column_stack([np.ones(x.size), x - x.mean()])
+    return math.sqrt(float(jackknife_covariance(design, 1.0, residual, codes)[1, 1]))
 
 
 def _one_minus_leverage(x: Floats) -> Floats:

@@ -13,7 +13,8 @@ alpha 2 and 3, counts and sizes; Monte Carlo error .008 and .007): a true power 
 its power at n = 10,000 is .99 with x_min given or n_tail_min = n/10, and .49 with x_min free: the
 scan flees to a tail too short to tell. The 95 % percentile interval of zeta with x_min chosen anew
 covers .955 to .979, of whole clusters .954 to .975; the profile interval, which holds the chosen
-x_min fixed, only .893 to .926.
+x_min fixed, only .893 to .926. All of this is for independent items; where they come in clusters
+`baimo.estimation.tails.clustered` has the p-value.
 
 Replicate i has a random generator of its own, seeded by the i-th child of the seed: the same
 numbers on any number of threads. The loops release the interpreter lock and run on threads.
@@ -87,6 +88,11 @@ class GoodnessOfFit(Result):
         low, high = self.monte_carlo_interval()
         return not low <= REJECTED_BELOW <= high
 
+    @property
+    def hits(self) -> int:
+        """Replicates that fit no better than the data."""
+        return round(self.p_value * self.n_replications)
+
     def monte_carlo_interval(self, level: float = 0.95) -> tuple[float, float]:
         """Return the interval of p that the number of replications allows.
 
@@ -95,8 +101,7 @@ class GoodnessOfFit(Result):
         """
         if not 0 < level < 1:
             raise DataError(f"level = {level:g} must lie between 0 and 1, 0.95 for 95 %")
-        n, half = self.n_replications, (1.0 - level) / 2.0
-        hits = round(self.p_value * n)
+        n, hits, half = self.n_replications, self.hits, (1.0 - level) / 2.0
         low = 0.0 if hits == 0 else float(special.betaincinv(hits, n - hits + 1, half))
         high = 1.0 if hits == n else float(special.betaincinv(hits + 1, n - hits, 1.0 - half))
         return low, high
@@ -195,11 +200,16 @@ def goodness_of_fit(
     p = float(np.mean(distances[:done] >= as_far))
     return GoodnessOfFit(
         p_value=p,
-        mc_error=math.sqrt(max(p * (1 - p), 1 / done) / done),
+        mc_error=mc_error(p, done),
         n_replications=done,
         stopped_early=done < n_replications,
         ks_replicates=distances[:done] if keep_distances else None,
     )
+
+
+def mc_error(p: float, n: int) -> float:
+    """Return the Monte Carlo standard error of a share p of n replicates, never 0."""
+    return math.sqrt(max(p * (1 - p), 1 / n) / n)
 
 
 def _beyond_doubt(hits: int, n: int) -> bool:

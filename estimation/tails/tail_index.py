@@ -30,7 +30,8 @@ interval counts as a miss; Monte Carlo error .005 to .009):
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 from typing import ClassVar
 
 import numpy as np
@@ -38,9 +39,14 @@ from numpy.typing import ArrayLike
 
 from baimo.estimation.arrays import Floats, Ints, Values
 from baimo.estimation.errors import DataError
-from baimo.estimation.laws import chi2_sf
+from baimo.estimation.laws import chi2_sf, normal_cdf
 from baimo.estimation.results import Estimate, FitResult, registered
-from baimo.estimation.samples.clusters import clustered_effect
+from baimo.estimation.samples.clusters import (
+    checked_labels,
+    clustered_effect,
+    effective_number,
+    refuse_few,
+)
 from baimo.estimation.samples.counts import Counts
 from baimo.estimation.tails import _tail_index
 from baimo.estimation.tails._tail_index import TieEnds
@@ -119,6 +125,9 @@ class IndexTest:
     """A test on the k largest items; null is "Pareto" (against lognormal) or "Zipf" (zeta = 1).
 
     Small p rejects it. `parts` is what the statistic is made of: "cv", or "z1" and "z2".
+    With clusters p_value knows them, p_independent takes items as independent, and
+    `effective_clusters` is the number of equal clusters with shares of the statistic's variance as
+    uneven; without, the last three are None.
     """
 
     null: str
@@ -129,6 +138,9 @@ class IndexTest:
     threshold: float
     n_obs: int
     notes: tuple[str, ...] = field(default=())
+    p_independent: float | None = None
+    n_clusters: int | None = None
+    effective_clusters: float | None = None
 
 
 @registered("LognormalPath")
@@ -292,6 +304,7 @@ def pareto_lognormal_test(
     discrete: bool,
     k: int | None = None,
     threshold: float | None = None,
+    clusters: ArrayLike | None = None,
 ) -> IndexTest:
     """Uniformly most powerful unbiased test of Pareto against lognormal above a threshold.
 
@@ -302,6 +315,10 @@ def pareto_lognormal_test(
     Share rejected of 400,000 true nulls at nominal 1, 5, 10 %: 1.2, 5.0, 9.9 (10 items), 1.7,
     5.7, 10.4 (50), 1.1, 5.1, 10.0 (500). `statistic` is min(cv, 1); p is of the cv unclipped,
     near 1 where the tail is heavier than Pareto.
+
+    With `clusters` (n,), a label for each item, p comes from Greenwood's statistic linearised
+    under the null, sum_i (y_i^2 - 4 y_i + 2) with y_i = log(x_i/u)/M_1, over the root of its
+    squared sums by cluster: standard normal, small values for the lognormal.
 
     Give k as in `fit_hill`, or a threshold: all counts >= it, or all sizes above the lowest
     observed size >= it. DataError for both or none, fewer than 10 items, or k out of range.
@@ -318,7 +335,7 @@ def pareto_lognormal_test(
     if ends.k[j] < N_TEST_MIN:
         raise DataError(f"{ends.k[j]} items in the tail; choose at least {N_TEST_MIN}")
     cv, p = _tail_index.cv_test(ends, np.array([j]))
-    return IndexTest(
+    found = IndexTest(
         null="Pareto",
         statistic=min(float(cv[0]), 1.0),
         p_value=float(p[0]),
@@ -326,6 +343,11 @@ def pareto_lognormal_test(
         notes=notes,
         **ends.place(j),
     )
+    if clusters is None:
+        return found
+    sums = _score_sums(data, clusters, found.threshold, _greenwood_scores)
+    z = float(np.sum(sums) / np.sqrt(np.sum(sums**2)))
+    return _with_clusters(found, normal_cdf(z), sums[:, 0])
 
 
 def pareto_lognormal_path(
@@ -361,7 +383,9 @@ def pareto_lognormal_path(
     )
 
 
-def zipf_lm_test(data: Counts | ArrayLike, *, k: int, discrete: bool) -> IndexTest:
+def zipf_lm_test(
+    data: Counts | ArrayLike, *, k: int, discrete: bool, clusters: ArrayLike | None = None
+) -> IndexTest:
     """Test Zipf's law (zeta = 1) by the LM test of Urzúa (2000, Econ. Lett. 66, 257-260).
 
     LM = 4 k (z1^2 + 6 z1 z2 + 12 z2^2), z1 = 1 - mean(log(x/u)), z2 = 1/2 - mean(u/x),
@@ -369,20 +393,63 @@ def zipf_lm_test(data: Counts | ArrayLike, *, k: int, discrete: bool) -> IndexTe
     u/x uniform, with variances 1 and 1/12 and covariance -1/4, and LM is k (z1, z2) times the
     inverse of that matrix. It is the score test in the Pareto II family with scale u, shape 1.
     Size at nominal 5 %: .051 (30 items), .049 (100), .049 (1,000).
-    Parameters and errors as `fit_hill`.
+    With `clusters` (n,), a label for each item, k times the inverse of that matrix gives way to
+    the inverse of the products of the scores' sums by cluster; `statistic` stays that of
+    independent items, z1 and z2 are the same. Parameters and errors as `fit_hill`.
     """
     ends = TieEnds(data, discrete)
     j, notes = ends.index(k)
     n = int(ends.k[j])
     z1, z2 = _tail_index.zipf_scores(ends, j)
     statistic = 4 * n * (z1**2 + 6 * z1 * z2 + 12 * z2**2)
-    return IndexTest(
+    found = IndexTest(
         null="Zipf",
         statistic=statistic,
         p_value=chi2_sf(statistic, 2),
         parts={"z1": z1, "z2": z2},
         notes=notes,
         **ends.place(j),
+    )
+    if clusters is None:
+        return found
+    sums = _score_sums(data, clusters, found.threshold, _zipf_scores)
+    total = sums.sum(axis=0)
+    direction = np.linalg.lstsq(sums.T @ sums, total, rcond=None)[0]
+    return _with_clusters(found, chi2_sf(float(total @ direction), 2), sums @ direction)
+
+
+def _greenwood_scores(logs: Floats) -> Floats:
+    y = logs / logs.mean()
+    return np.asarray((y**2 - 4.0 * y + 2.0)[:, None])
+
+
+def _zipf_scores(logs: Floats) -> Floats:
+    return np.column_stack([1.0 - logs, 0.5 - np.exp(-logs)])
+
+
+def _score_sums(
+    data: Counts | ArrayLike,
+    clusters: ArrayLike,
+    threshold: float,
+    scores: Callable[[Floats], Floats],
+) -> Floats:
+    """Return the scores of the items above a threshold, summed within clusters: (g, d)."""
+    labels, sizes = checked_labels(data, clusters), np.asarray(data, dtype=np.float64)
+    inside = sizes > threshold
+    _, codes = np.unique(labels[inside], return_inverse=True)
+    refuse_few(int(codes.max()) + 1, codes.size, "the tail")
+    by_item = scores(np.log(sizes[inside] / threshold))
+    return np.stack([np.bincount(codes, weights=s) for s in by_item.T], axis=1).astype(np.float64)
+
+
+def _with_clusters(found: IndexTest, p_value: float, sums: Floats) -> IndexTest:
+    """Return a test of independent items with the p that knows clusters before its own."""
+    return replace(
+        found,
+        p_value=p_value,
+        p_independent=found.p_value,
+        n_clusters=sums.size,
+        effective_clusters=effective_number(sums),
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from types import NoneType
 
@@ -25,10 +25,10 @@ from baimo.pipeline.lake.results import Day, Stored
 from baimo.pipeline.schema.derived import HUB_FREQUENCY, HUB_INCREMENTS
 from baimo.pipeline.schema.results import Row, parameter_row
 from baimo.pipeline.statistics import KERNEL
-from baimo.pipeline.variables import DAYS_PER_YEAR, expand
+from baimo.pipeline.variables import DAYS_PER_YEAR, expand, own_labels
 
 WHOLE = 0.9  # of the models of a day: then they stand for all
-LARGEST_AUTHORS = 3  # left out to see how much hangs on them
+LARGEST_AUTHORS = 10  # left out to see how much hangs on them
 ALONE_FROM = 10.0  # likes from which an item is a cell of its own (its scatter is measured)
 
 _KERNEL_NAMES = frozenset(s.name for s in KERNEL)
@@ -48,7 +48,7 @@ class KernelCalibration:
     inflow, kernel, noise, shape
         Fits, author-clustered; None where the data refuse one, with the reason in `notes`.
     without_largest
-        The kernel without the three authors of the largest gains.
+        The kernel without the ten authors of the largest gains.
     stock, age, items : (cells,)
         Likes on the earlier day and age in years of models of known age, and how many share them.
     total_gain
@@ -78,6 +78,20 @@ class KernelCalibration:
     def days(self) -> int:
         """Days between the two."""
         return (date.fromisoformat(self.after_on) - date.fromisoformat(self.before_on)).days
+
+    @property
+    def median_age_days(self) -> float:
+        """Median age in days of the models of known age."""
+        order = np.argsort(self.age, kind="stable")
+        reached = np.cumsum(self.items[order])
+        middle = int(np.searchsorted(reached, reached[-1] / 2.0)) if reached.size else 0
+        return float(self.age[order][middle]) * DAYS_PER_YEAR if reached.size else math.nan
+
+    @property
+    def share_without(self) -> float:
+        """Share of the models of known age that had nothing on the earlier day."""
+        total = int(self.items.sum())
+        return float(self.items[self.stock == 0].sum()) / total if total else math.nan
 
     def statistics(self) -> tuple[Statistics, dict[str, float]]:
         """Return theta, phi and psi as far as they are known, and their standard errors."""
@@ -147,10 +161,26 @@ def fit_increments(
     """
     if increments.is_empty():
         return None
+    found = calibrate_increments(increments)
+    there = int(increments.drop_nulls("likes_before")["n_models"].sum())
+    before_on = date.fromisoformat(found.before_on)
+    then = int(frequency.filter(pl.col("created_on") <= before_on)["n_models"].sum())
+    whole = found.after_on == day.isoformat() and there >= WHOLE * then
+    return replace(found, whole=whole)
+
+
+def calibrate_increments(increments: pl.DataFrame) -> KernelCalibration:
+    """Fit the kernel to the likes of two days, of models that do not stand for the whole Hub.
+
+    Raises
+    ------
+    DataError
+        Fewer than two models are there on both days.
+    """
     before_on, after_on = increments["before_on"][0], increments["after_on"][0]
     rows = expand(increments, "n_models")
     before, after = (_floats(rows[f"likes_{side}"]) for side in ("before", "after"))
-    ages, authors = _floats(rows["age"]), _own_labels(rows["author"])
+    ages, authors = _floats(rows["age"]), own_labels(rows["author"])
     days = (after_on - before_on).days
     notes: list[str] = []
 
@@ -169,13 +199,11 @@ def fit_increments(
         shape, noise, refused = around_kernel(fit, before, after, ages=ages, clusters=authors)
         notes += refused
         trimmed = kernel("kernel without the largest", ~_largest(authors, after - before))
-    there = int(np.isfinite(before).sum())
-    then = int(frequency.filter(pl.col("created_on") <= before_on)["n_models"].sum())
     cells, gain = _cells(before, after, ages)
     return KernelCalibration(
         before_on=before_on.isoformat(),
         after_on=after_on.isoformat(),
-        whole=after_on == day and there >= WHOLE * then,
+        whole=False,
         inflow=fit_inflow(before, after, days=days, clusters=authors),
         kernel=fit,
         noise=noise,
@@ -191,13 +219,6 @@ def fit_increments(
 
 def _floats(column: pl.Series) -> Floats:
     return column.cast(pl.Float64).fill_null(math.nan).to_numpy()
-
-
-def _own_labels(authors: pl.Series) -> Ints:
-    """Return author codes; a model without an author is a cluster of its own."""
-    codes = authors.fill_null(-1).to_numpy().astype(np.int64)
-    own = codes < 0
-    return np.where(own, codes.max(initial=0) + 1 + np.cumsum(own), codes)
 
 
 def _largest(authors: Ints, gains: Floats) -> NDArray[np.bool_]:

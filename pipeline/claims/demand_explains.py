@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from baimo.pipeline.analysis.cohorts import COHORTS
-from baimo.pipeline.analysis.populations import COMPANION_FITS, CompanionFits
+from baimo.pipeline.analysis.populations import COMPANION_FITS, WINDOW_NOISE, CompanionFits
 from baimo.pipeline.claims._models import cohort_words, verdict_on
 from baimo.pipeline.claims.claim import Finding, Paper, claim
 from baimo.pipeline.figures.of_claims import AGE_COHORTS
@@ -35,11 +35,12 @@ def demand_explains(day: Day) -> Finding:
 
 def _lasting(populations: CompanionFits) -> str:
     """Say how well downloads of two windows agree, and how well they would if tastes stayed."""
-    waves = populations.waves
+    waves = populations.waves.get("models")
     if waves is None or waves.fixed_tastes_correlation is None:
         return ""
     return (
         f"over {waves.years:.1f} years log downloads of the same {waves.n_obs:,} models correlate "
         f"{waves.log_correlation:.2f}, and would {waves.fixed_tastes_correlation:.2f} if tastes "
-        "stayed as they were"
+        f"stayed as they were and windows held no noise; noise of {waves.lasting_noise:.2f} in the "
+        f"logs of each window would make lasting rates look so, about {WINDOW_NOISE:g} is measured"
     )

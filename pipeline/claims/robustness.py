@@ -8,10 +8,11 @@ from contextlib import suppress
 import polars as pl
 
 from baimo.estimation.errors import EstimationError
+from baimo.estimation.growth.two_windows import SizeSlope
 from baimo.estimation.samples.counts import Counts
 from baimo.estimation.tails.power_law import fit_tail
 from baimo.estimation.tails.rank_size import ZipfFit, fit_zipf
-from baimo.pipeline.analysis.populations import CompanionFits
+from baimo.pipeline.analysis.populations import WINDOW_NOISE, CompanionFits
 from baimo.pipeline.analysis.sizes import SizeFits
 from baimo.pipeline.text import cutoff_words, joined
 from baimo.pipeline.variables import Variable, cutoffs
@@ -130,12 +131,29 @@ def other_tvl(populations: CompanionFits) -> str:
 
 
 def growth_of_downloads(populations: CompanionFits) -> str:
-    """Say how downloads of the same models grew with their size over two years."""
-    if populations.waves is None or not populations.waves.slopes:
+    """Say how downloads of the same models and datasets grew with their size between two windows.
+
+    Log slopes of survivors, their value without the noise of the earlier window, and the power of
+    the earlier count to which the later is proportional, all chosen by the earlier count included.
+    """
+    parts = []
+    for of, waves in populations.waves.items():
+        each = [
+            f"{s.value:+.3f} ({s.std_error:.3f}) of {s.n_models:,} {name.replace('_', ' ')}"
+            f"{_power_words(s)}, without noise {waves.without_noise(name, WINDOW_NOISE):+.3f}"
+            for name, s in waves.slopes.items()
+        ]
+        if each:
+            taken_on = populations.taken_on[f"waves_{of}"]
+            parts.append(
+                f"downloads of the Hub's {of}, {taken_on}, slope a year, owners as clusters "
+                f"[power of the earlier count], without window noise of {WINDOW_NOISE:g} in logs: "
+                + ", ".join(each)
+            )
+    return joined(parts)
+
+
+def _power_words(slope: SizeSlope) -> str:
+    if slope.later is None:
         return ""
-    parts = [
-        f"{s.value:+.3f} ({s.std_error:.3f}) of {s.n_models:,} models {name.replace('_', ' ')}"
-        for name, s in populations.waves.slopes.items()
-    ]
-    taken_on = populations.taken_on["waves"]
-    return f"the Hub's downloads, {taken_on}, slope a year: {', '.join(parts)}"
+    return f" [as size^{slope.later.exponent:.2f} ({slope.later.std_error:.2f})]"

@@ -10,10 +10,9 @@ from typing import Any
 
 import polars as pl
 
+from baimo.pipeline.datasets._companions import AGE_DIGITS, Companion
 from baimo.pipeline.datasets.defi import join_population
 from baimo.pipeline.datasets.external import (
-    AGE_DIGITS,
-    Companion,
     days_of,
     n_items,
     read_companion,
@@ -24,6 +23,7 @@ from baimo.pipeline.datasets.variants import model_variants, protocol_variants
 from baimo.pipeline.errors import SourceError, TableError
 from baimo.pipeline.lake.atomic import write_parquet, write_text
 from baimo.pipeline.schema.catalog import TABLES
+from baimo.pipeline.schema.derived import HUB_BEFORE_FLOOR, OTHER_DESIGN_EFFECTS, OTHER_SIZES
 from baimo.pipeline.schema.validate import validate
 from baimo.pipeline.sources.recordings import load_recordings
 from baimo.pipeline.sources.reference import BUNDLED, COMPANIONS, HUB_TABLES, VARIANTS, earliest
@@ -37,7 +37,7 @@ KEEPS = (
 )
 DROPS = (
     "It drops identity and tags: names, owners, tasks and licences survive only as totals, and "
-    "owners of the models of two days as numbers in no order of names."
+    "owners of the models and datasets of two days as numbers in no order of names."
 )
 
 
@@ -75,7 +75,7 @@ def bundle(snapshots: list[str], out: Path, about: dict[str, dict[str, str]]) ->
             pl.col("log_growth", "log_size").round(GROWTH_DECIMALS)
         ),
         VARIANTS: _variants(clean["hub_models"], earliest(clean["defillama_protocols"])),
-        **tabulate_companions(beside.values()),
+        **tabulate_companions(beside.values(), clean["hub_models"], loaded.day),
     }
     names = [name for name in (*BUNDLED, *COMPANIONS) if name in tables]
     paths = [out / f"{name}.parquet" for name in names]
@@ -92,7 +92,8 @@ def bundle(snapshots: list[str], out: Path, about: dict[str, dict[str, str]]) ->
         f"ages to {AGE_DIGITS} significant digits",
         "recordings": [_recording(i, about) for i in inputs],
         "tables": {
-            name: _described(name, path, inputs) for name, path in zip(names, paths, strict=True)
+            name: _described(name, path, _taken_on(name, tables, inputs))
+            for name, path in zip(names, paths, strict=True)
         },
     }
     write_text(out / "manifest.json", json.dumps(manifest, indent=1, ensure_ascii=False) + "\n")
@@ -110,7 +111,7 @@ def _companions(snapshots: list[str]) -> dict[Path, Companion]:
 
 def _input(path: Path, found: Companion) -> Input:
     return Input(
-        table=found[0],
+        table=found.table,
         name=path.name,
         sha256=hashlib.sha256(path.read_bytes()).hexdigest(),
         rows=pl.scan_parquet(path, glob=False).select(pl.len()).collect().item(),
@@ -150,15 +151,27 @@ def _recording(taken: Input, about: dict[str, dict[str, str]]) -> dict[str, Any]
     }
 
 
-def _described(name: str, path: Path, inputs: tuple[Input, ...]) -> dict[str, object]:
+def _taken_on(name: str, tables: dict[str, pl.DataFrame], inputs: tuple[Input, ...]) -> str:
+    """Return the days of a table: those that its rows state, else those of its recordings."""
+    if name in COMPANIONS and name != HUB_BEFORE_FLOOR.name:
+        table = tables[name]
+        if name == OTHER_DESIGN_EFFECTS.name:  # of the datasets, whose rows state their day
+            sizes = tables[OTHER_SIZES.name]
+            table = sizes.filter(pl.col("population").is_in(table["measure"].unique().to_list()))
+        stated = [n for n in ("before_on", "after_on", "taken_on") if n in table.columns]
+        return " and ".join(sorted({str(day) for n in stated for day in table[n].unique()}))
     origins = {
         **dict.fromkeys((*HUB_TABLES, VARIANTS), "hub_models"),
         "defi_population": "defillama_protocols",
+        HUB_BEFORE_FLOOR.name: "hub_models",
     }
-    dates = sorted(i.taken_on for i in inputs if i.table == origins.get(name, name))
+    return " and ".join(sorted(i.taken_on for i in inputs if i.table == origins.get(name, name)))
+
+
+def _described(name: str, path: Path, taken_on: str) -> dict[str, object]:
     return {
         "meaning": TABLES[name].meaning,
-        "taken_on": " and ".join(dates),
+        "taken_on": taken_on,
         "rows": pl.scan_parquet(path).select(pl.len()).collect().item(),
         "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
     }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import date
 from typing import NamedTuple
 
@@ -10,6 +11,7 @@ import numpy as np
 import polars as pl
 
 from baimo.estimation.arrays import Floats, Ints
+from baimo.estimation.errors import EstimationError
 from baimo.estimation.samples.clusters import design_effect
 from baimo.estimation.samples.counts import Counts
 from baimo.estimation.tails.power_law import fit_tail, tail_design_effect
@@ -43,17 +45,15 @@ class Effect(NamedTuple):
 
 def measure_design_effects(models: pl.DataFrame, day: date) -> pl.DataFrame:
     """Measure how much authors inflate the variance of each tail statistic and of mean age."""
-    if 2 * models["author"].null_count() > models.height:
-        return pl.DataFrame(schema=TABLES["hub_design_effects"].schema)  # nothing to cluster by
-    unnamed = pl.concat_str(pl.lit("no author: "), pl.col("hub_id"))
-    known = models.with_columns(pl.coalesce("author", unnamed).alias("author"))
-    authors = known["author"].rank("dense").to_numpy().astype(np.int64)
+    authors = owner_numbers(models)
+    if authors is None:
+        return pl.DataFrame(schema=TABLES["hub_design_effects"].schema)
     effects: list[Effect] = []
     for measure in (DOWNLOADS, LIKES):
         with naming(measure):
-            effects += _tail_effects(known[measure.name], authors)
+            effects += _tail_effects(models[measure.name], authors)
     dated, _ = hub_ages(
-        known.select(
+        models.select(
             "downloads",
             "likes",
             created_on=pl.col("created_at").dt.date(),
@@ -62,11 +62,42 @@ def measure_design_effects(models: pl.DataFrame, day: date) -> pl.DataFrame:
         day,
     )
     for measure in (DOWNLOADS, LIKES):
-        effects += _cohort_effects(known, dated, measure)
+        effects += _cohort_effects(models, dated, measure)
     effects += _mean_age_effect(dated["age"].to_numpy(), dated["author"].to_numpy())
     # Fewer owners are too few to learn a variance from.
     rows = [effect for effect in effects if effect.n_clusters >= FEWEST_CLUSTERS]
     return pl.DataFrame(rows, schema=TABLES["hub_design_effects"].schema, orient="row")
+
+
+def owner_numbers(models: pl.DataFrame) -> Ints | None:
+    """Return a number for the author of each model; one without an author is an author itself.
+
+    None where most have none: there is nothing to cluster by.
+    """
+    if 2 * models["author"].null_count() > models.height:
+        return None
+    unnamed = pl.concat_str(pl.lit("no author: "), pl.col("hub_id"))
+    named = models.select(pl.coalesce("author", unnamed).rank("dense"))
+    return named.to_series().to_numpy().astype(np.int64)
+
+
+def measure_size_effects(rows: pl.DataFrame) -> pl.DataFrame:
+    """Measure the same on the tails of other populations (`other_design_effects`).
+
+    Parameters
+    ----------
+    rows
+        One row an item of each population: population, item_id, author (null: none), size.
+    """
+    effects: list[Effect] = []
+    for (population,), part in rows.group_by("population", maintain_order=True):
+        unnamed = pl.concat_str(pl.lit("no author: "), pl.col("item_id"))
+        owners = part.select(pl.coalesce("author", unnamed).rank("dense")).to_series()
+        column = part["size"].alias(str(population))
+        with suppress(EstimationError):  # no tail, or one owner: its errors stay as they are
+            effects += _tail_effects(column, owners.to_numpy().astype(np.int64))
+    rows_kept = [effect for effect in effects if effect.n_clusters >= FEWEST_CLUSTERS]
+    return pl.DataFrame(rows_kept, schema=TABLES["hub_design_effects"].schema, orient="row")
 
 
 def _tail_effects(column: pl.Series, authors: Ints) -> Iterator[Effect]:
@@ -88,14 +119,14 @@ def _mean_age_effect(ages: Floats, owners: Ints) -> Iterator[Effect]:
 
 
 def _cohort_effects(
-    known: pl.DataFrame, dated: pl.DataFrame, measure: Variable
+    models: pl.DataFrame, dated: pl.DataFrame, measure: Variable
 ) -> Iterator[Effect]:
     """Yield the effects on the alpha of each age cohort."""
     by_age = dated.group_by("age").len().sort("age")
     if by_age.height < 2:
         return
     edges = cohort_edges(by_age["age"].to_numpy(), by_age["len"].to_numpy())
-    x_min = fit_tail(Counts.from_sample(known[measure.name].to_numpy())).x_min
+    x_min = fit_tail(Counts.from_sample(models[measure.name].to_numpy())).x_min
     sizes, owners = dated[measure.name].to_numpy().astype(np.float64), dated["author"].to_numpy()
     where = np.searchsorted(edges, dated["age"].to_numpy(), side="right") - 1
     for c in range(edges.size - 1):

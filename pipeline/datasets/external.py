@@ -5,10 +5,17 @@
 
 - `hub_increments` from snapshots of one cohort of models (id, author, created_at, likes,
   snapshot_at): the first against the last;
+- `other_increments` from a leaderboard's panel (observed_at, board, model_id, likes) and a
+  registry's crawl (model_id, downloads_all_time, ...), joined to the Hub's listing;
 - `hub_waves` from the downloads of matched models on two days (model_id and two columns
-  downloads_YYYY_MM_DD);
+  downloads_YYYY_MM_DD), and of two listings of Hub datasets;
+- `hub_before_floor` from the dates of first commits (model_id, created_at), joined to the listing;
 - `other_sizes` from a listing of Hub datasets (dataset_id, downloads, likes), and from daily TVL
-  of chains in million USD (Date, and a column for each chain).
+  of chains in million USD (Date, and a column for each chain);
+- `other_design_effects` from the owners of these datasets.
+
+Owners become numbers, those with most items first, then by the values of their items: owners that
+these do not tell apart can be exchanged without changing a table.
 """
 
 from __future__ import annotations
@@ -20,17 +27,46 @@ from pathlib import Path
 
 import polars as pl
 
+from baimo.pipeline.datasets._companions import (
+    AGE_DIGITS,
+    Companion,
+    age_at,
+    check_counts,
+    counted,
+    day_of,
+    moment,
+    numbered,
+    one_pair,
+    one_row_each,
+    owner_of,
+    require,
+)
+from baimo.pipeline.datasets.before_floor import BIRTHS, of_births, tabulate_before_floor
+from baimo.pipeline.datasets.design_effects import measure_size_effects
+from baimo.pipeline.datasets.picked import (
+    LEADERBOARD,
+    REGISTRY,
+    days_of_picked,
+    of_leaderboard,
+    of_registry,
+    tabulate_picked,
+)
 from baimo.pipeline.errors import SourceError
-from baimo.pipeline.schema.derived import HUB_INCREMENTS, HUB_WAVES, OTHER_SIZES
-from baimo.pipeline.schema.table import Table
-from baimo.pipeline.variables import DAYS_PER_YEAR, HUB_FLOOR
+from baimo.pipeline.schema.derived import (
+    HUB_BEFORE_FLOOR,
+    HUB_INCREMENTS,
+    HUB_WAVES,
+    OTHER_DESIGN_EFFECTS,
+    OTHER_INCREMENTS,
+    OTHER_SIZES,
+)
 
-Companion = tuple[str, pl.DataFrame]
-"""Name of the table, and the rows that are counted into it."""
-
-AGE_DIGITS = 4
 MILLION = 1e6
 SUMS = {"total", "sum", "all"}  # columns of a table of chains that are no chains
+Reader = Callable[[pl.DataFrame, str], pl.DataFrame]
+WAVE_COLUMNS = ("item_id", *(n for n in HUB_WAVES.names if n != "n_items"))
+PANEL, WAVES, CHAINS = "panel", "waves", "chains"  # kinds of recordings
+DATASETS, EARLIER = "datasets", "earlier datasets"
 _WINDOW = re.compile(r"downloads_(\d{4})_(\d{2})_(\d{2})")
 _DATE = re.compile(r"20\d\d-[01]\d-[0-3]\d")
 
@@ -48,50 +84,32 @@ def tabulate_increments(rows: pl.DataFrame) -> pl.DataFrame:
     ------
     SourceError
         A model has two rows, or rows are of several pairs of days.
-
-    Notes
-    -----
-    Authors become numbers, those with most models first, then by the likes and ages of their
-    models. Authors that these do not tell apart can be exchanged without changing the table, so
-    that it is the same whatever the authors are called.
     """
-    _one_row_each(rows, "hub_id")
-    _one_pair(rows)
+    one_row_each(rows, "hub_id")
+    one_pair(rows)
     rounded = rows.with_columns(pl.col("age").round_sig_figs(AGE_DIGITS))
-    names = _numbered(rounded.drop_nulls("author"))
-    known = rounded.join(names, on="author", how="left").drop("author")
-    return _counted(known.rename({"code": "author"}), HUB_INCREMENTS)
-
-
-def _numbered(rows: pl.DataFrame) -> pl.DataFrame:
-    """Return author -> code, in an order in which names have no part."""
-    model = pl.concat_str(
-        pl.col(n).cast(pl.String).fill_null("-") for n in ("likes_before", "likes_after", "age")
-    )
-    return (
-        rows.group_by("author")
-        .agg(n_models=pl.len(), models=model.sort().str.join(";"))
-        .sort(["n_models", "models"], descending=True)
-        .select("author", code=pl.int_range(pl.len(), dtype=pl.Int64))
-    )
+    return counted(numbered(rounded, ("likes_before", "likes_after", "age")), HUB_INCREMENTS)
 
 
 def tabulate_waves(rows: pl.DataFrame) -> pl.DataFrame:
-    """Count models by their downloads in two windows (`hub_waves`).
+    """Count models and datasets by owner and downloads in two windows (`hub_waves`).
 
     Parameters
     ----------
     rows
-        One row a model: model_id, downloads_before, downloads_after, before_on, after_on.
+        One row an item: population, item_id, author (null: none), downloads_before,
+        downloads_after, before_on, after_on.
 
     Raises
     ------
     SourceError
-        A model has two rows, or rows are of several pairs of days.
+        An item of a population has two rows, or rows are of several pairs of days.
     """
-    _one_row_each(rows, "model_id")
-    _one_pair(rows)
-    return _counted(rows, HUB_WAVES)
+    for _, part in rows.group_by("population"):
+        one_row_each(part, "item_id")
+        one_pair(part)
+    values = ("downloads_before", "downloads_after")
+    return counted(numbered(rows, values, within=("population",)), HUB_WAVES)
 
 
 def tabulate_sizes(rows: pl.DataFrame) -> pl.DataFrame:
@@ -111,74 +129,90 @@ def tabulate_sizes(rows: pl.DataFrame) -> pl.DataFrame:
     several = days.filter(pl.col("taken_on") > 1)["population"]
     if several.len():
         raise SourceError(f"{', '.join(several)}: sizes of several days; keep those of one")
-    return _counted(rows, OTHER_SIZES)
+    return counted(rows, OTHER_SIZES)
 
 
-_TABULATED = {
-    HUB_INCREMENTS.name: tabulate_increments,
-    HUB_WAVES.name: tabulate_waves,
-    OTHER_SIZES.name: tabulate_sizes,
-}
-
-
-def tabulate_companions(found: Iterable[Companion]) -> dict[str, pl.DataFrame]:
+def tabulate_companions(
+    found: Iterable[Companion], models: pl.DataFrame, day: date
+) -> dict[str, pl.DataFrame]:
     """Count what `read_companion` found into tables, by name; a table nobody gave has no entry.
+
+    Parameters
+    ----------
+    found
+        Recordings.
+    models
+        The Hub's listing of `day`: model_id, downloads, likes, created_at.
 
     Raises
     ------
     SourceError
         Two recordings tell the same.
     """
-    parts: dict[str, list[pl.DataFrame]] = {}
-    stated: set[str] = set()
-    for name, rows in found:
-        what = set(rows["population"].unique()) if name == OTHER_SIZES.name else {name}
-        if what & stated:
-            raise SourceError(f"two recordings of {', '.join(sorted(what & stated))}: give one")
-        stated |= what
-        parts.setdefault(name, []).append(rows)
-    return {n: _TABULATED[n](pl.concat(parts[n])) for n in _TABULATED if n in parts}
+    by_kind: dict[str, pl.DataFrame] = {}
+    for kind, _, rows in found:
+        if kind in by_kind:
+            raise SourceError(f"two recordings of {kind}: give one")
+        by_kind[kind] = rows
+    tables = {}
+    if PANEL in by_kind:
+        tables[HUB_INCREMENTS.name] = tabulate_increments(by_kind[PANEL])
+    picked = tabulate_picked(by_kind.get(LEADERBOARD), by_kind.get(REGISTRY), models, day)
+    if not picked.is_empty():
+        tables[OTHER_INCREMENTS.name] = picked
+    waves = [*_given(by_kind, WAVES), *_of_two_listings(by_kind)]
+    if waves:
+        tables[HUB_WAVES.name] = tabulate_waves(pl.concat(waves))
+    sizes = [*_given(by_kind, DATASETS), *_given(by_kind, CHAINS)]
+    if sizes:
+        tables[OTHER_SIZES.name] = tabulate_sizes(pl.concat(sizes, how="diagonal"))
+    if BIRTHS in by_kind:
+        tables[HUB_BEFORE_FLOOR.name] = tabulate_before_floor(by_kind[BIRTHS], models)
+    if DATASETS in by_kind:
+        effects = measure_size_effects(by_kind[DATASETS])
+        if not effects.is_empty():
+            tables[OTHER_DESIGN_EFFECTS.name] = effects
+    return tables
+
+
+def _given(by_kind: dict[str, pl.DataFrame], kind: str) -> list[pl.DataFrame]:
+    return [by_kind[kind]] if kind in by_kind else []
+
+
+def _of_two_listings(by_kind: dict[str, pl.DataFrame]) -> list[pl.DataFrame]:
+    """Return the downloads of the datasets that are in both listings, as rows of waves."""
+    if not {DATASETS, EARLIER} <= set(by_kind):
+        return []
+    later = by_kind[DATASETS].filter(pl.col("population") == "datasets_downloads")
+    second = later.select(
+        "item_id", downloads_after=pl.col("size").cast(pl.Int64), after_on="taken_on"
+    )
+    both = by_kind[EARLIER].join(second, on="item_id")
+    return [both.select(*WAVE_COLUMNS)]
 
 
 def n_items(companion: Companion) -> int:
     """Return how many models, datasets or chains the rows stand for."""
-    name, rows = companion
-    if name == OTHER_SIZES.name:  # a dataset has a row for its downloads and one for its likes
-        rows = rows.filter(pl.col("population") == rows["population"][0])
-    return rows.height
+    kind, _, rows = companion
+    column = {LEADERBOARD: "model_id", DATASETS: "item_id"}.get(kind)  # several rows an item
+    return rows.height if column is None else rows[column].n_unique()
 
 
 def days_of(companion: Companion) -> str:
-    """Return the day or the two days of the rows, in words."""
-    name, rows = companion
-    columns = ["taken_on"] if name == OTHER_SIZES.name else ["before_on", "after_on"]
+    """Return the day or the days of the rows, in words."""
+    kind, _, rows = companion
+    if kind == BIRTHS:
+        return str(rows["born"].dt.date().max())
+    if kind in (LEADERBOARD, REGISTRY):
+        return " and ".join(sorted(map(str, days_of_picked(companion))))
+    columns = {PANEL: ["before_on", "after_on"], WAVES: ["before_on", "after_on"],
+               EARLIER: ["before_on"]}.get(kind, ["taken_on"])  # fmt: skip
     days = {str(day) for column in columns for day in rows[column].unique()}
     return " and ".join(sorted(days))
 
 
-def _counted(rows: pl.DataFrame, table: Table) -> pl.DataFrame:
-    *names, n = table.names
-    counted = rows.group_by(names).agg(pl.len().alias(n)).sort(names, nulls_last=True)
-    return counted.select(pl.col(c.name).cast(c.dtype) for c in table.columns)
-
-
-def _one_row_each(rows: pl.DataFrame, column: str) -> None:
-    twice = rows.filter(pl.col(column).is_duplicated())[column]
-    if twice.len():
-        raise SourceError(f"{twice.min()!r} has several rows: keep one row for each {column}")
-
-
-def _one_pair(rows: pl.DataFrame) -> None:
-    pairs = rows.select("before_on", "after_on").unique()
-    if pairs.height != 1:
-        raise SourceError(f"{pairs.height} pairs of days: give the rows of one pair")
-    before, after = pairs.row(0)
-    if before >= after:
-        raise SourceError(f"the earlier day, {before}, is not before the later, {after}")
-
-
 def read_companion(path: Path) -> Companion | None:
-    """Return (table name, rows) of a Parquet file that is recognised by its columns, else None.
+    """Return what a Parquet file holds that is recognised by its columns, else None.
 
     Raises
     ------
@@ -195,22 +229,30 @@ def read_companion(path: Path) -> Companion | None:
         return None  # whoever reads it as one of the main recordings says what is wrong
     if found is None:
         return None
-    name, rows_of = found
+    kind, table, rows_of = found
     try:
-        return name, rows_of(scan.collect(), path.name)
+        return Companion(kind, table, rows_of(scan.collect(), path.name))
     except (OSError, SourceError, pl.exceptions.PolarsError) as error:
         raise SourceError(f"{path.name}: {str(error).splitlines()[0]}") from error
 
 
-def _recognised(names: set[str]) -> tuple[str, Callable[[pl.DataFrame, str], pl.DataFrame]] | None:
+def _recognised(names: set[str]) -> tuple[str, str, Reader] | None:
     if {"id", "snapshot_at"} <= names:
-        return HUB_INCREMENTS.name, _of_panel
+        return PANEL, HUB_INCREMENTS.name, _of_panel
+    if {"model_id", "board", "observed_at"} <= names:
+        return LEADERBOARD, OTHER_INCREMENTS.name, of_leaderboard
+    if {"model_id", "downloads_all_time", "trending_score"} <= names and "hub_id" not in names:
+        return REGISTRY, OTHER_INCREMENTS.name, of_registry
     if "model_id" in names and any(map(_WINDOW.fullmatch, names)):
-        return HUB_WAVES.name, _of_waves
+        return WAVES, HUB_WAVES.name, _of_waves
+    if names == {"model_id", "created_at"}:
+        return BIRTHS, HUB_BEFORE_FLOOR.name, of_births
+    if {"dataset_id", "has_card"} <= names:
+        return EARLIER, HUB_WAVES.name, _of_earlier_datasets
     if "dataset_id" in names:
-        return OTHER_SIZES.name, _of_datasets
+        return DATASETS, OTHER_SIZES.name, _of_datasets
     if {"Date", "Ethereum"} <= names and "protocol" not in names:
-        return OTHER_SIZES.name, _of_chains
+        return CHAINS, OTHER_SIZES.name, _of_chains
     return None
 
 
@@ -219,10 +261,8 @@ def _of_panel(frame: pl.DataFrame, _: str) -> pl.DataFrame:
 
     A model that a snapshot marks as `removed` is not there.
     """
-    _require(frame, "author", "created_at", "likes")
-    taken = frame.with_columns(
-        at=_moment("snapshot_at", frame), created=_moment("created_at", frame)
-    )
+    require(frame, "author", "created_at", "likes")
+    taken = frame.with_columns(at=moment("snapshot_at", frame), created=moment("created_at", frame))
     first, last = taken["at"].min(), taken["at"].max()
     if not isinstance(first, datetime) or not isinstance(last, datetime):
         raise SourceError("no usable snapshot_at; it looks like 2026-08-19T09:36:31+02:00")
@@ -230,57 +270,76 @@ def _of_panel(frame: pl.DataFrame, _: str) -> pl.DataFrame:
         taken = taken.filter(~pl.col("removed").fill_null(False))
     sides = [taken.filter(pl.col("at") == at) for at in (first, last)]
     for side in sides:
-        _check_counts(side, "likes")
-        _one_row_each(side, "id")
+        check_counts(side, "likes")
+        one_row_each(side, "id")
     both = sides[0].join(sides[1], on="id", how="full", coalesce=True, suffix="_later")
     created = pl.coalesce("created", "created_later")
     rows = both.select(
         hub_id="id",
         author=pl.coalesce("author", "author_later"),
-        age=_age(created, first),
+        age=age_at(created, first),
         likes_before="likes",
         likes_after="likes_later",
         before_on=pl.lit(first.date()),
         after_on=pl.lit(last.date()),
     )
-    _one_pair(rows)
+    one_pair(rows)
     return rows
-
-
-def _age(created: pl.Expr, seen: datetime) -> pl.Expr:
-    """Return years from creation to the moment of observation, null where that is not known."""
-    age = (pl.lit(seen) - created).dt.total_seconds() / (86400 * DAYS_PER_YEAR)
-    return pl.when((created.dt.date() > HUB_FLOOR) & (age > 0)).then(age)
 
 
 def _of_waves(frame: pl.DataFrame, _: str) -> pl.DataFrame:
     found = sorted(n for n in frame.columns if _WINDOW.fullmatch(n))
     if len(found) != 2:
         raise SourceError(f"{', '.join(found)}: downloads of two days are needed")
-    _check_counts(frame, *found)
-    _one_row_each(frame, "model_id")
-    before_on, after_on = (_day(n.removeprefix("downloads_").replace("_", "-")) for n in found)
+    check_counts(frame, *found)
+    one_row_each(frame, "model_id")
+    before_on, after_on = (day_of(n.removeprefix("downloads_").replace("_", "-")) for n in found)
+    return (
+        frame.select(
+            population=pl.lit("models"),
+            item_id="model_id",
+            author=owner_of("model_id"),
+            downloads_before=found[0],
+            downloads_after=found[1],
+            before_on=pl.lit(before_on),
+            after_on=pl.lit(after_on),
+        )
+        .cast({"downloads_before": pl.Int64, "downloads_after": pl.Int64})
+        .select(*WAVE_COLUMNS)
+    )
+
+
+def _of_earlier_datasets(frame: pl.DataFrame, name: str) -> pl.DataFrame:
+    """Return the downloads of datasets of a listing without likes, the earlier of two waves."""
+    require(frame, "downloads")
+    check_counts(frame, "downloads")
+    one_row_each(frame, "dataset_id")
+    dated = _DATE.search(name)
+    if dated is None:
+        raise SourceError("datasets without a date: put YYYY-MM-DD in the file's name")
     return frame.select(
-        "model_id",
-        downloads_before=found[0],
-        downloads_after=found[1],
-        before_on=pl.lit(before_on),
-        after_on=pl.lit(after_on),
-    ).cast({"downloads_before": pl.Int64, "downloads_after": pl.Int64})
+        population=pl.lit("datasets"),
+        item_id="dataset_id",
+        author=owner_of("dataset_id"),
+        downloads_before=pl.col("downloads").cast(pl.Int64),
+        before_on=pl.lit(day_of(dated[0])),
+    )
 
 
 def _of_datasets(frame: pl.DataFrame, name: str) -> pl.DataFrame:
-    _require(frame, "downloads", "likes")
-    _check_counts(frame, "downloads", "likes")
-    _one_row_each(frame, "dataset_id")
+    require(frame, "downloads", "likes")
+    check_counts(frame, "downloads", "likes")
+    one_row_each(frame, "dataset_id")
     dated = _DATE.search(name)
     newest = frame["created_at"].cast(pl.String).max() if "created_at" in frame.columns else None
     if dated is None and newest is None:
         raise SourceError("datasets without a date: put YYYY-MM-DD in the file's name")
-    taken_on = _day(dated[0] if dated else str(newest)[:10])
+    taken_on = day_of(dated[0] if dated else str(newest)[:10])
     return pl.concat(
         frame.select(
             population=pl.lit(f"datasets_{column}"),
+            item_id="dataset_id",
+            author=owner_of("dataset_id"),
             size=pl.col(column).cast(pl.Float64),
             taken_on=pl.lit(taken_on),
         )
@@ -303,36 +362,5 @@ def _of_chains(frame: pl.DataFrame, _: str) -> pl.DataFrame:
     return last.filter(pl.col("tvl") > 0).select(
         population=pl.lit("chains_tvl"),
         size=(pl.col("tvl") * MILLION).round(0),
-        taken_on=pl.lit(_day(filled["Date"][-1])),
+        taken_on=pl.lit(day_of(filled["Date"][-1])),
     )
-
-
-def _moment(column: str, frame: pl.DataFrame) -> pl.Expr:
-    """Return a moment in UTC, null where it cannot be read."""
-    if frame.schema[column] == pl.String:
-        return pl.col(column).str.to_datetime(time_unit="us", time_zone="UTC", strict=False)
-    return pl.col(column).cast(pl.Datetime("us")).dt.replace_time_zone("UTC")
-
-
-def _day(text: str) -> date:
-    try:
-        return date.fromisoformat(text)
-    except ValueError:
-        raise SourceError(f"{text!r} is no day; days look like 2024-07-11") from None
-
-
-def _require(frame: pl.DataFrame, *columns: str) -> None:
-    missing = [c for c in columns if c not in frame.columns]
-    if missing:
-        raise SourceError(f"column {', '.join(missing)} is missing; rename or add it")
-
-
-def _check_counts(frame: pl.DataFrame, *columns: str) -> None:
-    """Refuse counts that are missing, negative or not whole."""
-    for column in columns:
-        value = pl.col(column)
-        if not frame.schema[column].is_integer():
-            raise SourceError(f"{column} holds no whole numbers; convert it")
-        bad = frame.filter(value.is_null() | (value < 0)).height
-        if bad:
-            raise SourceError(f"{column}: {bad:,} counts are missing or negative; correct them")

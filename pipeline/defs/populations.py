@@ -5,7 +5,13 @@ import polars as pl
 
 from baimo.pipeline.defs.declare import PARTITIONS, TABULATED, Events, rows, table_out
 
-BESIDE = ("hub_waves", "other_sizes")
+BESIDE = (
+    "hub_waves",
+    "other_increments",
+    "other_sizes",
+    "other_design_effects",
+    "hub_before_floor",
+)
 
 
 @dg.multi_asset(

@@ -23,6 +23,7 @@ HUB = (
     "hub_design_effects",
     "hub_sampling",
     "hub_covariances",
+    "hub_clustered_tests",
     "hub_derivatives",
     "hub_totals",
     "hub_top",

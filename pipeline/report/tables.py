@@ -9,6 +9,7 @@ import polars as pl
 from baimo.estimation.tails.alternatives import preferred_model
 from baimo.estimation.tails.cohorts import CohortsFit
 from baimo.pipeline.analysis.increments import KernelCalibration
+from baimo.pipeline.analysis.kernels import FIRST_DAYS
 from baimo.pipeline.analysis.populations import POPULATIONS, CompanionFits
 from baimo.pipeline.analysis.sizes import JudgedTail, SizeFits
 from baimo.pipeline.claims.claim import TestedClaim, Verdict
@@ -155,16 +156,23 @@ def kernel_text(found: KernelCalibration | None) -> str:
     """Say what the kernel was measured on."""
     if found is None or found.kernel is None:
         return ""
-    who = (
-        "All models of known age"
-        if found.whole
-        else "Not the models of the whole Hub of the day: two days of the lake (baimo run --source "
-        "lake) tell it of all"
-    )
+    who = "All models of known age" if found.whole else _who_else(found)
     return (
         f"{who}. {found.kernel.n_used:,} models, {found.before_on} to {found.after_on}. Attachment "
         "without ageing has theta 1, phi 0; constant rates that differ from birth have theta near "
         "1, phi near -1: they need no attachment."
+    )
+
+
+def _who_else(found: KernelCalibration) -> str:
+    """Say of whom a kernel is that is not of the whole Hub."""
+    other = "two days of the lake (baimo run --source lake) tell it of all"
+    if found.median_age_days > FIRST_DAYS:
+        return f"Not the models of the whole Hub of the day: {other}"
+    return (
+        f"Not the models of the whole Hub of the day, but newly made ones in their first days "
+        f"(median age {found.median_age_days:.1f} days, {found.share_without:.0%} without a like): "
+        f"{other}"
     )
 
 

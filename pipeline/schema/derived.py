@@ -31,6 +31,20 @@ HUB_FREQUENCY = Table(
     ),
 )
 
+HUB_BEFORE_FLOOR = Table(
+    "hub_before_floor",
+    "Models that the Hub dates on its floor day, by the year of their first commit: how many share "
+    "it, author, downloads and likes.",
+    ("made_in", "author", "downloads", "likes"),
+    (
+        Column("made_in", pl.Int64, "year of the first commit; null: not known", nullable=True),
+        Column("author", pl.Int64, "anonymous number of the author; null: none", nullable=True),
+        Column("downloads", pl.Int64, "30-day downloads", low=0, high=COUNT_MAX),
+        Column("likes", pl.Int64, "net likes", low=0, high=COUNT_MAX),
+        Column("n_models", pl.Int64, "models with these values", unit="models", low=1),
+    ),
+)
+
 HUB_AUTHORS = Table(
     "hub_authors",
     "How many authors own a given number of models.",
@@ -84,6 +98,26 @@ HUB_COVARIANCES = Table(
         Column("covariance", pl.Float64, "one-step delete-an-owner jackknife"),
         Column("independent", pl.Float64, "as if every model had an owner of its own"),
         Column("without_largest", pl.Float64, "the same without the largest owner"),
+    ),
+)
+
+HUB_CLUSTERED_TESTS = Table(
+    "hub_clustered_tests",
+    "Tests of the power-law tail at its x_min that know which models are one author's.",
+    ("measure", "left_out", "test"),
+    (
+        Column("measure", pl.String, "downloads or likes"),
+        Column("left_out", pl.String, "none, largest owner (of the variance), or largest item"),
+        Column("test", pl.String, "ks, umpu (against lognormal) or vuong_ and the rival"),
+        Column("statistic", pl.Float64, "KS distance, coefficient of variation, or ratio"),
+        Column("p_value", pl.Float64, "p with authors as clusters, never 0 for ks", high=1, low=0),
+        Column("p_independent", pl.Float64, "p if models were independent", high=1, low=0),
+        Column("n_clusters", pl.Int64, "authors in the tail", low=1),
+        Column("effective_clusters", pl.Float64, "equal authors of variances as uneven", low=1),
+        Column("x_min", pl.Float64, "smallest model in the tail: of the whole listing's fit"),
+        Column("n_tail", pl.Int64, "models in the tail", unit="models", low=1),
+        Column("zeta", pl.Float64, "exponent of the CCDF", low=0),
+        Column("std_error", pl.Float64, "of zeta, one author left out at a time", low=0),
     ),
 )
 
@@ -169,16 +203,39 @@ HUB_INCREMENTS = Table(
     ),
 )
 
+OTHER_INCREMENTS = Table(
+    "other_increments",
+    "Likes or downloads so far of the same picked models on two days: not the Hub, but models that "
+    "were sent to a leaderboard or entered in a registry.",
+    ("population", "author", "age", "before", "after"),
+    (
+        Column(
+            "population",
+            pl.String,
+            "leaderboard_2024, leaderboard_2025, leaderboard_to_2026 (likes) or registry_downloads",
+        ),
+        Column("author", pl.Int64, "anonymous number of the author; null: none", nullable=True),
+        Column("age", pl.Float64, "age when seen on the earlier day, four digits", "yr", True, 0),
+        Column("before", pl.Int64, "likes or downloads so far, earlier", low=0, high=COUNT_MAX),
+        Column("after", pl.Int64, "likes or downloads so far, later", low=0, high=COUNT_MAX),
+        Column("before_on", pl.Date, "the earlier day"),
+        Column("after_on", pl.Date, "the later day"),
+        Column("n_models", pl.Int64, "models with these values", unit="models", low=1),
+    ),
+)
+
 HUB_WAVES = Table(
     "hub_waves",
-    "Downloads of the same models in two windows of 30 days that lie far apart.",
-    ("downloads_before", "downloads_after"),
+    "Downloads of the same models, and of the same datasets, in two windows that lie far apart.",
+    ("population", "author", "downloads_before", "downloads_after"),
     (
+        Column("population", pl.String, "models or datasets"),
+        Column("author", pl.Int64, "anonymous number of the owner; null: none", nullable=True),
         Column("downloads_before", pl.Int64, "30-day downloads, earlier", low=0, high=COUNT_MAX),
         Column("downloads_after", pl.Int64, "30-day downloads, later", low=0, high=COUNT_MAX),
         Column("before_on", pl.Date, "the earlier day"),
         Column("after_on", pl.Date, "the later day"),
-        Column("n_models", pl.Int64, "models with these values", unit="models", low=1),
+        Column("n_items", pl.Int64, "models or datasets with these values", low=1),
     ),
 )
 
@@ -192,6 +249,13 @@ OTHER_SIZES = Table(
         Column("taken_on", pl.Date, "the day"),
         Column("n_items", pl.Int64, "items of that size", low=1),
     ),
+)
+
+OTHER_DESIGN_EFFECTS = Table(
+    "other_design_effects",
+    "Variance inflation of each statistic because one owner's datasets are not independent.",
+    ("measure", "statistic", "cutoff"),
+    HUB_DESIGN_EFFECTS.columns,
 )
 
 SIZE_VARIANTS = Table(

@@ -25,6 +25,7 @@ READY = (
     "hub_design_effects",
     "hub_sampling",
     "hub_covariances",
+    "hub_clustered_tests",
     "hub_derivatives",
     "hub_totals",
     "hub_top",
@@ -33,7 +34,14 @@ VARIANTS = "size_variants"
 BUNDLED = ("hub_frequency", *READY, "defi_population", "tvl_weekly", VARIANTS)
 HUB_TABLES = ("hub_frequency", *READY)
 GAINS = "hub_increments"
-COMPANIONS = (GAINS, "hub_waves", "other_sizes")  # each may be missing
+COMPANIONS = (  # each may be missing
+    GAINS,
+    "other_increments",
+    "hub_waves",
+    "other_sizes",
+    "other_design_effects",
+    "hub_before_floor",
+)
 
 
 class StatedTable(TypedDict):

@@ -43,6 +43,7 @@ from baimo.estimation.growth.asymptotic_zeta import ZetaBootstrap
 from baimo.estimation.growth.bootstrap import GrowthBootstrap, bootstrap_growth
 from baimo.estimation.growth.cce import SizeSlopeFit, fit_size_slope_cce
 from baimo.estimation.growth.entry import EntryTrendFit, fit_entry_growth
+from baimo.estimation.growth.later_size import LaterSize
 from baimo.estimation.growth.loadings import LoadingsFit, fit_loadings
 from baimo.estimation.growth.size_dependence import SizeDependenceFit, fit_size_dependence
 from baimo.estimation.growth.survivors import PanelGrowthFit, fit_panel_growth
@@ -69,6 +70,7 @@ from baimo.estimation.tails.bootstrap import (
     goodness_of_fit,
 )
 from baimo.estimation.tails.choose_k import KChoice, choose_k
+from baimo.estimation.tails.clustered import ClusteredGoodnessOfFit, clustered_goodness_of_fit
 from baimo.estimation.tails.cohorts import CohortsFit, fit_cohorts
 from baimo.estimation.tails.power_law import TailFit, TailPath, fit_tail, tail_path
 from baimo.estimation.tails.rank_size import ZipfFit, fit_zipf
@@ -163,6 +165,9 @@ def two_windows() -> TwoWindowsFit:
 MAKERS: dict[type, Callable[[], Any]] = {
     TailFit: lambda: fit_tail(SAMPLE),
     GoodnessOfFit: lambda: goodness_of_fit(SAMPLE, fit_tail(SAMPLE), n_replications=5),
+    ClusteredGoodnessOfFit: lambda: clustered_goodness_of_fit(
+        SAMPLE, fit_tail(SAMPLE), range(len(SAMPLE)), n_replications=5
+    ),
     TailPath: lambda: tail_path(SAMPLE, fit_tail(SAMPLE)),
     TailBootstrap: lambda: bootstrap_tail(SAMPLE, fit_tail(SAMPLE), n_replications=20),
     IndexFit: lambda: fit_hill(SAMPLE, k=6),
@@ -210,6 +215,7 @@ MAKERS: dict[type, Callable[[], Any]] = {
     CommonShare: lambda: common_share(GAINS + 1.0, STOCK + 1.0),
     TwoWindowsFit: two_windows,
     SizeSlope: lambda: next(iter(two_windows().slopes.values())),
+    LaterSize: lambda: two_windows().slopes["positive"].later,
     ZetaBootstrap: lambda: ZetaBootstrap(low=0.5, high=1.5, without_tail=0.25),
     Concentration: lambda: measure_concentration(SAMPLE),
     Replicated: lambda: Replicated(observed=1.0, mean=2.0, sd=None, z=None, n_replications=1),
@@ -449,7 +455,7 @@ def test_plain_has_null_for_what_json_lacks() -> None:
     json.dumps(found, allow_nan=False)
 
 
-@pytest.mark.parametrize("cls", [GoodnessOfFit, Comparison])
+@pytest.mark.parametrize("cls", [GoodnessOfFit, ClusteredGoodnessOfFit, Comparison])
 def test_tests_answer_like_estimators(cls: type[results.Result]) -> None:
     result = MAKERS[cls]()
     restored = cls.from_dict(through_json(result.to_dict()))

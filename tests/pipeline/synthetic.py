@@ -144,7 +144,7 @@ def comparison_of(*rows: dict[str, Any]) -> pl.DataFrame:
     return pl.DataFrame(list(rows), schema=schema)
 
 
-NO_POPULATIONS = CompanionFits(sizes={}, equal_cutoffs={}, waves=None, taken_on={})
+NO_POPULATIONS = CompanionFits(sizes={}, equal_cutoffs={}, waves={}, taken_on={})
 
 A_MONTH_BEFORE = DAY - timedelta(days=30)
 N_INCREMENTS = 20_000
@@ -180,10 +180,12 @@ def kernel_of(table: pl.DataFrame, frequency: pl.DataFrame) -> KernelCalibration
 
 
 def two_windows(before: list[int], after: list[int]) -> pl.DataFrame:
-    """Return downloads of the same models in two windows two years apart."""
+    """Return downloads of the same models in two windows two years apart, each of its own owner."""
     rows = pl.DataFrame(
         {
-            "model_id": [str(i) for i in range(len(before))],
+            "population": "models",
+            "item_id": [str(i) for i in range(len(before))],
+            "author": pl.Series([None] * len(before), dtype=pl.String),
             "downloads_before": before,
             "downloads_after": after,
         }

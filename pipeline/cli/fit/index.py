@@ -67,15 +67,28 @@ def index_fits(
     return found
 
 
-def index_tests(counts: Counts, k: int, discrete: bool, notes: list[str]) -> dict[str, IndexTest]:
-    """Return the tests on the k largest items; `notes` says where a Pareto begins to pass."""
+def index_tests(
+    items: Counts | Values,
+    k: int,
+    discrete: bool,
+    notes: list[str],
+    labels: Values | None = None,
+) -> dict[str, IndexTest]:
+    """Return the tests on the k largest items, with clusters where labels are given.
+
+    Without, `notes` says where a Pareto begins to pass: that path of tests knows no clusters.
+    """
     tests = {
-        "pareto_lognormal": lambda: pareto_lognormal_test(counts, k=k, discrete=discrete),
-        "zipf": lambda: zipf_lm_test(counts, k=k, discrete=discrete),
+        "pareto_lognormal": lambda: pareto_lognormal_test(
+            items, k=k, discrete=discrete, clusters=labels
+        ),
+        "zipf": lambda: zipf_lm_test(items, k=k, discrete=discrete, clusters=labels),
     }
     found = _those_that_exist(tests, notes)
+    if labels is not None:
+        return found
     path = _those_that_exist(
-        {"Pareto over thresholds": lambda: pareto_lognormal_path(counts, discrete=discrete)}, notes
+        {"Pareto over thresholds": lambda: pareto_lognormal_path(items, discrete=discrete)}, notes
     )
     for p in path.values():
         where = "at no threshold"
@@ -101,8 +114,7 @@ def clustered(fit: F, sizes: Values, labels: Values, notes: list[str]) -> F:
         effect, n_clusters = zipf_design_effect(sizes, labels, fit)
     elif fit.method == "pickands":
         notes.append(
-            "no design effect is known for Pickands: its interval takes items as independent, "
-            "and so do the tests"
+            "no design effect is known for Pickands: its interval takes items as independent"
         )
         return fit
     else:

@@ -9,6 +9,7 @@ from baimo.estimation.distributions.fit import WholeSampleComparison
 from baimo.estimation.results import Result
 from baimo.estimation.tails.alternatives import Comparison, Support
 from baimo.estimation.tails.bootstrap import GoodnessOfFit
+from baimo.estimation.tails.clustered import ClusteredGoodnessOfFit
 from baimo.estimation.tails.power_law import TailFit
 from baimo.estimation.tails.rank_size import ZipfFit
 from baimo.estimation.tails.tail_index import IndexFit, IndexTest
@@ -19,14 +20,14 @@ MODELS = {"SimonFit": "simon_"}  # results whose parameters bear the model's nam
 
 def tail_record(found: TailFit) -> Record:
     """Return a tail fit: ends, exponents with intervals, distance, items."""
-    low, high = found.profile_interval()
+    low, high = found.interval()
     record: Record = {
         "x_min": found.x_min,
         "alpha": found.alpha,
         "alpha_interval": (low, high),
         "zeta": found.zeta,
         "zeta_interval": (low - 1.0, high - 1.0),
-        "std_error": found.std_error,
+        **_errors(found),
         "ks": found.ks,
         "n_tail": found.n_tail,
         "n_distinct": found.n_distinct,
@@ -37,15 +38,38 @@ def tail_record(found: TailFit) -> Record:
     }
     if found.x_max is not None:
         record["x_max"] = found.x_max
-    if found.design_effect is not None:
-        record["std_error_clustered"] = found.std_error_clustered
-        record["design_effect"] = found.design_effect
+    if found.n_clusters is not None:
+        record["effective_clusters"] = found.effective_clusters
         record["n_clusters"] = found.n_clusters
     return record
 
 
-def p_record(goodness: GoodnessOfFit) -> Record:
-    """Return p with its Monte Carlo error, and whether the power law is rejected: null if open."""
+def _errors(found: TailFit | ZipfFit | IndexFit) -> Record:
+    """Return the error that the interval has; beside one of clusters that of independent items."""
+    record: Record = {"std_error": found.std_error_clustered}
+    if found.design_effect is not None:
+        record["std_error_naive"] = found.std_error
+        record["design_effect"] = found.design_effect
+    return record
+
+
+def p_record(goodness: GoodnessOfFit, clustered: ClusteredGoodnessOfFit | None = None) -> Record:
+    """Return p with its Monte Carlo error, and whether the power law is rejected: null if open.
+
+    That which knows clusters comes first, and the other is named independent.
+    """
+    alone = _p_record(goodness)
+    if clustered is None:
+        return alone
+    return {
+        **_p_record(clustered),
+        "p_value_conditional_on_x_min": clustered.x_min,
+        "p_value_independent": alone["p_value"],
+        "rejected_independent": alone["rejected"],
+    }
+
+
+def _p_record(goodness: GoodnessOfFit) -> Record:
     return {
         "p_value": goodness.p_value,
         "p_value_mc_error": goodness.mc_error,
@@ -58,45 +82,42 @@ def p_record(goodness: GoodnessOfFit) -> Record:
 
 def zipf_record(line: ZipfFit) -> Record:
     """Return a rank-size regression."""
-    record: Record = {
+    return {
         "slope": line.slope,
         "slope_interval": line.conf_int()["slope"],
         "zeta": -line.slope,
-        "std_error": line.std_error,
+        **_errors(line),
         "k": line.k,
         "threshold": line.threshold,
         "r_squared": line.r_squared,
         "n_obs": line.n_obs,
     }
-    if line.design_effect is not None:
-        record["std_error_clustered"] = line.std_error_clustered
-        record["design_effect"] = line.design_effect
-    return record
 
 
 def index_record(found: IndexFit | ZipfFit) -> Record:
     """Return one estimate of the tail index."""
-    record: Record = {
+    return {
         "k": found.k,
         "threshold": found.threshold,
         "zeta": -found.slope if isinstance(found, ZipfFit) else found.zeta,
-        "std_error": found.std_error,
+        **_errors(found),
         "zeta_interval": found.conf_int()["zeta"],
     }
-    if found.design_effect is not None:
-        record["std_error_clustered"] = found.std_error_clustered
-        record["design_effect"] = found.design_effect
-    return record
 
 
 def index_test_record(found: IndexTest) -> Record:
     """Return one test on the largest items."""
-    return {
+    record: Record = {
         "k": found.k,
         "threshold": found.threshold,
         "statistic": found.statistic,
         "p_value": found.p_value,
     }
+    if found.n_clusters is not None:
+        record["p_value_independent"] = found.p_independent
+        record["effective_clusters"] = found.effective_clusters
+        record["n_clusters"] = found.n_clusters
+    return record
 
 
 def support_record(support: Support, rivals: Sequence[Comparison]) -> Record:

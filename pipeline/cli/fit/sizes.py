@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from baimo.estimation.distributions.fit import WholeSampleComparison
     from baimo.estimation.tails.alternatives import Comparison
     from baimo.estimation.tails.bootstrap import GoodnessOfFit
+    from baimo.estimation.tails.clustered import ClusteredGoodnessOfFit
     from baimo.estimation.tails.power_law import TailFit
     from baimo.pipeline.cli.fit.read_columns import FileSample
     from baimo.pipeline.cli.fit.records import Record
@@ -140,11 +141,22 @@ def fit_tail_command(
         ks=ks,
         clusters=sample.labels,
     )
-    record, instead = tail_record(found), {}
+    record, instead = tail_record(found), dict[str, str | None]()
+    if found.n_clusters is not None:
+        effective = f"{found.effective_clusters:.3g} of {found.n_clusters:,}"
+        instead = {"effective_clusters": effective, "n_clusters": None}
     if p_value is not None:
         goodness = _goodness(sample, found, p_value, seed, stop_early)
-        record |= p_record(goodness)
-        instead = {"p_value": goodness.shown, "rejected": _verdict(goodness)}
+        clustered = _clustered_goodness(sample, found, p_value, seed)
+        record |= p_record(goodness, clustered)
+        first = clustered or goodness
+        instead |= {"p_value": first.shown, "rejected": _verdict(first)}
+        if clustered is not None:
+            notes.append(f"{clustered.condition}, and knows clusters; the other p does not")
+            instead |= {
+                "p_value_independent": goodness.shown,
+                "rejected_independent": _verdict(goodness),
+            }
     if bootstrap is not None:
         record |= _bootstrap_record(sample, found, bootstrap, seed)
     _print_record(record, [*found.notes, *notes], as_json, instead)
@@ -177,6 +189,25 @@ def _goodness(
             n_replications=n_replications,
             seed=seed or 0,
             stop_early=stop_early,
+            progress=progress,
+        )
+
+
+def _clustered_goodness(
+    sample: FileSample, found: TailFit, n_replications: int, seed: int | None
+) -> ClusteredGoodnessOfFit | None:
+    """Return p that knows clusters, None where the file names none."""
+    from baimo.estimation.tails.clustered import clustered_goodness_of_fit
+
+    if sample.labels is None:
+        return None
+    with Bar(n_replications, "clusters") as progress:
+        return clustered_goodness_of_fit(
+            sample.sizes,
+            found,
+            sample.labels,
+            n_replications=n_replications,
+            seed=seed or 0,
             progress=progress,
         )
 
@@ -275,7 +306,7 @@ def fit_index_command(
     if sample.labels is not None:
         fits = {n: clustered(f, sample.sizes, sample.labels, notes) for n, f in fits.items()}
     record["estimators"] = {name: index_record(found) for name, found in fits.items()}
-    tests = index_tests(sample.counts, k, kind, notes)
+    tests = index_tests(sample.items, k, kind, notes, sample.labels)
     record["tests"] = {name: index_test_record(found) for name, found in tests.items()}
     notes = list(dict.fromkeys(notes))
     if as_json:
@@ -288,14 +319,18 @@ def fit_index_command(
 
 
 def _index_rows(estimators: Mapping[str, Record]) -> list[Row]:
-    rows: list[Row] = [("estimator", "k", "threshold", "zeta", "std error", "95 %")]
+    naive = any("std_error_naive" in e for e in estimators.values())
+    rows: list[Row] = [
+        ("estimator", "k", "threshold", "zeta", "std error", *["naive"] * naive, "95 %")
+    ]
     rows += [
         (
             TITLES[name],
             f"{e['k']:,}",
             shown_number(e["threshold"]),
             shown_number(e["zeta"], 4),
-            shown_number(e.get("std_error_clustered", e["std_error"]), 3),
+            shown_number(e["std_error"], 3),
+            *[shown_number(e.get("std_error_naive"), 3)] * naive,
             shown_interval(e["zeta_interval"], 4),
         )
         for name, e in estimators.items()
@@ -304,7 +339,9 @@ def _index_rows(estimators: Mapping[str, Record]) -> list[Row]:
 
 
 def _test_rows(tests: Mapping[str, Record]) -> list[Row]:
-    rows: list[Row] = [("test", "k", "threshold", "statistic", "p")]
+    clustered = any("p_value_independent" in t for t in tests.values())
+    beside = ("p independent", "effective clusters") if clustered else ()
+    rows: list[Row] = [("test", "k", "threshold", "statistic", "p", *beside)]
     rows += [
         (
             TITLES[name],
@@ -312,6 +349,14 @@ def _test_rows(tests: Mapping[str, Record]) -> list[Row]:
             shown_number(t["threshold"]),
             shown_number(t["statistic"]),
             shown_number(t["p_value"], 3),
+            *(
+                (
+                    shown_number(t["p_value_independent"], 3),
+                    shown_number(t["effective_clusters"], 3),
+                )
+                if clustered
+                else ()
+            ),
         )
         for name, t in tests.items()
     ]
@@ -321,6 +366,7 @@ def _test_rows(tests: Mapping[str, Record]) -> list[Row]:
 @fit.command("compare")
 @options(
     *_FILE,
+    *_CLUSTERS,
     *_KIND,
     *_X_MIN,
     *_SCAN,
@@ -340,6 +386,7 @@ def fit_compare_command(
     file: Path,
     column: str | None,
     weights: str | None,
+    clusters: str | None,
     discrete: bool | None,
     x_min: float | None,
     n_tail_min: int,
@@ -355,32 +402,61 @@ def fit_compare_command(
     from baimo.pipeline.cli.fit.read_columns import read_sample
     from baimo.pipeline.cli.fit.records import p_record, support_record, tail_record, whole_record
 
-    sample = read_sample(file, column, weights)
+    sample = read_sample(file, column, weights, clusters)
     kind, notes = _kind(sample, discrete)
-    found = fit_tail(sample.counts, discrete=kind, x_min=x_min, n_tail_min=n_tail_min, ks=ks)
+    found = fit_tail(
+        sample.items,
+        discrete=kind,
+        x_min=x_min,
+        n_tail_min=n_tail_min,
+        ks=ks,
+        clusters=sample.labels,
+    )
     goodness = _goodness(sample, found, p_value, seed, stop_early=False)
-    rivals = compare_tail(sample.counts, found)
-    support = judge_support(found, goodness, rivals)
-    notes = [*found.notes, *notes, "p and all tests take items as independent"]
+    by_cluster = _clustered_goodness(sample, found, p_value, seed)
+    rivals = compare_tail(sample.items, found, clusters=sample.labels)
+    support = judge_support(found, by_cluster or goodness, rivals)
+    notes = [*found.notes, *notes, _what_is_independent(by_cluster, whole)]
     models = _whole_models(sample, kind) if whole else None
     if as_json:
-        record = tail_record(found) | p_record(goodness) | support_record(support, rivals)
+        record = tail_record(found) | p_record(goodness, by_cluster)
+        record |= support_record(support, rivals)
         if models is not None:
             record["whole_sample"] = whole_record(models)
         print_json(record | {"notes": notes})
         return
-    click.echo(
-        f"power law  x_min {shown_number(found.x_min)}, n_tail {found.n_tail:,}, "
-        f"alpha {found.alpha:.4g} ({found.std_error:.2g}), "
-        f"p {goodness.shown} ({goodness.mc_error:.2g})"
-    )
+    click.echo(_headline(found, goodness, by_cluster))
     click.echo(f"support    {support.level}: {support.reason}")
     click.echo()
-    click.echo(aligned(_rival_rows(rivals), left=(0, 7, 8)))
+    rows = _rival_rows(rivals, by_cluster is not None)
+    click.echo(aligned(rows, left=(0, len(rows[0]) - 2, len(rows[0]) - 1)))
     if models is not None:
         click.echo()
         click.echo(models.summary())
     print_notes(notes)
+
+
+def _what_is_independent(by_cluster: ClusteredGoodnessOfFit | None, whole: bool) -> str:
+    if by_cluster is None:
+        return "p and all tests take items as independent"
+    rest = "p nested and the models of the whole sample take" if whole else "p nested takes"
+    return f"{by_cluster.condition}, and knows clusters like the tests; {rest} items as independent"
+
+
+def _headline(
+    found: TailFit, goodness: GoodnessOfFit, by_cluster: ClusteredGoodnessOfFit | None
+) -> str:
+    text = (
+        f"power law  x_min {shown_number(found.x_min)}, n_tail {found.n_tail:,}, "
+        f"alpha {found.alpha:.4g} ({found.std_error_clustered:.2g}), "
+    )
+    alone = f"p {goodness.shown} ({goodness.mc_error:.2g})"
+    if by_cluster is None:
+        return text + alone
+    return (
+        f"{text}p {by_cluster.shown} ({by_cluster.mc_error:.2g}) with "
+        f"{by_cluster.effective_clusters:.3g} effective clusters, items independent {alone}"
+    )
 
 
 def _whole_models(sample: FileSample, discrete: bool) -> WholeSampleComparison:
@@ -392,9 +468,21 @@ def _whole_models(sample: FileSample, discrete: bool) -> WholeSampleComparison:
         return compare_whole_sample(sample.counts, discrete=discrete)
 
 
-def _rival_rows(rivals: Sequence[Comparison]) -> list[Row]:
+def _rival_rows(rivals: Sequence[Comparison], clustered: bool) -> list[Row]:
+    beside = ("Vuong ind.", "p ind.") if clustered else ()
     rows: list[Row] = [
-        ("rival", "log ratio", "Vuong", "p", "p var.", "p nested", "AIC diff", "prefers", "")
+        (
+            "rival",
+            "log ratio",
+            "Vuong",
+            "p",
+            *beside,
+            "p var.",
+            "p nested",
+            "AIC diff",
+            "prefers",
+            "",
+        )
     ]
     rows += [
         (
@@ -402,6 +490,7 @@ def _rival_rows(rivals: Sequence[Comparison]) -> list[Row]:
             _fixed(c.log_likelihood_ratio, 3),
             shown_number(c.vuong, 3),
             shown_number(c.p_value, 2),
+            *_independent(c, clustered),
             shown_number(c.p_variance, 2),
             shown_number(c.p_nested, 2),
             _fixed(c.aic_difference, 2),
@@ -413,6 +502,12 @@ def _rival_rows(rivals: Sequence[Comparison]) -> list[Row]:
     return rows
 
 
+def _independent(found: Comparison, clustered: bool) -> Row:
+    if not clustered:
+        return ()
+    return shown_number(found.vuong_independent, 3), shown_number(found.p_independent, 2)
+
+
 def _fixed(value: float, digits: int) -> str:
     return f"{value:.{digits}f}" if abs(value) < 1e7 else f"{value:.3e}"
 
@@ -421,14 +516,20 @@ def _print_record(
     record: Record,
     notes: list[str],
     as_json: bool,
-    instead: Mapping[str, str] | None = None,
+    instead: Mapping[str, str | None] | None = None,
 ) -> None:
-    """Print JSON, or a line for each value; `instead` has what a reader sees for some of them."""
+    """Print JSON, or a line for each value.
+
+    `instead` has what a reader sees for some of them, None for what another line says.
+    """
     if as_json:
         print_json(record | {"notes": notes})
         return
     width = max(map(len, record)) + 2
-    for name, value in (record | dict(instead or {})).items():
+    instead = instead or {}
+    for name, value in (record | dict(instead)).items():
+        if value is None and name in instead:
+            continue
         if isinstance(value, tuple):
             text = shown_interval(value)
         else:

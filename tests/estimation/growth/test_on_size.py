@@ -43,6 +43,21 @@ def test_slope_and_error_are_those_of_statsmodels(years: float, errors: Errors) 
     assert fit.n_used == 60
 
 
+def test_with_owners_the_error_is_the_jackknife_over_them() -> None:
+    before, after = sizes(120, 4, spread=0.2)
+    owners = np.random.default_rng(5).integers(0, 30, 120)
+    fit = fit_growth_on_size(before, after, years=2.0, clusters=owners)
+    without = [
+        fit_growth_on_size(before[owners != o], after[owners != o], years=2.0).slope
+        for o in np.unique(owners)
+    ]
+    g = len(without)
+    assert fit.n_clusters == g
+    jackknife = math.sqrt((g - 1) / g * np.sum((np.array(without) - fit.slope) ** 2))
+    assert fit.std_error == pytest.approx(jackknife, rel=1e-9)
+    assert fit.slope == fit_growth_on_size(before, after, years=2.0).slope
+
+
 def test_items_are_chosen_by_both_sizes_and_the_missing_are_gone() -> None:
     before, after = sizes(400, 2)
     after[::9] = math.nan

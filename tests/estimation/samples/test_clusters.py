@@ -7,7 +7,13 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 from baimo.estimation.errors import DataError
-from baimo.estimation.samples.clusters import cluster_notes, design_effect
+from baimo.estimation.samples.clusters import (
+    cluster_notes,
+    design_effect,
+    effective_number,
+    jackknife_covariance,
+    sum_clusters,
+)
 from baimo.estimation.tails.bootstrap import bootstrap_tail
 from baimo.estimation.tails.power_law import fit_tail, tail_design_effect
 from baimo.estimation.tails.rank_size import fit_zipf, zipf_design_effect
@@ -29,6 +35,17 @@ def test_by_hand() -> None:
     # clusters {1, 2}, {3}, {-4, 1}: (9 + 9 + 9)/(1 + 4 + 9 + 16 + 1)
     influence = np.array([1.0, 2.0, 3.0, -4.0, 1.0])
     assert design_effect(influence, np.array([0, 0, 1, 7, 7])) == pytest.approx(27 / 31)
+
+
+def test_shares_and_the_error_of_the_mean_by_hand() -> None:
+    # Sums 3, 3, -3 over 2, 1 and 2 items: equal shares; moves 3/3, 3/4 and 3/3 of five items.
+    influence = np.array([1.0, 2.0, 3.0, -4.0, 1.0])
+    found = sum_clusters(influence, np.array([0, 0, 1, 7, 7]), "the sample")
+    assert found.n_clusters == 3
+    assert found.effective_clusters == pytest.approx(3.0)
+    assert found.jackknife_error == pytest.approx(math.sqrt(2 / 3 * (1 + 9 / 16 + 1)))
+    assert effective_number(np.array([3.0, 1.0])) == pytest.approx(100 / 82)
+    assert effective_number(np.array([1e6, 1.0])) == pytest.approx(1.0)
 
 
 @given(st.lists(st.floats(-100, 100), min_size=2, max_size=30).filter(lambda x: max(x) > 1))
@@ -208,3 +225,45 @@ def test_alpha_is_unbiased_under_clusters(clustered_runs: dict[str, np.ndarray])
 def test_labels_must_match() -> None:
     with pytest.raises(DataError, match="3 influence values but 2"):
         design_effect(np.ones(3), np.array([0, 1]))
+
+
+# --- the jackknife over clusters -----------------------------------------------------------
+
+
+def regression(n: int, seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(seed)
+    design = np.column_stack([np.ones(n), rng.pareto(2.0, n)])
+    y = design @ [1.0, 2.0] + rng.normal(size=n)
+    return design, y, rng.integers(0, 12, n)
+
+
+def least_squares(design: np.ndarray, y: np.ndarray) -> np.ndarray:
+    return np.linalg.lstsq(design, y, rcond=None)[0]
+
+
+def test_of_least_squares_it_is_the_delete_a_cluster_jackknife() -> None:
+    design, y, codes = regression(80, 1)
+    beta = least_squares(design, y)
+    found = jackknife_covariance(design, 1.0, y - design @ beta, codes)
+    moves = np.array([least_squares(design[codes != c], y[codes != c]) - beta for c in range(12)])
+    np.testing.assert_allclose(found, moves.T @ moves * 11 / 12, rtol=1e-9)
+
+
+def test_with_a_cluster_for_each_item_it_is_hc3() -> None:
+    import statsmodels.api as sm
+
+    design, y, _ = regression(50, 2)
+    residual = y - design @ least_squares(design, y)
+    found = jackknife_covariance(design, 1.0, residual, np.arange(50))
+    oracle = sm.OLS(y, design).fit(cov_type="HC3").cov_params()
+    np.testing.assert_allclose(found, oracle * 49 / 50, rtol=1e-9)
+
+
+def test_one_cluster_and_one_that_holds_all_the_spread_are_refused() -> None:
+    design, y, codes = regression(30, 3)
+    with pytest.raises(DataError, match="one cluster"):
+        jackknife_covariance(design, 1.0, y, np.zeros(30, dtype=int))
+    alone = design.copy()
+    alone[:, 1] = codes == 3  # the regressor varies through one cluster only
+    with pytest.raises(DataError, match="without one cluster"):
+        jackknife_covariance(alone, 1.0, y, codes)

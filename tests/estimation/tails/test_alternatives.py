@@ -363,6 +363,45 @@ def test_vuong_by_hand() -> None:
     assert found.n_tail == fit.n_tail == x.size
 
 
+def test_vuong_of_clusters() -> None:
+    x = zeta_sample(2.2, 5.0, 900, 4)
+    labels = np.random.default_rng(5).integers(0, 60, 900)
+    fit = fit_tail(x, x_min=5.0)
+    alone = compare_tail(x, fit)
+    for one, known in zip(alone, compare_tail(x, fit, clusters=labels), strict=True):
+        assert (known.vuong_independent, known.p_independent) == (one.vuong, one.p_value)
+        assert known.log_likelihood_ratio == one.log_likelihood_ratio
+        gaps = -fit.alpha * np.log(x) - math.log(special.zeta(fit.alpha, 5.0))
+        gaps -= log_mass(known.alternative, known.parameters, x, 5.0)
+        sums = np.bincount(labels, weights=gaps - gaps.mean())
+        assert known.n_clusters == 60
+        assert known.effective_clusters == pytest.approx(
+            np.sum(sums**2) ** 2 / np.sum(sums**4), rel=1e-3
+        )
+        # The mean gap without one cluster of n_c items moves by its sum over 900 - n_c.
+        moves = sums / (900 - np.bincount(labels))
+        error = 900 * math.sqrt(59 / 60 * np.sum(moves**2))
+        assert known.vuong == pytest.approx(gaps.sum() / error, rel=1e-3)
+        assert known.p_value == pytest.approx(2 * stats.norm.sf(abs(known.vuong or 0.0)))
+        assert "p, items independent" in known.summary()
+
+
+def test_clusters_of_one_and_of_copies() -> None:
+    x = zeta_sample(2.2, 5.0, 900, 4)
+    fit, copied = fit_tail(x, x_min=5.0), fit_tail(np.repeat(x, 3), x_min=5.0)
+    once = compare_tail(x, fit, clusters=np.arange(900))
+    copies = compare_tail(np.repeat(x, 3), copied, clusters=np.repeat(np.arange(900), 3))
+    for one, three in zip(once, copies, strict=True):
+        # n - 1 items left, and 899/900 of the squares: the error grows by the root of 900/899.
+        assert one.vuong == pytest.approx((one.vuong_independent or 0) * (899 / 900) ** 0.5)
+        assert three.vuong == pytest.approx(one.vuong, rel=1e-3)
+        assert three.vuong_independent == pytest.approx(math.sqrt(3) * (one.vuong or 0), rel=2e-3)
+        if one.p_variance is not None:  # its weights know that copies tell nothing new
+            assert three.p_variance == pytest.approx(one.p_variance, abs=0.01)
+    with pytest.raises(DataError, match="in one cluster"):
+        compare_tail(x, fit, clusters=np.zeros(900))
+
+
 def test_half_chi_square_under_the_power_law() -> None:
     # P(p < level) = level for levels below 1/2. At alpha = 5: the limit law needs a finite
     # variance of x, the score of the cut-off, hence alpha > 3.

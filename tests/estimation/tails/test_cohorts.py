@@ -62,18 +62,41 @@ def test_two_cohorts_are_a_z_test() -> None:
 
 
 def test_joint_covariance_of_clusters_by_hand() -> None:
-    # Influence of an item on zeta is (1/zeta - log x) zeta^2/n; authors' sums, crossed.
+    # An author's items, with sum s of (1/zeta - log x) zeta^2, left out: zeta moves by s/(n - m).
     sizes, ages = paretos([1.0, 1.2], 200, 3)
     authors = np.random.default_rng(4).integers(0, 60, 400)
     fit = fit_cohorts(sizes, ages, edges=[0, 1, 2], x_min=1.0, discrete=False, clusters=authors)
-    sums = np.zeros((60, 2))
-    for i, (x, a) in enumerate(zip(sizes, authors, strict=True)):
-        c = i // 200
-        sums[a, c] += (1 / fit.zeta[c] - math.log(x)) * fit.zeta[c] ** 2 / 200
-    assert fit.covariance == pytest.approx(sums.T @ sums, rel=1e-8)
-    gap = fit.zeta[1] - fit.zeta[0]
-    variance = fit.covariance[0, 0] + fit.covariance[1, 1] - 2 * fit.covariance[0, 1]
-    assert fit.chi2 == pytest.approx(gap**2 / variance, rel=1e-8)
+    moves, scores = np.zeros((60, 2)), np.zeros((60, 2))
+    pooled = 400 / np.sum(np.log(sizes))
+    for c, zeta in enumerate(fit.zeta):
+        x, owner = sizes[200 * c : 200 * c + 200], authors[200 * c : 200 * c + 200]
+        g = np.unique(owner).size
+        for a in np.unique(owner):
+            of_author = owner == a
+            moved = np.sum(1 / zeta - np.log(x[of_author])) * zeta**2
+            moves[a, c] = moved / (200 - of_author.sum()) * math.sqrt((g - 1) / g)
+            scores[a, c] = np.sum(1 / pooled - np.log(x[of_author])) * pooled**2 / 200
+        alone = fit_tail(x, x_min=1.0, discrete=False, clusters=owner)
+        assert fit.std_error[c] == pytest.approx(alone.cluster_error, rel=1e-9)
+    assert fit.covariance == pytest.approx(moves.T @ moves, rel=1e-8)
+    # The test looks from the pooled exponent: the mean scores of the two, and the authors' sums.
+    gaps = scores[:, 1] - scores[:, 0]
+    assert fit.chi2 == pytest.approx(gaps.sum() ** 2 / np.sum(gaps**2), rel=1e-8)
+
+
+def test_size_where_one_author_holds_half_of_a_cohort() -> None:
+    authors = np.repeat(np.arange(203), [200, 60, 40, *[2] * 200])
+    cohort = np.repeat([0, 1, 0, *[0, 1] * 100], [200, 60, 40, *[2] * 200]).astype(float)
+    rng, p = np.random.default_rng(11), []
+    for _ in range(300):
+        z = math.sqrt(0.4) * rng.standard_normal(203)[authors]
+        z += math.sqrt(0.6) * rng.standard_normal(authors.size)
+        sizes = stats.norm.sf(z) ** (-1.0 / 1.2)
+        fit = fit_cohorts(
+            sizes, cohort + 0.5, edges=range(3), x_min=1.0, discrete=False, clusters=authors
+        )
+        p.append(fit.p_value)
+    assert abs(np.mean(np.array(p) < 0.05) - 0.05) < 3 * math.sqrt(0.05 * 0.95 / 300)
 
 
 def test_equal_cohorts_give_uniform_p_values() -> None:

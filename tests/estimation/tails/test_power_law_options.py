@@ -201,13 +201,48 @@ def test_a_larger_smallest_tail_only_removes_candidates(
 @COUNTS_OR_SIZES
 def test_copies_in_clusters_give_back_the_error_of_the_originals(discrete: bool) -> None:
     sample = sample_power_law(2.5, 2.0, 800, np.random.default_rng(7), discrete=discrete)
-    once = fit_tail(sample, discrete=discrete, x_min=2.0)
+    once = fit_tail(sample, discrete=discrete, x_min=2.0, clusters=np.arange(800))
     copies, owner = np.repeat(sample, 5), np.repeat(np.arange(800), 5)
     fit = fit_tail(copies, discrete=discrete, x_min=2.0, clusters=owner)
     assert fit.design_effect == pytest.approx(5.0, rel=1e-9)
     assert fit.n_clusters == 800
-    assert fit.std_error_clustered == pytest.approx(once.std_error, rel=1e-9)
-    assert fit.profile_interval() == pytest.approx(once.profile_interval(), rel=1e-7)
+    assert fit.effective_clusters == pytest.approx(once.effective_clusters, rel=1e-9)
+    assert fit.cluster_error == pytest.approx(once.cluster_error, rel=1e-9)
+    assert fit.std_error_clustered == fit.cluster_error  # above that of independent items
+    assert np.mean(fit.interval()) == pytest.approx(once.alpha, rel=1e-9)
+
+
+@COUNTS_OR_SIZES
+def test_the_error_is_that_of_refits_without_one_cluster(discrete: bool) -> None:
+    rng = np.random.default_rng(8)
+    sample = sample_power_law(2.3, 3.0, 1_500, rng, discrete=discrete)
+    owner = np.repeat(np.arange(101), [200] + [13] * 100)
+    fit = fit_tail(sample, discrete=discrete, x_min=3.0, clusters=owner)
+    without = np.array(
+        [fit_tail(sample[owner != c], discrete=discrete, x_min=3.0).alpha for c in range(101)]
+    )
+    jackknife = np.sqrt(100 / 101 * np.sum((without - fit.alpha) ** 2))
+    # One Newton step: off by the square of the largest move, here .03 of alpha - 1.
+    assert fit.cluster_error == pytest.approx(jackknife, rel=0.03)
+    low, high = fit.interval(0.9)
+    assert (low + high) / 2 == pytest.approx(fit.alpha, rel=1e-12)
+    assert high - low == pytest.approx(2 * 1.6448536 * fit.std_error_clustered, rel=1e-7)
+    assert fit.conf_int(0.9)["zeta"] == (low - 1.0, high - 1.0)
+
+
+def test_an_interval_of_clusters_ends_where_the_law_does() -> None:
+    sample = np.array([1.0] * 5 + [10.0, 1e3, 1e6, 1e8, 1e9])
+    fit = fit_tail(sample, discrete=False, x_min=1.0, clusters=[0] * 5 + [1, 1, 1, 2, 2])
+    assert fit.interval(0.999999)[0] == 1.0
+
+
+def test_luck_of_few_clusters_narrows_nothing() -> None:
+    rng = np.random.default_rng(9)
+    sample = np.sort(sample_power_law(2.3, 3.0, 400, rng, discrete=False))
+    owner = np.minimum(np.arange(400), 399 - np.arange(400))  # a small one beside a large one
+    fit = fit_tail(sample, discrete=False, x_min=3.0, clusters=owner)
+    assert fit.cluster_error is not None
+    assert fit.cluster_error < fit.std_error == fit.std_error_clustered
 
 
 def test_labels_may_be_text_and_few_are_said() -> None:

@@ -145,14 +145,14 @@ def companions(
             "tvl_later": pareto_tvl,
         },
         equal_cutoffs=fit_equal_cutoffs(protocols, []),
-        waves=waves,
+        waves={"models": waves},
         taken_on={
             "datasets_downloads": "2024-01-02",
             "datasets_likes": "2024-01-03",
             "chains_tvl": "2024-01-04",
             "tvl_before": "2023-06-27",
             "tvl_later": "2025-12-17",
-            "waves": "2022-07-02 to 2024-07-02",
+            "waves_models": "2022-07-02 to 2024-07-02",
         },
     )
 

@@ -12,6 +12,7 @@ from baimo.estimation.arrays import Floats
 from baimo.estimation.samples.counts import Counts
 from baimo.pipeline.analysis.cohorts import COHORTS
 from baimo.pipeline.analysis.increments import KERNEL_FIT
+from baimo.pipeline.analysis.kernels import KERNELS
 from baimo.pipeline.analysis.populations import COMPANION_FITS
 from baimo.pipeline.analysis.sizes import TAILS, SizeFits
 from baimo.pipeline.claims.claim import Finding, Verdict
@@ -19,6 +20,7 @@ from baimo.pipeline.claims.registry import ALL_CLAIMS
 from baimo.pipeline.lake.results import Stored
 from baimo.pipeline.models.attachment import ATTACHMENT_FIT
 from baimo.pipeline.models.gbm import GROWTH_FIT
+from baimo.pipeline.models.poisson_rates import RATES_FIT
 from baimo.pipeline.models.printed import PRINTED_EQUATION
 from baimo.pipeline.schema.derived import DEFI_POPULATION, HUB_AUTHORS, SIZE_VARIANTS
 from baimo.pipeline.schema.results import COMPARISON
@@ -45,6 +47,8 @@ NAMED: dict[str, Stored[Any] | Table] = {
     "comparison": COMPARISON,
     "authors": HUB_AUTHORS,
     "kernel": KERNEL_FIT,
+    "kernels": KERNELS,
+    "rates": RATES_FIT,
     "populations": COMPANION_FITS,
     "protocols": DEFI_POPULATION,
     "variants": SIZE_VARIANTS,
@@ -52,6 +56,8 @@ NAMED: dict[str, Stored[Any] | Table] = {
 NOTHING_BESIDE: Evidence = {
     COHORTS: {},
     KERNEL_FIT: None,
+    KERNELS: {},
+    RATES_FIT: {},
     COMPANION_FITS: NO_POPULATIONS,
     DEFI_POPULATION: pl.DataFrame(),
     SIZE_VARIANTS: pl.DataFrame(schema=SIZE_VARIANTS.schema),

@@ -1,15 +1,15 @@
-"""Whether popular models gain in proportion: the claim where the kernel is known."""
+"""Gains in proportion to likes hold, gains that saturate fail: in each population, by name."""
 
-from dataclasses import replace
-
-import numpy as np
 import pytest
 
+from baimo.estimation.predictive.equivalence import LEVEL
 from baimo.pipeline.analysis.increments import KERNEL_FIT, KernelCalibration
+from baimo.pipeline.analysis.kernels import KERNELS
 from baimo.pipeline.claims.attachment_kernel import CLAIMED, attachment_kernel
-from baimo.pipeline.claims.claim import Finding, Verdict
+from baimo.pipeline.claims.claim import Finding
 from baimo.pipeline.claims.registry import ALL_CLAIMS
-from baimo.pipeline.statistics import PHI, THETA
+from baimo.pipeline.models.poisson_rates import RATES_FIT
+from baimo.pipeline.statistics import THETA
 from baimo.pipeline.text import bare
 from tests.pipeline.claims.evidence import FAILS, HOLDS, UNTOLD, numbers_in
 from tests.pipeline.synthetic import (
@@ -21,20 +21,8 @@ from tests.pipeline.synthetic import (
 )
 
 
-def found(kernel: KernelCalibration | None) -> Finding:
-    return attachment_kernel(day_of({KERNEL_FIT: kernel}))
-
-
-def with_kernel(
-    fit: KernelCalibration, theta: float, phi: float, std_error: float
-) -> KernelCalibration:
-    """Return a calibration whose kernel has these exponents, each with this error."""
-    assert fit.kernel is not None
-    values, covariance = fit.kernel.values.copy(), np.zeros_like(fit.kernel.covariance)
-    for name, value in (("theta", theta), ("phi", phi)):
-        i = fit.kernel.names.index(name)
-        values[i], covariance[i, i] = value, std_error**2
-    return replace(fit, kernel=replace(fit.kernel, values=values, covariance=covariance))
+def found(hub: KernelCalibration | None, **others: KernelCalibration) -> Finding:
+    return attachment_kernel(day_of({KERNEL_FIT: hub, KERNELS: others, RATES_FIT: {}}))
 
 
 @pytest.fixture(scope="module")
@@ -42,108 +30,54 @@ def proportional() -> KernelCalibration:
     return kernel_of(likes_of_two_days(1.0, 0.0), hub_frequency(N_INCREMENTS, 3))
 
 
+@pytest.fixture(scope="module")
+def saturating() -> KernelCalibration:
+    return kernel_of(likes_of_two_days(0.6, 0.0), hub_frequency(N_INCREMENTS, 3))
+
+
 def test_the_criterion_quotes_the_numbers_of_the_rule() -> None:
-    criterion = ALL_CLAIMS["attachment_kernel"].criterion
-    wanted = [part for s in (THETA, PHI) for part in (bare(s.margin), f"{CLAIMED[s]:g}")]
-    assert numbers_in(criterion) == wanted
-    assert wanted == [".1", "1", ".1", "0"]
-    assert ALL_CLAIMS["attachment_kernel"].test is attachment_kernel
+    claim = ALL_CLAIMS["attachment_kernel"]
+    assert numbers_in(claim.criterion) == [bare(THETA.margin), f"{CLAIMED:g}", bare(LEVEL)]
+    assert numbers_in(claim.criterion) == [".1", "1", ".05"]
+    assert claim.test is attachment_kernel
 
 
-def test_in_proportion_and_of_any_age_it_holds(proportional: KernelCalibration) -> None:
+def test_gains_in_proportion_hold(proportional: KernelCalibration) -> None:
     held = found(proportional)
-    assert held.verdict is Verdict.HOLDS
-    against = {n.name: n.held_against for n in held.numbers}
-    assert (against["theta"], against["phi"]) == (1.0, 0.0)
+    assert held.verdict is HOLDS
+    assert held.evidence.startswith("all models of the Hub, 2024-06-11 to 2024-07-11 (20,000 ")
+    assert held.evidence.endswith(", within")
+    (number,) = held.numbers
+    assert (number.name, number.held_against) == ("theta, all models of the Hub", 1.0)
 
 
-def test_with_ageing_it_fails() -> None:
+def test_gains_that_saturate_fail(saturating: KernelCalibration) -> None:
+    failed = found(saturating)
+    assert failed.verdict is FAILS
+    assert failed.evidence.endswith(", beyond")
+
+
+def test_age_has_no_part_in_it() -> None:
     ageing = kernel_of(likes_of_two_days(1.0, -1.0), hub_frequency(N_INCREMENTS, 3))
-    failed = found(ageing)
-    assert failed.verdict is Verdict.FAILS
-    assert "phi -1." in failed.evidence or "phi -0.9" in failed.evidence
-    assert "without the three authors" in failed.sensitivity
+    assert found(ageing).verdict is HOLDS
 
 
-@pytest.mark.parametrize(
-    ("theta", "phi", "std_error", "verdict"),
-    [
-        (1.0, 0.0, 0.01, HOLDS),
-        (1.05, -0.05, 0.01, HOLDS),
-        (0.7, 0.0, 0.01, FAILS),
-        (1.3, 0.0, 0.01, FAILS),
-        (1.0, 0.3, 0.01, FAILS),
-        (0.7, 0.0, 0.2, UNTOLD),
-        (1.0, 0.0, 0.2, UNTOLD),
-        (1.1, 0.0, 0.01, UNTOLD),
-        # Holm doubles the smaller p: 1.9 errors beyond the margin are too few, 2.1 are enough.
-        (1.0, 0.12, 0.0105, UNTOLD),
-        (1.0, 0.1221, 0.0105, FAILS),
-    ],
-)
-def test_both_exponents_must_lie_within_their_margins_and_one_beyond_is_enough(
-    proportional: KernelCalibration, theta: float, phi: float, std_error: float, verdict: Verdict
+def test_without_the_whole_hub_the_populations_decide_and_are_named(
+    proportional: KernelCalibration, saturating: KernelCalibration
 ) -> None:
-    told = found(with_kernel(proportional, theta, phi, std_error))
-    assert told.verdict is verdict
-    numbers = {n.name: n for n in told.numbers}
-    assert numbers["theta"].value == theta
-    assert numbers["phi"].std_error == pytest.approx(std_error)
-    assert f"theta {theta:.2f} ({std_error:.2f}), phi {phi:.2f} ({std_error:.2f})" in told.evidence
+    both = {"older": proportional, "leaderboard_2024": proportional}
+    assert found(None, **both).verdict is HOLDS
+    told = found(None, **{**both, "leaderboard_2024": saturating})
+    assert told.verdict is FAILS
+    assert told.evidence.startswith("not the whole Hub, but models of the same recording over 14 ")
+    assert "entries of the Open LLM Leaderboard, 2024-06-11 to" in told.evidence
+    assert [n.name.partition(", ")[2] for n in told.numbers] == [
+        "models of the same recording over 14 days old", "entries of the Open LLM Leaderboard"
+    ]  # fmt: skip
 
 
-def test_of_another_population_or_of_one_day_it_cannot_be_told(
-    proportional: KernelCalibration,
-) -> None:
-    part = found(replace(proportional, whole=False))
-    assert part.verdict is Verdict.UNTOLD
-    assert "Of another population" in part.evidence
-    assert "baimo run --source lake" in part.evidence
-    assert found(None).verdict is Verdict.UNTOLD
-
-
-def test_what_is_known_of_another_population_is_said_all_the_same(
-    proportional: KernelCalibration,
-) -> None:
-    whole, part = found(proportional), found(replace(proportional, whole=False))
-    assert part.numbers == whole.numbers
-    assert part.evidence.endswith(whole.evidence)
-    assert part.sensitivity == whole.sensitivity
-
-
-def test_a_kernel_that_could_not_be_fitted_says_why(proportional: KernelCalibration) -> None:
-    refused = replace(proportional, kernel=None, notes=("no kernel: too few gains",))
-    told = found(refused)
+def test_without_likes_of_two_days_nothing_can_be_told() -> None:
+    told = found(None)
     assert told.verdict is UNTOLD
-    assert told.evidence.startswith("theta of all models of 2024-07-11 needs their likes")
-    assert told.evidence.endswith("; no kernel: too few gains")
+    assert "baimo run --source lake" in told.evidence
     assert told.numbers == ()
-    assert found(None).evidence == told.evidence.removesuffix("; no kernel: too few gains")
-
-
-def test_days_models_and_authors_are_said(proportional: KernelCalibration) -> None:
-    kernel = proportional.kernel
-    assert kernel is not None
-    shown = found(proportional).evidence
-    assert shown.startswith(
-        f"{kernel.n_used:,} models of known age, 2024-06-11 to 2024-07-11: theta {kernel.theta:.2f}"
-    )
-    assert shown.endswith(f"; {kernel.n_clusters:,} authors as clusters")
-
-
-def test_other_weights_and_other_authors_are_said_where_they_are_known(
-    proportional: KernelCalibration,
-) -> None:
-    kernel, small = proportional.kernel, proportional.without_largest
-    assert kernel is not None
-    assert small is not None
-    lead = (
-        f"without the three authors of the largest gains theta {small.theta:.2f}, phi "
-        f"{small.phi:.2f}; "
-    )
-    weighted = replace(proportional, kernel=replace(kernel, nb2_theta=0.875))
-    tail = "with the weights of a negative binomial theta 0.88"
-    assert found(weighted).sensitivity == lead + tail
-    assert found(replace(weighted, without_largest=None)).sensitivity == tail
-    plain = replace(proportional, kernel=replace(kernel, nb2_theta=None), without_largest=None)
-    assert found(plain).sensitivity == ""

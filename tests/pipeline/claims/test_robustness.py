@@ -175,17 +175,36 @@ def test_equal_cutoffs_are_those_of_direct_fits_on_both_dates(
 def test_growth_of_downloads_is_said_by_which_models(
     companions: CompanionFits, waves: TwoWindowsFit
 ) -> None:
-    assert growth_of_downloads(replace(companions, waves=None)) == ""
+    assert growth_of_downloads(replace(companions, waves={})) == ""
     said = growth_of_downloads(companions)
-    lead, _, rest = said.partition(", slope a year: ")
-    assert lead == "the Hub's downloads, 2022-07-02 to 2024-07-02"
-    assert rest.split(", ") == [
-        f"{s.value:+.3f} ({s.std_error:.3f}) of {s.n_models:,} models {words}"
-        for words, s in (
-            ("positive", waves.slopes["positive"]),
-            ("above 100 earlier", waves.slopes["above_100_earlier"]),
-            ("above 100 both", waves.slopes["above_100_both"]),
+    lead, _, rest = said.partition(" in logs: ")
+    assert lead == (
+        "downloads of the Hub's models, 2022-07-02 to 2024-07-02, slope a year, owners as clusters "
+        "[power of the earlier count], without window noise of 0.77"
+    )
+    parts = []
+    for name, s in waves.slopes.items():
+        assert s.later is not None
+        parts.append(
+            f"{s.value:+.3f} ({s.std_error:.3f}) of {s.n_models:,} {name.replace('_', ' ')} "
+            f"[as size^{s.later.exponent:.2f} ({s.later.std_error:.2f})], without noise "
+            f"{waves.without_noise(name, 0.77):+.3f}"
         )
-    ]
+    assert rest == ", ".join(parts)
     assert rest.startswith("+0.0")
-    assert "of 2,000 models positive" in rest
+    assert "of 2,000 positive" in rest
+
+
+def test_growth_of_several_populations_is_said_of_each(
+    companions: CompanionFits, waves: TwoWindowsFit
+) -> None:
+    slope = replace(waves.slopes["positive"], later=None)
+    datasets = replace(waves, slopes={"positive": slope})
+    both = replace(
+        companions,
+        waves={"models": replace(waves, slopes={}), "datasets": datasets},
+        taken_on={"waves_models": "then", "waves_datasets": "2023-03-16 to 2024-07-09"},
+    )
+    said = growth_of_downloads(both)
+    assert said.startswith("downloads of the Hub's datasets, 2023-03-16 to 2024-07-09, ")
+    assert "as size" not in said

@@ -12,7 +12,11 @@ from baimo.estimation.samples.clusters import design_effect
 from baimo.estimation.samples.counts import Counts
 from baimo.estimation.tails.power_law import fit_tail, tail_design_effect
 from baimo.estimation.tails.rank_size import fit_zipf, zipf_design_effect
-from baimo.pipeline.datasets.design_effects import FEWEST_CLUSTERS, measure_design_effects
+from baimo.pipeline.datasets.design_effects import (
+    FEWEST_CLUSTERS,
+    measure_design_effects,
+    measure_size_effects,
+)
 from baimo.pipeline.schema.derived import HUB_DESIGN_EFFECTS
 from baimo.pipeline.schema.validate import validate
 from baimo.pipeline.variables import DAYS_PER_YEAR, N_COHORTS
@@ -113,3 +117,27 @@ def test_a_listing_without_authors_has_none(lone: pl.DataFrame) -> None:
 def test_too_few_owners_say_nothing_of_a_variance(lone: pl.DataFrame) -> None:
     few = pl.Series([f"a{i % (FEWEST_CLUSTERS - 1)}" for i in range(N)])
     assert measure_design_effects(lone.with_columns(author=few), DAY).is_empty()
+
+
+def test_other_populations_are_measured_as_models_are() -> None:
+    rng = np.random.default_rng(9)
+    owners, sizes = rng.integers(0, 400, N), rng.zipf(2.0, N)
+    rows = pl.DataFrame(
+        {
+            "population": "datasets_likes",
+            "item_id": [f"d{i}" for i in range(N)],
+            "author": [None if o % 7 == 0 else f"a{o}" for o in owners],
+            "size": sizes.astype(float),
+        }
+    )
+    table = measure_size_effects(rows)
+    # without an owner each is a cluster of its own
+    labels = np.where(owners % 7 == 0, 400 + np.arange(N), owners)
+    fit = fit_tail(Counts.from_sample(sizes))
+    effect, n_clusters = tail_design_effect(sizes.astype(float), labels, fit)
+    alpha = table.row(by_predicate=pl.col("statistic") == "alpha", named=True)
+    assert (alpha["measure"], alpha["cutoff"]) == ("datasets_likes", "x_min")
+    assert (alpha["k"], alpha["n_clusters"]) == (fit.n_tail, n_clusters)
+    assert alpha["design_effect"] == pytest.approx(effect, rel=1e-9)
+    assert validate(table, HUB_DESIGN_EFFECTS).good.equals(table)
+    assert measure_size_effects(rows.with_columns(size=pl.lit(3.0))).is_empty()

@@ -12,6 +12,7 @@ import polars as pl
 import pytest
 
 from baimo.pipeline.datasets import external as companions
+from baimo.pipeline.datasets._companions import Companion
 from baimo.pipeline.datasets.external import (
     read_companion,
     tabulate_companions,
@@ -113,7 +114,7 @@ def panel(**more: object) -> pl.DataFrame:
 def waves_file() -> pl.DataFrame:
     return pl.DataFrame(
         {
-            "model_id": ["a", "b", "c", "d"],
+            "model_id": ["x/a", "y/b", "x/c", "d"],
             "downloads_2024_07_11": [5, 0, 5, 1],
             "downloads_2022_07_02": pl.Series([2, 3, 2, 0], dtype=pl.Int32),
         }
@@ -144,6 +145,13 @@ def chains_file() -> pl.DataFrame:
     )
 
 
+def tabulated(found: Sequence[Companion]) -> dict[str, pl.DataFrame]:
+    models = pl.DataFrame(
+        schema={"model_id": pl.String, "likes": pl.Int64, "created_at": pl.Datetime("us", "UTC")}
+    )
+    return tabulate_companions(found, models, date(2024, 7, 11))
+
+
 def written(frame: pl.DataFrame, path: Path) -> Path:
     frame.write_parquet(path)
     return path
@@ -153,8 +161,8 @@ class TestReading:
     def test_a_cohort_first_against_last(self, tmp_path: Path) -> None:
         found = read_companion(written(panel(), tmp_path / "p.parquet"))
         assert found is not None
-        name, rows = found
-        assert name == "hub_increments"
+        kind, name, rows = found
+        assert (kind, name) == ("panel", "hub_increments")
         columns = ["hub_id", "author", "age", "likes_before", "likes_after"]
         a, b, c, e = rows.sort("hub_id").sort("author", "hub_id").select(columns).rows()[:4]
         by_id = {row[0]: row for row in (a, b, c, e)}
@@ -171,11 +179,38 @@ class TestReading:
     def test_two_windows(self, tmp_path: Path) -> None:
         found = read_companion(written(waves_file(), tmp_path / "w.parquet"))
         assert found is not None
-        assert found[0] == "hub_waves"
-        table = tabulate_waves(found[1])
+        assert found.table == "hub_waves"
+        table = tabulate_waves(found.rows)
         days = (date(2022, 7, 2), date(2024, 7, 11))
-        assert table.rows() == [(0, 1, *days, 1), (2, 5, *days, 2), (3, 0, *days, 1)]
+        # x has two models, y one, d has no owner
+        assert table.rows() == [
+            ("models", 0, 2, 5, *days, 2),
+            ("models", 1, 3, 0, *days, 1),
+            ("models", None, 0, 1, *days, 1),
+        ]
         assert table.schema == pl.Schema(TABLES["hub_waves"].schema)
+
+    def test_datasets_of_two_listings_are_waves(self, tmp_path: Path) -> None:
+        early = pl.DataFrame({"dataset_id": ["a", "b", "x/d"], "downloads": [7, 0, 1],
+                              "has_card": True})  # fmt: skip
+        files = (
+            written(early, tmp_path / "d_2023-03-16.parquet"),
+            written(datasets_file(), tmp_path / "datasets.parquet"),
+            written(waves_file(), tmp_path / "w.parquet"),
+        )
+        found = [c for path in files if (c := read_companion(path)) is not None]
+        assert [c.table for c in found] == ["hub_waves", "other_sizes", "hub_waves"]
+        assert [companions.days_of(c) for c in found] == [
+            "2023-03-16", "2024-07-09", "2022-07-02 and 2024-07-11"
+        ]  # fmt: skip
+        table = tabulated(found)["hub_waves"]
+        days = (date(2023, 3, 16), date(2024, 7, 9))
+        assert table.filter(pl.col("population") == "datasets").rows() == [
+            ("datasets", None, 0, 0, *days, 1),
+            ("datasets", None, 7, 3, *days, 1),
+        ]
+        assert table.filter(pl.col("population") == "models").height == 3
+        assert "hub_waves" not in tabulated(found[:1])  # without the later listing
 
     def test_datasets_and_chains_are_one_table(self, tmp_path: Path) -> None:
         files = (
@@ -184,7 +219,7 @@ class TestReading:
         )
         found = [c for path in files if (c := read_companion(path)) is not None]
         assert [companions.n_items(c) for c in found] == [2, 3]
-        table = tabulate_companions(found)["other_sizes"]
+        table = tabulated(found)["other_sizes"]
         chains, newest = date(2023, 5, 12), date(2024, 7, 9)
         assert table.rows() == [
             ("chains_tvl", 70_000.0, chains, 1),
@@ -221,7 +256,7 @@ class TestReading:
             (panel().filter(pl.col("snapshot_at").str.contains("09:36")), "is not before"),
             (waves_file().drop("downloads_2022_07_02"), "downloads of two days are needed"),
             (waves_file().rename({"downloads_2022_07_02": "downloads_2022_99_02"}), "is no day"),
-            (pl.concat([waves_file()] * 2), "'a' has several rows"),
+            (pl.concat([waves_file()] * 2), "'d' has several rows"),
             (datasets_file().drop("downloads"), "column downloads is missing"),
             (datasets_file().drop("created_at"), "put YYYY-MM-DD in the file's name"),
             (chains_file().tail(1), "no day has a value"),
@@ -245,10 +280,10 @@ class TestReading:
         assert chains is not None
         for found in (waves, chains):
             with pytest.raises(SourceError, match="two recordings of"):
-                tabulate_companions([waves, chains, found])
-        later = chains[1].with_columns(taken_on=pl.lit(date(2023, 5, 13)))
+                tabulated([waves, chains, found])
+        later = chains.rows.with_columns(taken_on=pl.lit(date(2023, 5, 13)))
         with pytest.raises(SourceError, match="chains_tvl: sizes of several days"):
-            tabulate_sizes(pl.concat([chains[1], later]))
+            tabulate_sizes(pl.concat([chains.rows, later]))
 
 
 class TestBundled:
@@ -256,7 +291,7 @@ class TestBundled:
         tables = load_companions()
         assert tuple(tables) == COMPANIONS
         sizes = [Path(reference_dir(), f"{n}.parquet").stat().st_size for n in tables]
-        assert sum(sizes) < 300_000
+        assert sum(sizes) < 400_000
         gains = load_reference().frames["hub_increments"]
         assert gains.equals(tables["hub_increments"])
 
@@ -270,7 +305,7 @@ class TestBundled:
         table = two_windows([1, 2, 3], [1, 2, 3])
         table.write_parquet(tmp_path / "hub_waves.parquet")
         assert {n: t.rows() for n, t in load_companions().items()} == {"hub_waves": table.rows()}
-        bad = table.with_columns(n_models=pl.Series([1, 0, 1]))
+        bad = table.with_columns(n_items=pl.Series([1, 0, 1]))
         bad.write_parquet(tmp_path / "hub_waves.parquet")
-        with pytest.raises(SourceError, match=r"damaged \(n_models is below 1\)"):
+        with pytest.raises(SourceError, match=r"damaged \(n_items is below 1\)"):
             load_companions()

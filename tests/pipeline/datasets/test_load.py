@@ -25,8 +25,8 @@ from baimo.pipeline.sources.snapshot import LAKE, Input, Snapshots
 DAY = date(2024, 7, 11)
 FITTED = {
     "hub_frequency", "hub_authors", "hub_design_effects", "hub_sampling", "hub_covariances",
-    "hub_derivatives", "hub_totals",
-    "hub_top", "defi_population", "defi_listing", "tvl_weekly", "hub_increments", "size_variants",
+    "hub_clustered_tests", "hub_derivatives", "hub_totals", "hub_top", "defi_population",
+    "defi_listing", "tvl_weekly", "hub_increments", "size_variants",
 }  # fmt: skip
 
 

@@ -57,7 +57,7 @@ from baimo.pipeline.statistics import SHARE_ZERO, STATISTICS, ZETA
 from baimo.pipeline.variables import DOWNLOADS, LIKES, TVL, VARIABLES, Variable
 from tests.pipeline.synthetic import day_of, rates_of, results_of_a_day, some_fits
 
-WITHOUT_A_MODEL = {"base", "registry", "ages", "attachment", "increments"}
+WITHOUT_A_MODEL = {"base", "registry", "ages", "attachment", "increments", "rates_kernel"}
 
 
 def files_that_enter() -> set[str]:

@@ -12,6 +12,7 @@ import polars as pl
 
 from baimo.pipeline.analysis.cohorts import COHORTS, measure_cohorts_of
 from baimo.pipeline.analysis.increments import KERNEL_FIT
+from baimo.pipeline.analysis.kernels import KERNELS, fit_kernels
 from baimo.pipeline.analysis.populations import COMPANION_FITS, fit_companions
 from baimo.pipeline.analysis.sampling import SAMPLING
 from baimo.pipeline.analysis.sizes import TAILS, fit_sizes, read_tails
@@ -40,6 +41,7 @@ from baimo.pipeline.schema.derived import (
     HUB_FREQUENCY,
     HUB_TOP,
     HUB_TOTALS,
+    OTHER_INCREMENTS,
     OTHER_SIZES,
     SIZE_VARIANTS,
 )
@@ -84,6 +86,8 @@ def values() -> Mapping[Stored[Any] | Table, Any]:
     """Return everything by what it is stored under, to be read only."""
     frequency, table = hub_frequency(6_000, 3), population(800, 7)
     counts = {variable: hub_counts(frequency, variable) for variable in HUB}
+    others = pl.DataFrame(schema=OTHER_INCREMENTS.schema)
+    kernels = fit_kernels(likes_of_two_days(1.0, 0.0, n=6_000), others)
     found: dict[Stored[Any] | Table, Any] = {
         HUB_FREQUENCY: frequency,
         HUB_DESIGN_EFFECTS: NO_EFFECTS,
@@ -95,6 +99,7 @@ def values() -> Mapping[Stored[Any] | Table, Any]:
         GROWTH_FIT: calibrate_growth(table, listing(table), weekly(6)),
         RATES_FIT: {v.name: rates_of(0.5, 1.0, 1.2) for v in HUB},
         KERNEL_FIT: kernel_of(likes_of_two_days(1.0, 0.0, n=6_000), frequency),
+        KERNELS: kernels,
         TAILS[TVL.name]: fits_of(table["tvl_before"].to_numpy(), TVL),
         **{TAILS[v.name]: fit_sizes(c, v, None, n_replications=20) for v, c in counts.items()},
     }

@@ -198,6 +198,8 @@ def test_the_kernel_says_on_what_it_was_measured() -> None:
     assert text.startswith(f"All models of known age. {found.kernel.n_used:,} models, ")
     assert f"{found.before_on} to {found.after_on}." in text
     assert tables.kernel_text(replace(found, whole=False)).startswith("Not the models of the whole")
+    young = replace(found, whole=False, age=np.full_like(found.age, 3.1 / 365.25))
+    assert "newly made ones in their first days (median age 3.1 days, " in tables.kernel_text(young)
     assert tables.kernel_text(replace(found, kernel=None)) == tables.kernel_text(None) == ""
 
 

@@ -13,6 +13,7 @@ from baimo.estimation.growth.entry import fit_entry_growth
 from baimo.estimation.results import plain
 from baimo.estimation.tails.alternatives import compare_tail, judge_support
 from baimo.estimation.tails.bootstrap import GoodnessOfFit
+from baimo.estimation.tails.clustered import clustered_goodness_of_fit
 from baimo.estimation.tails.power_law import TailFit, fit_tail
 from baimo.estimation.tails.rank_size import fit_zipf
 from baimo.estimation.tails.tail_index import fit_hill, zipf_lm_test
@@ -44,7 +45,7 @@ def test_a_tail_without_clusters_and_upper_end_says_nothing_of_them(tail: TailFi
     assert record["zeta_interval"] == (low - 1.0, high - 1.0)
     for name in ("x_min", "alpha", "std_error", "ks", "n_tail", "n_distinct", "n_obs", "discrete"):
         assert record[name] == getattr(tail, name)
-    assert record.keys().isdisjoint({"x_max", "design_effect", "std_error_clustered"})
+    assert record.keys().isdisjoint({"x_max", "design_effect", "std_error_naive", "n_clusters"})
 
 
 def test_clusters_and_an_upper_end_are_added() -> None:
@@ -52,8 +53,11 @@ def test_clusters_and_an_upper_end_are_added() -> None:
     record = tail_record(found)
     assert record["x_max"] == 500
     assert record["design_effect"] == found.design_effect
-    assert record["std_error_clustered"] == found.std_error_clustered
+    assert record["std_error"] == found.std_error_clustered
+    assert record["std_error_naive"] == found.std_error
+    assert record["alpha_interval"] == found.conf_int()["alpha"]
     assert record["n_clusters"] == found.n_clusters
+    assert record["effective_clusters"] == found.effective_clusters
 
 
 @pytest.mark.parametrize(
@@ -71,6 +75,18 @@ def test_a_verdict_is_null_where_few_replications_leave_it_open(
     assert low <= p <= high
 
 
+def test_the_p_that_knows_clusters_comes_first_and_the_other_is_named() -> None:
+    found = fit_tail(SIZES, clusters=LABELS)
+    by_cluster = clustered_goodness_of_fit(SIZES, found, LABELS, n_replications=99)
+    alone = GoodnessOfFit(p_value=0.0, mc_error=0.01, n_replications=1000)
+    record = p_record(alone, by_cluster)
+    assert next(iter(record)) == "p_value"
+    assert record["p_value"] == by_cluster.p_value
+    assert record["p_value_independent"] == 0.0
+    assert record["rejected_independent"] is True
+    assert record["p_value_conditional_on_x_min"] == found.x_min
+
+
 def test_a_rank_size_line_and_an_index_speak_of_one_zeta() -> None:
     line = fit_zipf(SIZES, k=100)
     record = zipf_record(line)
@@ -82,10 +98,12 @@ def test_a_rank_size_line_and_an_index_speak_of_one_zeta() -> None:
     assert as_index["zeta_interval"] == line.conf_int()["zeta"]
     hill = fit_hill(SIZES, k=100, discrete=True, design_effect=4.0)
     assert index_record(hill)["zeta"] == hill.zeta
-    assert index_record(hill)["std_error_clustered"] == pytest.approx(2 * (hill.std_error or 0))
+    assert index_record(hill)["std_error"] == pytest.approx(2 * (hill.std_error or 0))
+    assert index_record(hill)["std_error_naive"] == hill.std_error
     assert "design_effect" not in as_index
     clustered = zipf_record(fit_zipf(SIZES, k=100, design_effect=4.0))
-    assert clustered["std_error_clustered"] == pytest.approx(2 * line.std_error)
+    assert clustered["std_error"] == pytest.approx(2 * line.std_error)
+    assert clustered["std_error_naive"] == line.std_error
 
 
 def test_a_test_is_its_statistic_and_p() -> None:
@@ -93,6 +111,14 @@ def test_a_test_is_its_statistic_and_p() -> None:
     record = index_test_record(found)
     assert record == {"k": found.k, "threshold": found.threshold, "statistic": found.statistic,
                       "p_value": found.p_value}  # fmt: skip
+    clustered = zipf_lm_test(SIZES, k=100, discrete=True, clusters=LABELS)
+    assert index_test_record(clustered) == {
+        **record,
+        "p_value": clustered.p_value,
+        "p_value_independent": found.p_value,
+        "effective_clusters": clustered.effective_clusters,
+        "n_clusters": clustered.n_clusters,
+    }
 
 
 def test_the_verdict_names_the_rivals_it_rests_on(tail: TailFit) -> None:

@@ -76,6 +76,7 @@ class TestFits:
 
     def test_tail_with_every_option(self, table: tuple[Path, pl.DataFrame]) -> None:
         from baimo.estimation.tails.bootstrap import bootstrap_tail, goodness_of_fit
+        from baimo.estimation.tails.clustered import clustered_goodness_of_fit
         from baimo.estimation.tails.power_law import fit_tail
 
         path, frame = table
@@ -90,11 +91,17 @@ class TestFits:
         options = {"x_max": 500, "n_tail_min": 40, "ks": "two-sided"}
         fit = fit_tail(sizes, clusters=owners, **options)  # type: ignore[arg-type]
         assert answer["alpha"] == fit.alpha
-        assert answer["alpha_interval"] == list(fit.profile_interval())
+        assert answer["alpha_interval"] == list(fit.interval())
+        assert answer["std_error"] == fit.std_error_clustered
+        assert answer["std_error_naive"] == fit.std_error
         assert answer["design_effect"] == fit.design_effect
         assert answer["n_clusters"] == fit.n_clusters
+        assert answer["effective_clusters"] == fit.effective_clusters
         p = goodness_of_fit(sizes, fit, n_replications=80, seed=5)
-        assert answer["p_value"] == p.p_value
+        assert answer["p_value_independent"] == p.p_value
+        known = clustered_goodness_of_fit(sizes, fit, owners, n_replications=80, seed=5)
+        assert answer["p_value"] == known.p_value
+        assert any(known.condition in note for note in answer["notes"])
         resampled = bootstrap_tail(sizes, fit, clusters=owners, n_replications=60, seed=5)
         interval = resampled.conf_int()["x_min"]
         assert interval is not None
@@ -135,6 +142,38 @@ class TestFits:
         assert "stretched exponential" in shown.stdout
         assert "lowest BIC" in shown.stdout
         assert max(len(x) for x in shown.stdout.splitlines() if not x.startswith("note")) < 140
+
+    def test_clusters_are_in_every_test_and_the_other_p_stands_beside(
+        self, table: tuple[Path, pl.DataFrame]
+    ) -> None:
+        from baimo.estimation.tails.alternatives import compare_tail
+        from baimo.estimation.tails.clustered import clustered_goodness_of_fit
+        from baimo.estimation.tails.power_law import fit_tail
+
+        path, frame = table
+        sizes, owners = frame["size"].to_numpy(), frame["owner"].to_numpy()
+        fit = fit_tail(sizes, clusters=owners)
+        columns = ("--column", "size", "--clusters", "owner")
+        command = ("fit", "compare", path, *columns, "--p-value", 60, "--tail-only")
+        answer = json.loads(baimo(*command, "--json").stdout)
+        known = clustered_goodness_of_fit(sizes, fit, owners, n_replications=60)
+        assert answer["p_value"] == known.p_value
+        assert answer["std_error"] == fit.std_error_clustered
+        for found in compare_tail(sizes, fit, clusters=owners):
+            rival = answer["rivals"][found.alternative]
+            assert rival["vuong"] == found.vuong
+            assert rival["p_independent"] == found.p_independent
+            assert rival["effective_clusters"] == found.effective_clusters
+        shown = baimo(*command).stdout
+        assert f"with {known.effective_clusters:.3g} effective clusters" in shown
+        assert "Vuong ind." in shown
+        tail = baimo("fit", "tail", path, *columns, "--p-value", 60).stdout
+        assert f"{fit.effective_clusters:.3g} of {fit.n_clusters}" in tail
+        assert "n_clusters" not in tail
+        assert tail.index("p_value ") < tail.index("p_value_independent ")
+        index = baimo("fit", "index", path, *columns, "--top", 100).stdout
+        assert "p independent" in index
+        assert "naive" in index
 
     def test_zipf_takes_one_cut_off(self, table: tuple[Path, pl.DataFrame]) -> None:
         path, _ = table
