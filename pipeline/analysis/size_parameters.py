@@ -39,16 +39,22 @@ def verdict_rows(prefix: str, fit: SizeFits) -> Iterator[Row]:
     """Return the p-values of the power law."""
     views = (("", fit.judged), ("_without_largest", fit.judged_without_largest))
     for suffix, judged in views:
-        goodness = judged.goodness
-        p = Estimate(value=goodness.p_value, std_error=goodness.mc_error)
-        method = f"CSN bootstrap, {goodness.n_replications} replications; error is Monte Carlo"
-        note = f"support: {judged.support.level} ({judged.support.reason})"
-        yield parameter_row(
-            f"tail_{prefix}_p_value{suffix}", p, judged.tail, method, "18-19, 39", note
-        ) | {
-            "ci_low": None,
-            "ci_high": None,
+        goodness, name = judged.goodness, f"tail_{prefix}_p_value{suffix}"
+        found = {name: Estimate(value=goodness.p_value, std_error=goodness.mc_error)}
+        methods = {
+            name: f"CSN bootstrap, {goodness.n_replications} replications; error is Monte Carlo"
         }
+        if judged.clustered_p is not None:
+            alone = f"{name}_independent"
+            found = {name: Estimate(value=judged.clustered_p), alone: found[name]}
+            methods = {
+                name: "multiplier bootstrap over owners, x_min as given",
+                alone: f"{methods[name]}; items as independent",
+            }
+        note = f"support: {judged.support.level} ({judged.support.reason})"
+        for each, p in found.items():
+            row = parameter_row(each, p, judged.tail, methods[each], "18-19, 39", note)
+            yield row | {"ci_low": None, "ci_high": None}
 
 
 def index_rows(prefix: str, fit: SizeFits) -> Iterator[Row]:

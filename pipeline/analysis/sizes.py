@@ -5,9 +5,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import math
+from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import polars as pl
@@ -28,7 +29,9 @@ from baimo.estimation.tails.tail_index import (
     fit_moment,
     pareto_lognormal_path,
 )
+from baimo.pipeline.datasets.clustered_tests import N_REPLICATIONS as CLUSTERED_DRAWS
 from baimo.pipeline.lake.results import Day, Stored
+from baimo.pipeline.schema.results import Row
 from baimo.pipeline.settings import P_REPLICATIONS, SEED
 from baimo.pipeline.variables import VARIABLES, Variable, cutoffs
 
@@ -53,13 +56,18 @@ class JudgedTail:
     comparisons
         Power law against each rival on the tail.
     support
-        The verdict in the terms of Clauset, Shalizi and Newman.
+        The verdict in the terms of Clauset, Shalizi and Newman, by the p that knows the owners
+        where there is one.
+    clustered_p
+        p of the power law with the items of one owner as one cluster, None where owners are not
+        known; `goodness` has items as independent.
     """
 
     tail: TailFit
     goodness: GoodnessOfFit
     comparisons: tuple[Comparison, ...]
     support: Support
+    clustered_p: float | None = None
 
 
 @registered("SizeFits")
@@ -124,9 +132,14 @@ def fit_sizes(
     measure: Variable,
     effects: pl.DataFrame | None,
     *,
+    tests: pl.DataFrame | None = None,
     n_replications: int = P_REPLICATIONS,
 ) -> SizeFits:
-    """Fit one size; `effects` (hub_design_effects) makes the intervals clustered."""
+    """Fit one size.
+
+    `effects` (hub_design_effects) makes intervals of indices and slopes clustered, `tests`
+    (hub_clustered_tests) those of the tail and its p-values.
+    """
     tail = fit_tail(counts, discrete=measure.discrete)
     effect = _effect(effects, measure, "alpha", "x_min", tail.n_tail)
     trimmed = counts.without_largest()
@@ -137,8 +150,17 @@ def fit_sizes(
         index[label] = _index(counts, measure.discrete, k, slope_effect)
     with ThreadPoolExecutor() as pool:  # the compiled loops release the interpreter lock
         whole = pool.submit(_whole, counts, measure)
-        judged = pool.submit(judge_tail, counts, measure, effect, n_replications)
-        judged_without = pool.submit(judge_tail, trimmed, measure, effect, n_replications)
+        judged = pool.submit(
+            judge_tail, counts, measure, effect, n_replications, _tests(tests, measure, "none")
+        )
+        judged_without = pool.submit(
+            judge_tail,
+            trimmed,
+            measure,
+            effect,
+            n_replications,
+            _tests(tests, measure, "largest item"),
+        )
     return SizeFits(
         measure=measure.name,
         counts=counts,
@@ -159,19 +181,62 @@ def _whole(counts: Counts, measure: Variable) -> WholeSampleComparison:
 
 
 def judge_tail(
-    counts: Counts, measure: Variable, design_effect: float | None, n_replications: int
+    counts: Counts,
+    measure: Variable,
+    design_effect: float | None,
+    n_replications: int,
+    tests: Mapping[str, Row] | None = None,
 ) -> JudgedTail:
-    """Fit the tail, test it, hold it against its rivals."""
+    """Fit the tail, test it, hold it against its rivals.
+
+    `tests`, by name, are what was found where owners were known, at the same x_min.
+    """
+    ks = (tests or {}).get("ks")
     tail = fit_tail(counts, discrete=measure.discrete, design_effect=design_effect)
+    if ks is not None and tail.x_min != ks["x_min"]:  # tested at the x_min of all items
+        tail = fit_tail(counts, discrete=measure.discrete, x_min=ks["x_min"])
     seed = np.random.SeedSequence((SEED, *measure.name.encode()))
     goodness = goodness_of_fit(counts, tail, n_replications=n_replications, seed=seed)
     comparisons = compare_tail(counts, tail)
+    if tests is None or ks is None or ks["n_tail"] != tail.n_tail:
+        support = judge_support(tail, goodness, comparisons)
+        return JudgedTail(tail=tail, goodness=goodness, comparisons=comparisons, support=support)
+    tail = replace(
+        tail,
+        cluster_error=ks["std_error"],
+        n_clusters=ks["n_clusters"],
+        effective_clusters=ks["effective_clusters"],
+    )
+    known = tuple(_clustered(c, tests.get(f"vuong_{c.alternative}")) for c in comparisons)
+    p = ks["p_value"]
+    by_owner = replace(goodness, p_value=p, mc_error=math.sqrt(p * (1.0 - p) / CLUSTERED_DRAWS))
     return JudgedTail(
         tail=tail,
         goodness=goodness,
-        comparisons=comparisons,
-        support=judge_support(tail, goodness, comparisons),
+        comparisons=known,
+        support=judge_support(tail, replace(by_owner, n_replications=CLUSTERED_DRAWS), known),
+        clustered_p=p,
     )
+
+
+def _clustered(comparison: Comparison, test: Row | None) -> Comparison:
+    """Return the comparison with the ratio and p of clustered items."""
+    if test is None:
+        return comparison
+    return replace(
+        comparison,
+        vuong=test["statistic"],
+        p_value=test["p_value"],
+        p_independent=test["p_independent"],
+    )
+
+
+def _tests(tests: pl.DataFrame | None, measure: Variable, left_out: str) -> dict[str, Row] | None:
+    """Return the tests of one variable by name, None where owners were not known."""
+    if tests is None:
+        return None
+    rows = tests.filter((pl.col("measure") == measure.name) & (pl.col("left_out") == left_out))
+    return {row["test"]: row for row in rows.iter_rows(named=True)}
 
 
 def _index(

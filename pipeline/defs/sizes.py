@@ -14,13 +14,18 @@ from baimo.pipeline.defs.declare import (
     picture,
     record_out,
 )
-from baimo.pipeline.schema.derived import DEFI_LISTING, HUB_DESIGN_EFFECTS, HUB_FREQUENCY
+from baimo.pipeline.schema.derived import (
+    DEFI_LISTING,
+    HUB_CLUSTERED_TESTS,
+    HUB_DESIGN_EFFECTS,
+    HUB_FREQUENCY,
+)
 from baimo.pipeline.schema.table import Table
 from baimo.pipeline.variables import DOWNLOADS, LIKES, TVL, VARIABLES, Variable
 
 NEEDS: dict[Variable, tuple[Table, ...]] = {
-    DOWNLOADS: (HUB_FREQUENCY, HUB_DESIGN_EFFECTS),
-    LIKES: (HUB_FREQUENCY, HUB_DESIGN_EFFECTS),
+    DOWNLOADS: (HUB_FREQUENCY, HUB_DESIGN_EFFECTS, HUB_CLUSTERED_TESTS),
+    LIKES: (HUB_FREQUENCY, HUB_DESIGN_EFFECTS, HUB_CLUSTERED_TESTS),
     TVL: (DEFI_LISTING,),
 }
 ALL_NEEDS = tuple(table for tables in NEEDS.values() for table in tables)
@@ -66,12 +71,13 @@ def tails(context: dg.AssetExecutionContext) -> Events:
     from baimo.pipeline.variables import naming, observed_sizes
 
     day = day_for(context, ALL_NEEDS)
-    effects = day.table(HUB_DESIGN_EFFECTS)
+    effects, tests = day.table(HUB_DESIGN_EFFECTS), day.table(HUB_CLUSTERED_TESTS)
     sizes = observed_sizes(day.table(HUB_FREQUENCY), day.table(DEFI_LISTING))
     for name, counts in sizes.items():
         variable, asset = VARIABLES[name], TAILS[name].name
         with naming(variable):
-            fits = fit_sizes(counts, variable, effects if variable.discrete else None)
+            known = (effects, tests) if variable.discrete else (None, None)
+            fits = fit_sizes(counts, variable, known[0], tests=known[1])
         shown: dict[str, float | str | None] = {
             "zeta": fits.tail.zeta,
             "std_error": fits.tail.std_error_clustered,
@@ -80,6 +86,7 @@ def tails(context: dg.AssetExecutionContext) -> Events:
             "items": counts.n_obs,
             "items_zero": counts.n_zero,
             "p_value": fits.judged.goodness.p_value,
+            "p_value_clustered": fits.judged.clustered_p,
             "support": f"{fits.judged.support.level}: {fits.judged.support.reason}",
         }
         ccdf = picture(to_png(plot_ccdf(variable, counts, fits.tail, {}, None)))

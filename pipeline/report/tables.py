@@ -40,6 +40,7 @@ TABLE_HEADER = (
 TAIL_HEADER = (
     "tail of",
     "p",
+    "p indep.",
     "support",
     "lowest AIC",
     "Hill",
@@ -187,9 +188,10 @@ def populations_text(populations: CompanionFits) -> str:
     return joined([found, *populations.notes]) + "."
 
 
-def _judged_cells(judged: JudgedTail) -> tuple[str, str, str]:
+def _judged_cells(judged: JudgedTail) -> tuple[str, str, str, str]:
     return (
-        p_value(judged.goodness.p_value),
+        p_value(judged.goodness.p_value if judged.clustered_p is None else judged.clustered_p),
+        "-" if judged.clustered_p is None else p_value(judged.goodness.p_value),
         judged.support.level,
         preferred_model(judged.comparisons),
     )
@@ -248,9 +250,15 @@ def section_text(measure: Variable, fits: SizeFits) -> str:
 def _support_text(fits: SizeFits) -> str:
     judged, trimmed = fits.judged, fits.judged_without_largest
     p = judged.goodness
+    alone = f"p {p_value(p.p_value)} from {p.n_replications:,} replications"
+    if judged.clustered_p is not None:
+        alone = (
+            f"p {p_value(judged.clustered_p)} with the items of one owner as a cluster, "
+            f"{p_value(p.p_value)} if every item were independent"
+        )
     return (
-        f"Support for the power law: {judged.support.level} (p {p_value(p.p_value)} from "
-        f"{p.n_replications:,} replications); without the largest item: {trimmed.support.level}."
+        f"Support for the power law: {judged.support.level} ({alone}); without the largest item: "
+        f"{trimmed.support.level}."
     )
 
 
