@@ -1,9 +1,10 @@
 """Fits beside the main ones: tails of other populations, equal cut-offs, growth of downloads.
 
-Holds against the tails of models and protocols those of Hub datasets, of chains, and of DeFi
-protocols on the later of two dates; measures DeFi's two dates from the same size on; and asks of
-the downloads of the same models in two windows whether growth depends on size (Gibrat's law:
-it does not) and how much of a model's share of downloads lasts.
+Holds against the tails of models and protocols those of Hub datasets, of chains, of DeFi
+protocols on the later of two dates, and of DeFi by each definition of it; measures DeFi's two
+dates from the same size on; and asks of the downloads of the same models in two windows whether
+growth depends on size (Gibrat's law: it does not) and how much of a model's share of
+downloads lasts.
 """
 
 from __future__ import annotations
@@ -15,17 +16,23 @@ import polars as pl
 
 from baimo.estimation.errors import EstimationError
 from baimo.estimation.growth.two_windows import TwoWindowsFit, fit_two_windows
-from baimo.estimation.results import registered
+from baimo.estimation.results import Estimate, registered
 from baimo.estimation.samples.counts import Counts
 from baimo.estimation.tails.power_law import TailFit, fit_tail
 from baimo.pipeline.analysis.calibration import calibration
 from baimo.pipeline.analysis.size_parameters import tail_rows, verdict_rows, zipf_rows
 from baimo.pipeline.analysis.sizes import SizeFits, fit_sizes
 from baimo.pipeline.lake.results import Day, Stored
-from baimo.pipeline.schema.derived import DEFI_POPULATION, HUB_WAVES, OTHER_SIZES
+from baimo.pipeline.schema.derived import DEFI_POPULATION, HUB_WAVES, OTHER_SIZES, SIZE_VARIANTS
 from baimo.pipeline.schema.results import Row, parameter_row
 from baimo.pipeline.settings import P_REPLICATIONS, SEED
-from baimo.pipeline.variables import DAYS_PER_YEAR, Variable, expand
+from baimo.pipeline.variables import (
+    DAYS_PER_YEAR,
+    DEFINITIONS,
+    Definition,
+    Variable,
+    expand,
+)
 
 POPULATIONS = {
     m.name: m
@@ -36,6 +43,7 @@ POPULATIONS = {
         Variable("tvl_later", "DeFi TVL, later date", "USD", False, "top10pct_positive"),
     )
 }
+_DEFINED = {f"{side}_{d.name}": d for side in ("tvl", "tvl_later") for d in DEFINITIONS}
 EQUAL_CUTOFFS = (21e6, 1.2e9)  # USD; about the x_min of 2023, and where the tail steepens
 
 
@@ -53,6 +61,8 @@ class CompanionFits:
         `tvl_before` and `tvl_later`: the tail of DeFi TVL from each of `EQUAL_CUTOFFS` on.
     waves
         Growth of downloads, None without two windows.
+    definitions, totals_usd
+        Tail and sum of DeFi TVL by each of `DEFINITIONS`, under the names of `size_variants`.
     taken_on
         Sample -> day, or "day to day" (ISO).
     notes
@@ -64,6 +74,8 @@ class CompanionFits:
     waves: TwoWindowsFit | None
     taken_on: dict[str, str]
     notes: tuple[str, ...] = field(default=())
+    definitions: dict[str, TailFit] = field(default_factory=dict)
+    totals_usd: dict[str, float] = field(default_factory=dict)
 
     @property
     def tails(self) -> dict[str, TailFit]:
@@ -94,6 +106,11 @@ def _parameters(found: CompanionFits) -> Iterator[Row]:
             e = tail.estimates()["zeta"]
             name = f"tail_{date}_zeta_from_{tail.x_min:.2g}".replace("+", "")
             yield parameter_row(name, e, tail, "CSN maximum likelihood, x_min given", "39")
+    for name, tail in found.definitions.items():
+        e, words = tail.estimates()["zeta"], definition_of(name).words
+        yield parameter_row(f"tail_{name}_zeta", e, tail, "CSN maximum likelihood", "39", words)
+        total = Estimate(value=found.totals_usd[name], unit="USD")
+        yield parameter_row(f"total_{name}", total, tail, "sum over protocols", "", words)
     if found.waves is not None:
         method = f"two windows of 30 days, {found.taken_on['waves']}"
         for name, e in found.waves.estimates().items():
@@ -105,20 +122,21 @@ def _parameters(found: CompanionFits) -> Iterator[Row]:
     order=60,
     description="Tails of Hub datasets, of chains and of DeFi's later date; both dates of DeFi "
     "from the same sizes on; growth and persistence of downloads between two windows.",
-    needs=(HUB_WAVES, OTHER_SIZES, DEFI_POPULATION),
+    needs=(HUB_WAVES, OTHER_SIZES, DEFI_POPULATION, SIZE_VARIANTS),
     shown=_shown,
     parameters=_parameters,
 )
 def measure_populations(day: Day) -> CompanionFits:
     """Fit the samples beside the three sizes."""
-    tables = (day.table(table) for table in (HUB_WAVES, OTHER_SIZES, DEFI_POPULATION))
-    return fit_companions(*tables)
+    tables = (HUB_WAVES, OTHER_SIZES, DEFI_POPULATION, SIZE_VARIANTS)
+    return fit_companions(*(day.table(table) for table in tables))
 
 
 def fit_companions(
     waves: pl.DataFrame,
     other_sizes: pl.DataFrame,
     population: pl.DataFrame,
+    variants: pl.DataFrame,
     *,
     n_replications: int = P_REPLICATIONS,
 ) -> CompanionFits:
@@ -126,8 +144,8 @@ def fit_companions(
 
     Parameters
     ----------
-    waves, other_sizes, population
-        Tables hub_waves, other_sizes and defi_population.
+    waves, other_sizes, population, variants
+        Tables hub_waves, other_sizes, defi_population and size_variants.
     n_replications
         Of the bootstrap p of each tail.
     """
@@ -139,13 +157,40 @@ def fit_companions(
             sizes[name] = fit_sizes(counts, POPULATIONS[name], None, n_replications=n_replications)
         except EstimationError as error:
             notes.append(f"{POPULATIONS[name].title}: {error}")
+    by_definition = {name: variant(variants, name) for name in _DEFINED}
+    defined = {name: counts for name, counts in by_definition.items() if counts is not None}
     return CompanionFits(
         sizes=sizes,
+        definitions=_tails(defined, notes),
+        totals_usd={name: counts.total for name, counts in defined.items()},
         equal_cutoffs=fit_equal_cutoffs(population, notes),
         waves=_waves_or_note(waves, notes),
         taken_on=_taken_on(waves, other_sizes, population),
         notes=tuple(notes),
     )
+
+
+def variant(variants: pl.DataFrame, population: str) -> Counts | None:
+    """Return one population of `size_variants` as counts, None where it is not there."""
+    rows = variants.filter(pl.col("population") == population)
+    if rows.is_empty():
+        return None
+    return Counts.from_pairs(rows["size"].to_numpy(), rows["n_items"].to_numpy())
+
+
+def definition_of(population: str) -> Definition:
+    """Return the definition of DeFi by which a population of `size_variants` is counted."""
+    return _DEFINED[population]
+
+
+def _tails(samples: dict[str, Counts], notes: list[str]) -> dict[str, TailFit]:
+    found = {}
+    for name, counts in samples.items():
+        try:
+            found[name] = fit_tail(counts, discrete=False)
+        except EstimationError as error:
+            notes.append(f"{name}: {error}")
+    return found
 
 
 def companion_counts(other_sizes: pl.DataFrame, population: pl.DataFrame) -> dict[str, Counts]:

@@ -28,6 +28,7 @@ from baimo.pipeline.schema.validate import validate
 from baimo.pipeline.sources.recordings import load_recordings
 from baimo.pipeline.sources.reference import BUNDLED, COMPANIONS, HUB_TABLES, VARIANTS, earliest
 from baimo.pipeline.sources.snapshot import REFERENCE, Input
+from baimo.pipeline.variables import BROAD
 
 TVL_DIGITS = 4
 GROWTH_DECIMALS = 3
@@ -70,7 +71,10 @@ def bundle(snapshots: list[str], out: Path, about: dict[str, dict[str, str]]) ->
         raise TableError("cannot tabulate: the model listing has no authors; add the column")
     tables = {
         **tabulate_hub(clean["hub_models"], loaded.day),
-        "defi_population": _rounded_population(join_population(clean["defillama_protocols"])),
+        # all that any definition of DeFi counts: a run takes its own from it
+        "defi_population": _rounded_population(
+            join_population(clean["defillama_protocols"], BROAD)
+        ),
         "tvl_weekly": clean["tvl_weekly"].with_columns(
             pl.col("log_growth", "log_size").round(GROWTH_DECIMALS)
         ),

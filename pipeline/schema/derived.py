@@ -165,13 +165,14 @@ OTHER_SIZES = Table(
 
 SIZE_VARIANTS = Table(
     "size_variants",
-    "The sizes of the day cut otherwise: families merged, exchanges included.",
+    "The sizes cut otherwise: families merged, exchanges in, DeFi by another definition.",
     ("population", "size"),
     (
         Column(
             "population",
             pl.String,
-            "downloads_families, likes_families, tvl_families or tvl_with_exchanges",
+            "downloads_families, likes_families, tvl_families, tvl_with_exchanges, tvl_defillama "
+            "or tvl_broad; tvl_later_… on the later date",
         ),
         Column("size", pl.Float64, "downloads per 30 days, likes, or USD", low=0),
         Column("n_items", pl.Int64, "families or protocols of that size", low=1),

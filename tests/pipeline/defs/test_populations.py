@@ -22,7 +22,7 @@ def test_what_is_beside_the_sizes_depends_on_no_source(
     names = ("hub_waves", "other_sizes")
     # in order after the source's checks: a refused source publishes nothing
     assert {above for name in names for above in reads(name)} == {"hub_frequency"}
-    assert reads("companion_fits") == {*names, "defi_population"}
+    assert reads("companion_fits") == {*names, "defi_population", "size_variants"}
     if not bundled:
         monkeypatch.setattr("baimo.pipeline.sources.reference.load_companions", dict)
     run(tmp_path, names)

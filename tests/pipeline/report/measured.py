@@ -99,6 +99,7 @@ def values() -> Mapping[Stored[Any] | Table, Any]:
         two_windows([1, 3, 9, 20, 40] * 60, [2, 5, 5, 60, 30] * 60),
         other_sizes(),
         found[DEFI_POPULATION],
+        pl.DataFrame(schema=SIZE_VARIANTS.schema),
         n_replications=20,
     )
     found[PRINTED_EQUATION] = simulate_printed_equation(found[ATTACHMENT_FIT], SEED)
