@@ -26,7 +26,8 @@ def tabulate(snapshots: tuple[str, ...], out: Path, about: Path | None) -> None:
     SNAPSHOTS are files or folders: a full model listing with authors, DeFiLlama's protocols of two
     dates and a TVL history must be among them. Optional, and Parquet, are snapshots of one cohort
     of models (hub_increments), the downloads of the same models on two days (hub_waves), a listing
-    of Hub datasets and the daily TVL of chains (other_sizes): a table that none of them gives is
+    of Hub datasets and the daily TVL of chains (other_sizes), and protocols of several dates by id
+    (tvl_growth_periods): a table that none of them gives is
     not written, and the manifest does not name it.
     """
     from baimo.pipeline.datasets.build_reference import bundle

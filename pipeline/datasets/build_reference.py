@@ -19,6 +19,7 @@ from baimo.pipeline.datasets.external import (
     read_companion,
     tabulate_companions,
 )
+from baimo.pipeline.datasets.growth_periods import tabulate_periods
 from baimo.pipeline.datasets.hub import tabulate_hub
 from baimo.pipeline.datasets.variants import model_variants, protocol_variants
 from baimo.pipeline.errors import SourceError, TableError
@@ -26,7 +27,15 @@ from baimo.pipeline.lake.atomic import write_parquet, write_text
 from baimo.pipeline.schema.catalog import TABLES
 from baimo.pipeline.schema.validate import validate
 from baimo.pipeline.sources.recordings import load_recordings
-from baimo.pipeline.sources.reference import BUNDLED, COMPANIONS, HUB_TABLES, VARIANTS, earliest
+from baimo.pipeline.sources.reference import (
+    BUNDLED,
+    COMPANIONS,
+    HUB_TABLES,
+    PERIODS,
+    VARIANTS,
+    earliest,
+    latest,
+)
 from baimo.pipeline.sources.snapshot import REFERENCE, Input
 from baimo.pipeline.variables import BROAD
 
@@ -81,6 +90,10 @@ def bundle(snapshots: list[str], out: Path, about: dict[str, dict[str, str]]) ->
         VARIANTS: _variants(clean["hub_models"], earliest(clean["defillama_protocols"])),
         **tabulate_companions(beside.values()),
     }
+    if PERIODS in tables:
+        tables[PERIODS] = tabulate_periods(
+            tables[PERIODS], latest(clean["defillama_protocols"]), clean["tvl_weekly"]
+        )
     names = [name for name in (*BUNDLED, *COMPANIONS) if name in tables]
     paths = [out / f"{name}.parquet" for name in names]
     for name, path in zip(names, paths, strict=True):

@@ -7,6 +7,8 @@
   snapshot_at): the first against the last;
 - `hub_waves` from the downloads of matched models on two days (model_id and two columns
   downloads_YYYY_MM_DD);
+- `tvl_growth_periods` from protocols of several dates by DeFiLlama's id (observed_on, id, name,
+  category, listed_at, tvl_usd), with the fitted tables (`baimo.pipeline.datasets.growth_periods`);
 - `other_sizes` from a listing of Hub datasets (dataset_id, downloads, likes), and from daily TVL
   of chains in million USD (Date, and a column for each chain).
 """
@@ -21,7 +23,12 @@ from pathlib import Path
 import polars as pl
 
 from baimo.pipeline.errors import SourceError
-from baimo.pipeline.schema.derived import HUB_INCREMENTS, HUB_WAVES, OTHER_SIZES
+from baimo.pipeline.schema.derived import (
+    HUB_INCREMENTS,
+    HUB_WAVES,
+    OTHER_SIZES,
+    TVL_GROWTH_PERIODS,
+)
 from baimo.pipeline.schema.table import Table
 from baimo.pipeline.variables import DAYS_PER_YEAR, HUB_FLOOR
 
@@ -114,15 +121,19 @@ def tabulate_sizes(rows: pl.DataFrame) -> pl.DataFrame:
     return _counted(rows, OTHER_SIZES)
 
 
-_TABULATED = {
+_TABULATED: dict[str, Callable[[pl.DataFrame], pl.DataFrame]] = {
     HUB_INCREMENTS.name: tabulate_increments,
     HUB_WAVES.name: tabulate_waves,
     OTHER_SIZES.name: tabulate_sizes,
+    TVL_GROWTH_PERIODS.name: lambda rows: rows,
 }
 
 
 def tabulate_companions(found: Iterable[Companion]) -> dict[str, pl.DataFrame]:
     """Count what `read_companion` found into tables, by name; a table nobody gave has no entry.
+
+    Protocols by id are not counted but measured, with tables that are not here: they come back as
+    they are.
 
     Raises
     ------
@@ -137,7 +148,7 @@ def tabulate_companions(found: Iterable[Companion]) -> dict[str, pl.DataFrame]:
             raise SourceError(f"two recordings of {', '.join(sorted(what & stated))}: give one")
         stated |= what
         parts.setdefault(name, []).append(rows)
-    return {n: _TABULATED[n](pl.concat(parts[n])) for n in _TABULATED if n in parts}
+    return {n: made(pl.concat(parts[n])) for n, made in _TABULATED.items() if n in parts}
 
 
 def n_items(companion: Companion) -> int:
@@ -148,11 +159,16 @@ def n_items(companion: Companion) -> int:
     return rows.height
 
 
+_DAYS = {OTHER_SIZES.name: ["taken_on"], TVL_GROWTH_PERIODS.name: ["observed_on"]}
+
+
 def days_of(companion: Companion) -> str:
-    """Return the day or the two days of the rows, in words."""
+    """Return the days of the rows, in words."""
     name, rows = companion
-    columns = ["taken_on"] if name == OTHER_SIZES.name else ["before_on", "after_on"]
+    columns = _DAYS.get(name, ["before_on", "after_on"])
     days = {str(day) for column in columns for day in rows[column].unique()}
+    if len(days) > 2:
+        return f"{min(days)} to {max(days)}, {len(days)} days"
     return " and ".join(sorted(days))
 
 
@@ -209,6 +225,8 @@ def _recognised(names: set[str]) -> tuple[str, Callable[[pl.DataFrame, str], pl.
         return HUB_WAVES.name, _of_waves
     if "dataset_id" in names:
         return OTHER_SIZES.name, _of_datasets
+    if {"observed_on", "id", "category", "tvl_usd"} <= names:
+        return TVL_GROWTH_PERIODS.name, _of_protocols
     if {"Date", "Ethereum"} <= names and "protocol" not in names:
         return OTHER_SIZES.name, _of_chains
     return None
@@ -286,6 +304,21 @@ def _of_datasets(frame: pl.DataFrame, name: str) -> pl.DataFrame:
         )
         for column in ("downloads", "likes")
     )
+
+
+def _of_protocols(frame: pl.DataFrame, _: str) -> pl.DataFrame:
+    """Return protocols of several dates by id; those without a TVL have none."""
+    _require(frame, "name", "listed_at")
+    rows = frame.select(
+        pl.col("observed_on").cast(pl.Date),
+        pl.col("id", "name", "category").cast(pl.String),
+        pl.col("listed_at").cast(pl.Date),
+        pl.col("tvl_usd").cast(pl.Float64).fill_null(0.0).clip(0.0),
+    )
+    twice = rows.filter(pl.struct("observed_on", "id").is_duplicated())["id"]
+    if twice.len():
+        raise SourceError(f"{twice.min()!r} has several rows on one day: keep one")
+    return rows
 
 
 def _of_chains(frame: pl.DataFrame, _: str) -> pl.DataFrame:

@@ -6,6 +6,7 @@ import polars as pl
 
 from baimo.pipeline.datasets.views import family
 from baimo.pipeline.schema.derived import SIZE_VARIANTS
+from baimo.pipeline.sources.reference import latest
 from baimo.pipeline.variables import BROAD, DEFINITIONS, HEADLINE
 
 DEEPEST = 32  # generations a model may stand below its root; longer chains are cut there
@@ -42,7 +43,7 @@ def definition_variants(day: pl.DataFrame, dates: pl.DataFrame) -> pl.DataFrame:
         where it is another day.
     """
     sides = [("tvl", day)]
-    later = dates.filter(pl.col("observed_on") == pl.col("observed_on").max())
+    later = latest(dates)
     if later["observed_on"][0] != day["observed_on"][0]:
         sides.append(("tvl_later", later))
     return pl.concat(

@@ -5,7 +5,7 @@ import polars as pl
 
 from baimo.pipeline.defs.declare import PARTITIONS, TABULATED, Events, rows, table_out
 
-BESIDE = ("hub_waves", "other_sizes")
+BESIDE = ("hub_waves", "other_sizes", "tvl_growth_periods")
 
 
 @dg.multi_asset(

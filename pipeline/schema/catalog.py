@@ -24,6 +24,7 @@ from baimo.pipeline.schema.derived import (
     HUB_WAVES,
     OTHER_SIZES,
     SIZE_VARIANTS,
+    TVL_GROWTH_PERIODS,
     TVL_WEEKLY,
 )
 from baimo.pipeline.schema.hub import HUB_DOWNLOADS_DAILY, HUB_MODELS
@@ -51,6 +52,7 @@ TABLES: dict[str, Table] = {
         HUB_WAVES,
         OTHER_SIZES,
         SIZE_VARIANTS,
+        TVL_GROWTH_PERIODS,
         COMPARISON,
         VERDICTS,
         CLAIMS,

@@ -25,7 +25,8 @@ VARIANTS = "size_variants"
 BUNDLED = ("hub_frequency", *READY, "defi_population", "tvl_weekly", VARIANTS)
 HUB_TABLES = ("hub_frequency", *READY)
 GAINS = "hub_increments"
-COMPANIONS = (GAINS, "hub_waves", "other_sizes")  # each may be missing
+PERIODS = "tvl_growth_periods"
+COMPANIONS = (GAINS, "hub_waves", "other_sizes", PERIODS)  # each may be missing
 
 
 class StatedTable(TypedDict):
@@ -92,6 +93,11 @@ def load_reference() -> Snapshots:
 def earliest(protocols: pl.DataFrame) -> pl.DataFrame:
     """Return the protocols of the earliest date: the cross-section that is fitted."""
     return protocols.filter(pl.col("observed_on") == pl.col("observed_on").min())
+
+
+def latest(protocols: pl.DataFrame) -> pl.DataFrame:
+    """Return the protocols of the latest date."""
+    return protocols.filter(pl.col("observed_on") == pl.col("observed_on").max())
 
 
 def load_ready() -> dict[str, pl.DataFrame]:

@@ -196,6 +196,31 @@ class TestReading:
         ]
         assert validate(table, TABLES["other_sizes"]).good.equals(table)
 
+    def test_protocols_by_id_come_back_as_they_are(self, tmp_path: Path) -> None:
+        rows = pl.DataFrame(
+            {
+                "observed_on": [BEFORE, AFTER, date(2026, 8, 20)],
+                "id": ["1", "1", "2"],
+                "name": ["old", "new", "x"],
+                "category": ["Dexs", None, "Dexs"],
+                "listed_at": [BEFORE, None, None],
+                "tvl_usd": [5.0, None, -1.0],
+                "slug": ["a", "a", "b"],
+            }
+        )
+        rows.write_parquet(path := tmp_path / "p.parquet")
+        found = read_companion(path)
+        assert found is not None
+        name, table = found
+        assert name == "tvl_growth_periods"
+        assert table["tvl_usd"].to_list() == [5.0, 0.0, 0.0]
+        assert companions.days_of(found) == "2026-08-19 to 2026-08-22, 3 days"
+        assert companions.n_items(found) == 3
+        assert tabulate_companions([found])[name].equals(table)
+        pl.concat([rows, rows[:1]]).write_parquet(path)
+        with pytest.raises(SourceError, match="'1' has several rows on one day"):
+            read_companion(path)
+
     def test_the_day_in_the_name_of_datasets_comes_first(self, tmp_path: Path) -> None:
         found = read_companion(written(datasets_file(), tmp_path / "d_2024-08-01.parquet"))
         assert found is not None

@@ -176,4 +176,8 @@ def test_a_companion_that_the_manifest_does_not_name_is_left_out(copied: Path) -
     manifest = json.loads(path.read_text())
     del manifest["tables"]["hub_waves"]
     path.write_text(json.dumps(manifest))
-    assert set(load_companions()) == {"hub_increments", "other_sizes"}
+    assert set(load_companions()) == {
+        "hub_increments",
+        "other_sizes",
+        "tvl_growth_periods",
+    }
