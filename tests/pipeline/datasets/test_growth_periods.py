@@ -32,7 +32,8 @@ def made_up(seed: int) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Return protocols by id on the four dates, all renamed half-way, and by name on a last."""
     rng = np.random.default_rng(seed)
     log_size = rng.normal(17.0, 1.5, N)
-    category = rng.choice(["Dexs", "Lending", "RWA", "CEX"], N)
+    names = ["RWA", "CEX", *(f"c{k}" for k in range(14))]
+    category = rng.choice(names, N, p=[0.25, 0.25, *[0.5 / 14] * 14])
     parts = []
     for i, day in enumerate(DATES):
         if i:

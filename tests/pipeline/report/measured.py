@@ -22,6 +22,7 @@ from baimo.pipeline.models.attachment import ATTACHMENT_FIT
 from baimo.pipeline.models.base import FAMILIES
 from baimo.pipeline.models.ces import DEMAND_FIT
 from baimo.pipeline.models.gbm import GROWTH_FIT, calibrate_growth
+from baimo.pipeline.models.gbm_calendar import CALENDAR_FIT
 from baimo.pipeline.models.poisson_rates import RATES_FIT
 from baimo.pipeline.models.printed import PRINTED_EQUATION, simulate_printed_equation
 from baimo.pipeline.predictive.compare import compare_models, comparison_table, verdicts_table
@@ -48,6 +49,7 @@ from baimo.pipeline.variables import HUB, TVL, hub_counts
 from tests.pipeline.synthetic import (
     DAY,
     NO_EFFECTS,
+    calendar,
     calibrated,
     day_of,
     demand_of,
@@ -89,6 +91,7 @@ def values() -> Mapping[Stored[Any] | Table, Any]:
         ATTACHMENT_FIT: calibrated(frequency),
         DEMAND_FIT: {v.name: demand_of(c) for v, c in counts.items()},
         GROWTH_FIT: calibrate_growth(table, listing(table), weekly(6)),
+        CALENDAR_FIT: calendar(),
         RATES_FIT: {v.name: rates_of(0.5, 1.0, 1.2) for v in HUB},
         KERNEL_FIT: kernel_of(likes_of_two_days(1.0, 0.0, n=6_000), frequency),
         TAILS[TVL.name]: fits_of(table["tvl_before"].to_numpy(), TVL),
