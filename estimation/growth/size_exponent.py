@@ -26,11 +26,13 @@ from numpy.typing import ArrayLike
 
 from baimo.estimation.arrays import Floats, Ints
 from baimo.estimation.errors import DataError
+from baimo.estimation.results import registered
 
 FEWEST = 20
 STEPS, TOLERANCE = 100, 1e-11
 
 
+@registered("SizeExponent")
 @dataclass(frozen=True, kw_only=True)
 class SizeExponent:
     """Exponent b of expected later size in earlier size.

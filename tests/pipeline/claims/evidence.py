@@ -21,7 +21,12 @@ from baimo.pipeline.models.attachment import ATTACHMENT_FIT
 from baimo.pipeline.models.gbm import GROWTH_FIT
 from baimo.pipeline.models.gbm_calendar import CALENDAR_FIT
 from baimo.pipeline.models.printed import PRINTED_EQUATION
-from baimo.pipeline.schema.derived import DEFI_POPULATION, HUB_AUTHORS, SIZE_VARIANTS
+from baimo.pipeline.schema.derived import (
+    DEFI_POPULATION,
+    HUB_AUTHORS,
+    SIZE_VARIANTS,
+    TVL_GROWTH_PERIODS,
+)
 from baimo.pipeline.schema.results import COMPARISON
 from baimo.pipeline.schema.table import Table
 from baimo.pipeline.variables import DOWNLOADS, LIKES, TVL
@@ -50,6 +55,7 @@ NAMED: dict[str, Stored[Any] | Table] = {
     "populations": COMPANION_FITS,
     "protocols": DEFI_POPULATION,
     "variants": SIZE_VARIANTS,
+    "periods": TVL_GROWTH_PERIODS,
 }
 NOTHING_BESIDE: Evidence = {
     COHORTS: {},
@@ -58,6 +64,7 @@ NOTHING_BESIDE: Evidence = {
     COMPANION_FITS: NO_POPULATIONS,
     DEFI_POPULATION: pl.DataFrame(),
     SIZE_VARIANTS: pl.DataFrame(schema=SIZE_VARIANTS.schema),
+    TVL_GROWTH_PERIODS: pl.DataFrame(schema=TVL_GROWTH_PERIODS.schema),
 }
 
 

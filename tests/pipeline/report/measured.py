@@ -42,6 +42,7 @@ from baimo.pipeline.schema.derived import (
     HUB_TOTALS,
     OTHER_SIZES,
     SIZE_VARIANTS,
+    TVL_GROWTH_PERIODS,
 )
 from baimo.pipeline.schema.results import CLAIM_NUMBERS, CLAIMS, COMPARISON, VERDICTS
 from baimo.pipeline.schema.table import Table
@@ -58,6 +59,7 @@ from tests.pipeline.synthetic import (
     kernel_of,
     likes_of_two_days,
     listing,
+    periods,
     population,
     rates_of,
     two_windows,
@@ -107,6 +109,7 @@ def values() -> Mapping[Stored[Any] | Table, Any]:
     )
     found[PRINTED_EQUATION] = simulate_printed_equation(found[ATTACHMENT_FIT], SEED)
     found[HUB_AUTHORS] = pl.DataFrame({"n_models": [1, 2, 5, 40], "n_authors": [300, 90, 20, 1]})
+    found[TVL_GROWTH_PERIODS] = periods()
     found[SIZE_VARIANTS] = pl.DataFrame(schema=SIZE_VARIANTS.schema)
     x_min = {name: fits.tail.x_min for name, fits in read_tails(day_of(found)).items()}
     for family in FAMILIES:
