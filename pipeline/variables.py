@@ -72,7 +72,7 @@ AS_DEFILLAMA = Definition(
     read_on=date(2026, 11, 28),
 )
 DEFINITIONS = (AS_DEFILLAMA, BROAD)
-HEADLINE = BROAD  # what is fitted; the other is measured beside it
+HEADLINE = AS_DEFILLAMA  # what is fitted; the other is measured beside it
 
 
 @dataclass(frozen=True)
