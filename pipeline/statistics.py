@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from baimo.estimation.shapes.compare import DISTANCE_MARGIN
+
 
 @dataclass(frozen=True)
 class Statistic:
@@ -47,6 +49,10 @@ PSI = Statistic("psi", "psi", margin=0.1)
 SIZE_SLOPE = Statistic("size_slope", "growth against size", margin=0.02)
 SPREAD_SLOPE = Statistic("spread_slope", "spread of growth against size", margin=0.05)
 AUTOCORRELATION = Statistic("autocorrelation", "autocorrelation of sizes", margin=0.05)
+EXIT_SHARE = Statistic("exit_share", "share that is gone", margin=0.05)
+SIZE_EXPONENT = Statistic("size_exponent", "exponent of the later in the earlier size", margin=0.1)
+# A distance of distributions, as between the shapes of two samples.
+MIXTURE_KS = Statistic("mixture_ks", "distance from the mixture", margin=DISTANCE_MARGIN)
 
 
 def _upper(cut: float, words: str) -> tuple[Statistic, float]:
@@ -65,6 +71,6 @@ YOUNG_COHORTS = 2  # of five
 _LARGEST = tuple(statistic for cuts in UPPER.values() for statistic, _ in cuts)
 TAIL = (TOP_1PCT, TAIL_ITEMS, *_LARGEST, YOUNG_IN_TAIL, ZETA_GAP)
 KERNEL = (THETA, PHI, PSI)
-GROWTH = (SIZE_SLOPE, SPREAD_SLOPE, AUTOCORRELATION)
-STATISTICS = {s.name: s for s in (ZETA, SHARE_ZERO, *TAIL, *KERNEL, *GROWTH)}
+GROWTH = (SIZE_SLOPE, SPREAD_SLOPE, AUTOCORRELATION, EXIT_SHARE, SIZE_EXPONENT)
+STATISTICS = {s.name: s for s in (ZETA, SHARE_ZERO, *TAIL, MIXTURE_KS, *KERNEL, *GROWTH)}
 """All of them by name, in the order in which they are shown."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
@@ -19,7 +19,60 @@ DAYS_PER_YEAR = 365.25
 HUB_FLOOR = date(2022, 3, 2)  # created_at of everything older: left-censored
 LISTING_FLOOR = date(2021, 10, 12)  # DeFiLlama dates no listing before
 DEFI_START = date(2018, 11, 3)  # first day of the TVL histories
-EXCLUDED_CATEGORIES = ("CEX", "Chain", "Canonical Bridge")
+
+
+@dataclass(frozen=True)
+class Definition:
+    """What counts as a DeFi protocol: all that DeFiLlama lists but some of its categories.
+
+    Parameters
+    ----------
+    name
+        In tables.
+    words
+        For a reader.
+    without
+        Categories that do not count, as DeFiLlama spells them.
+    read_on
+        Day on which a list that is not ours was read; it moves.
+    """
+
+    name: str
+    words: str
+    without: tuple[str, ...]
+    read_on: date | None = None
+
+    def holds(self) -> pl.Expr:
+        """Return whether a row, by its `category`, counts; a row without one does."""
+        return outside(self.without)
+
+
+def outside(categories: Iterable[str]) -> pl.Expr:
+    """Return whether `category` is none of these; capitals and blanks around do not matter."""
+    plain = [name.strip().lower() for name in categories]
+    return ~pl.col("category").str.strip_chars().str.to_lowercase().is_in(plain).fill_null(False)
+
+
+BROAD = Definition(
+    "broad", "all but exchanges, chains and their own bridges", ("CEX", "Chain", "Canonical Bridge")
+)
+AS_DEFILLAMA = Definition(
+    "defillama",
+    "DeFi as DeFiLlama counts it",
+    # What its own total leaves out (defillama-server, excludeProtocols).
+    (
+        *BROAD.without,
+        "Bridge",
+        "Infrastructure",
+        "Staking Pool",
+        "RWA",
+        "Basis Trading",
+        "CeDeFi",
+    ),
+    read_on=date(2026, 11, 28),
+)
+DEFINITIONS = (AS_DEFILLAMA, BROAD)
+HEADLINE = AS_DEFILLAMA  # what is fitted; the other is measured beside it
 
 
 @dataclass(frozen=True)

@@ -1,9 +1,10 @@
 """Fits beside the main ones: tails of other populations, equal cut-offs, growth of downloads.
 
-Holds against the tails of models and protocols those of Hub datasets, of chains, and of DeFi
-protocols on the later of two dates; measures DeFi's two dates from the same size on; and asks of
-the downloads of the same models in two windows whether growth depends on size (Gibrat's law:
-it does not) and how much of a model's share of downloads lasts.
+Holds against the tails of models and protocols those of Hub datasets, of chains, of DeFi
+protocols on the later of two dates, and of DeFi by each definition of it; measures DeFi's two
+dates from the same size on; and asks of the downloads of the same models in two windows whether
+growth depends on size (Gibrat's law: it does not) and how much of a model's share of
+downloads lasts.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import polars as pl
 
 from baimo.estimation.errors import EstimationError
 from baimo.estimation.growth.two_windows import TwoWindowsFit, fit_two_windows
-from baimo.estimation.results import registered
+from baimo.estimation.results import Estimate, registered
 from baimo.estimation.samples.counts import Counts
 from baimo.estimation.tails.power_law import TailFit, fit_tail
 from baimo.pipeline.analysis.before_floor import fit_before_floor
@@ -29,10 +30,19 @@ from baimo.pipeline.schema.derived import (
     HUB_WAVES,
     OTHER_DESIGN_EFFECTS,
     OTHER_SIZES,
+    SIZE_VARIANTS,
 )
 from baimo.pipeline.schema.results import Row, parameter_row
 from baimo.pipeline.settings import P_REPLICATIONS, SEED
-from baimo.pipeline.variables import DAYS_PER_YEAR, HUB, Variable, expand, own_labels
+from baimo.pipeline.variables import (
+    DAYS_PER_YEAR,
+    DEFINITIONS,
+    HUB,
+    Definition,
+    Variable,
+    expand,
+    own_labels,
+)
 
 POPULATIONS = {
     m.name: m
@@ -48,6 +58,7 @@ POPULATIONS = {
 # time, that of a window's luck does not. Of 231 models for transformers.js, a complete niche, daily
 # 2024-05-08 to 2025-09-24, changes of the day taken off (from 30 and 60 days: .61).
 WINDOW_NOISE = 0.77
+_DEFINED = {f"{side}_{d.name}": d for side in ("tvl", "tvl_later") for d in DEFINITIONS}
 EQUAL_CUTOFFS = (21e6, 1.2e9)  # USD; about the x_min of 2023, and where the tail steepens
 
 
@@ -66,6 +77,8 @@ class CompanionFits:
     waves
         Growth of downloads of the same `models` and `datasets` between two windows, where there
         are two.
+    definitions, totals_usd
+        Tail and sum of DeFi TVL by each of `DEFINITIONS`, under the names of `size_variants`.
     before_floor
         By variable and cohort of `before_floor.YEARS`: the tail of the models made before the Hub's
         first date, above the x_min of all models, author-clustered.
@@ -81,6 +94,8 @@ class CompanionFits:
     taken_on: dict[str, str]
     before_floor: dict[str, dict[str, TailFit]] = field(default_factory=dict)
     notes: tuple[str, ...] = field(default=())
+    definitions: dict[str, TailFit] = field(default_factory=dict)
+    totals_usd: dict[str, float] = field(default_factory=dict)
 
     @property
     def tails(self) -> dict[str, TailFit]:
@@ -111,6 +126,11 @@ def _parameters(found: CompanionFits) -> Iterator[Row]:
             e = tail.estimates()["zeta"]
             name = f"tail_{date}_zeta_from_{tail.x_min:.2g}".replace("+", "")
             yield parameter_row(name, e, tail, "CSN maximum likelihood, x_min given", "39")
+    for name, tail in found.definitions.items():
+        e, words = tail.estimates()["zeta"], definition_of(name).words
+        yield parameter_row(f"tail_{name}_zeta", e, tail, "CSN maximum likelihood", "39", words)
+        total = Estimate(value=found.totals_usd[name], unit="USD")
+        yield parameter_row(f"total_{name}", total, tail, "sum over protocols", "", words)
     note = "models of the Hub's floor day, dated by their first commit"
     for variable, by_year in found.before_floor.items():
         for cohort, tail in by_year.items():
@@ -135,6 +155,7 @@ def _parameters(found: CompanionFits) -> Iterator[Row]:
         OTHER_DESIGN_EFFECTS,
         HUB_BEFORE_FLOOR,
         DEFI_POPULATION,
+        SIZE_VARIANTS,
         *(TAILS[v.name] for v in HUB),
     ),
     shown=_shown,
@@ -142,7 +163,7 @@ def _parameters(found: CompanionFits) -> Iterator[Row]:
 )
 def measure_populations(day: Day) -> CompanionFits:
     """Fit the samples beside the three sizes."""
-    tables = (day.table(table) for table in (HUB_WAVES, OTHER_SIZES, DEFI_POPULATION))
+    tables = (day.table(t) for t in (HUB_WAVES, OTHER_SIZES, DEFI_POPULATION, SIZE_VARIANTS))
     x_min = {name: fit.tail.x_min for name, fit in read_tails(day, (v.name for v in HUB)).items()}
     return replace(
         fit_companions(*tables, effects=day.table(OTHER_DESIGN_EFFECTS)),
@@ -154,6 +175,7 @@ def fit_companions(
     waves: pl.DataFrame,
     other_sizes: pl.DataFrame,
     population: pl.DataFrame,
+    variants: pl.DataFrame,
     *,
     effects: pl.DataFrame | None = None,
     n_replications: int = P_REPLICATIONS,
@@ -162,8 +184,8 @@ def fit_companions(
 
     Parameters
     ----------
-    waves, other_sizes, population
-        Tables hub_waves, other_sizes and defi_population.
+    waves, other_sizes, population, variants
+        Tables hub_waves, other_sizes, defi_population and size_variants.
     effects
         Table other_design_effects, which makes errors clustered.
     n_replications
@@ -179,13 +201,40 @@ def fit_companions(
             )
         except EstimationError as error:
             notes.append(f"{POPULATIONS[name].title}: {error}")
+    by_definition = {name: variant(variants, name) for name in _DEFINED}
+    defined = {name: counts for name, counts in by_definition.items() if counts is not None}
     return CompanionFits(
         sizes=sizes,
+        definitions=_tails(defined, notes),
+        totals_usd={name: counts.total for name, counts in defined.items()},
         equal_cutoffs=fit_equal_cutoffs(population, notes),
         waves=_fit_all_waves(waves, notes),
         taken_on=_taken_on(waves, other_sizes, population),
         notes=tuple(notes),
     )
+
+
+def variant(variants: pl.DataFrame, population: str) -> Counts | None:
+    """Return one population of `size_variants` as counts, None where it is not there."""
+    rows = variants.filter(pl.col("population") == population)
+    if rows.is_empty():
+        return None
+    return Counts.from_pairs(rows["size"].to_numpy(), rows["n_items"].to_numpy())
+
+
+def definition_of(population: str) -> Definition:
+    """Return the definition of DeFi by which a population of `size_variants` is counted."""
+    return _DEFINED[population]
+
+
+def _tails(samples: dict[str, Counts], notes: list[str]) -> dict[str, TailFit]:
+    found = {}
+    for name, counts in samples.items():
+        try:
+            found[name] = fit_tail(counts, discrete=False)
+        except EstimationError as error:
+            notes.append(f"{name}: {error}")
+    return found
 
 
 def companion_counts(other_sizes: pl.DataFrame, population: pl.DataFrame) -> dict[str, Counts]:

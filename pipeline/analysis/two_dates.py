@@ -19,7 +19,14 @@ from baimo.estimation.growth.on_size import (
     bootstrap_growth_on_size,
     fit_growth_on_size,
 )
+from baimo.estimation.growth.size_exponent import (
+    SizeExponent,
+    exponents_without,
+    fit_size_exponent,
+    jackknife_error,
+)
 from baimo.pipeline.analysis.summary_statistics import Statistics
+from baimo.pipeline.analysis.tvl_statistics import measure_exit
 from baimo.pipeline.datasets.defi import category_rows
 from baimo.pipeline.settings import SEED
 from baimo.pipeline.statistics import AUTOCORRELATION, SIZE_SLOPE, SPREAD_SLOPE
@@ -53,6 +60,7 @@ def measure_growth(before: Floats, after: Floats, years: float) -> Statistics:
         SIZE_SLOPE.name: found.slope,
         SPREAD_SLOPE.name: found.spread_slope,
         AUTOCORRELATION.name: found.autocorrelation,
+        **measure_exit(before, after),
     }
 
 
@@ -77,6 +85,23 @@ def growth_errors(population: pl.DataFrame) -> Statistics:
         "autocorrelation": AUTOCORRELATION.name,
     }
     return {names[name]: error for name, error in errors.items()}
+
+
+def size_exponent(population: pl.DataFrame) -> tuple[SizeExponent | None, float]:
+    """Return the exponent of expected later size in earlier size, and its error.
+
+    Of those above the exit threshold on the earlier date, the gone as zeros. The error is the
+    larger of the robust one and a jackknife over categories: sums of TVL hang on few protocols, and
+    the scores of one category can cancel. (None, NaN) with fewer than twenty.
+    """
+    rows = expand(population, "n_protocols").filter(pl.col("tvl_before") > 0)
+    before, after, _ = two_dates(population)
+    try:
+        found = fit_size_exponent(before, after, above=EXIT_THRESHOLD)
+    except DataError:
+        return None, math.nan
+    without = exponents_without(before, after, category_rows(rows), above=EXIT_THRESHOLD)
+    return found, float(np.fmax(found.std_error, jackknife_error(without)))
 
 
 def growth_of_the_large(population: pl.DataFrame, cutoff: float) -> GrowthOnSize | None:

@@ -7,8 +7,18 @@ from baimo.pipeline.claims.claim import Finding, Number, Paper, claim
 from baimo.pipeline.figures.of_claims import VERDICTS
 from baimo.pipeline.lake.results import Day
 from baimo.pipeline.models.gbm import GROWTH_FIT, Gbm, GbmSurvivors
+from baimo.pipeline.models.gbm_calendar import (
+    ALL,
+    CALENDAR_FIT,
+    DATED,
+    NOT_DATED,
+    CalendarGrowth,
+    GbmCalendar,
+)
 from baimo.pipeline.schema.results import COMPARISON
 from baimo.pipeline.text import joined
+
+WHO = {ALL: "all", DATED: "those with a listing date", NOT_DATED: "those without one"}
 
 
 @claim(
@@ -16,23 +26,33 @@ from baimo.pipeline.text import joined
     paper=Paper.RUAN,
     where="section 11.2, eq 36-39",
     text="Geometric Brownian growth gives TVL its power law.",
-    statistic="GBM over observed ages and entry sizes: zeta, top 1 %, size of the tail; growth "
-    "over the next dates, its spread and persistence against size; jointly (Holm)",
-    criterion="fails if one lies beyond its margin; holds if all lie within",
-    needs=(COMPARISON, GROWTH_FIT),
+    statistic="GBM over observed ages and entry sizes, with the drift of the interval that follows "
+    "or of each period lived through: zeta, top 1 %, size of the tail; growth over the next dates, "
+    "its spread and persistence against size; jointly (Holm)",
+    criterion="fails if both are contradicted, by one statistic beyond its margin; holds if for "
+    "both all lie within",
+    needs=(COMPARISON, GROWTH_FIT, CALENDAR_FIT),
     figure=VERDICTS,
 )
 def growth_explains(day: Day) -> Finding:
     """Whether GBM with entry and exit gives the TVL."""
     comparison, fit = day.table(COMPARISON), day.read(GROWTH_FIT)
-    verdict, shown, numbers = verdict_on((Gbm(),), comparison)
-    evidence = (
-        f"{shown}; Kolmogorov-Smirnov distance of the mixture {fit.ks_growth:.3f}, of the entry "
-        f"sizes as if nothing had grown {fit.ks_entry_only:.3f}"
+    calendar = day.read(CALENDAR_FIT)
+    verdict, shown, numbers = verdict_on((Gbm(), GbmCalendar()), comparison)
+    along = "" if calendar.ks is None else f", along the drift of each period {calendar.ks:.3f}"
+    evidence = joined(
+        (
+            f"{shown}; Kolmogorov-Smirnov distance of the mixture {fit.ks_growth:.3f}{along}, of "
+            f"the entry sizes as if nothing had grown {fit.ks_entry_only:.3f}",
+            _asked_for(calendar),
+            _measured(calendar, fit.alive.m, fit.alive.m_std_error),
+        )
     )
     kept = joined(
         (
-            "growth is that of the interval after the snapshot",
+            "growth is that of the interval after the snapshot, or that of each period; before "
+            "2022 it is known of survivors only, an upper bound",
+            f"of {fit.n_age_assumed:,} of {fit.ages.size:,} protocols the age is assumed",
             verdict_on((GbmSurvivors(),), comparison)[1],
         )
     )
@@ -41,4 +61,34 @@ def growth_explains(day: Day) -> Finding:
         value=fit.ks_growth,
         held_against=fit.ks_entry_only,
     )
-    return Finding(verdict, evidence, kept, (*numbers, distance))
+    asked = (
+        Number(
+            name=f"drift of the log that the sizes of {WHO[who]} ask for, a year",
+            value=found.m,
+            std_error=found.std_error,
+            held_against=fit.alive.m,
+        )
+        for who, found in calendar.asked.items()
+    )
+    return Finding(verdict, evidence, kept, (*numbers, distance, *asked))
+
+
+def _asked_for(calendar: CalendarGrowth) -> str:
+    """Say the constant drift that the sizes of the day ask for."""
+    parts = [
+        f"{found.m:+.2f} ({found.std_error:.2f}) a year of {WHO[who]} (distance {found.ks:.3f})"
+        for who, found in calendar.asked.items()
+    ]
+    return f"the sizes ask for a constant drift of {', '.join(parts)}" if parts else ""
+
+
+def _measured(calendar: CalendarGrowth, m: float, std_error: float) -> str:
+    """Say the drifts that were measured: of the interval that follows, and of each period."""
+    periods = [
+        f"{drift:+.2f} ({error:.2f}) from {day}"
+        for day, drift, error in zip(
+            calendar.first_days, calendar.drifts, calendar.drift_errors, strict=True
+        )
+    ]
+    by_period = f"; by period {', '.join(periods)}" if periods else ""
+    return f"measured after the snapshot {m:+.2f} ({std_error:.2f}){by_period}"

@@ -12,21 +12,18 @@ from baimo.estimation.growth.two_windows import SizeSlope
 from baimo.estimation.samples.counts import Counts
 from baimo.estimation.tails.power_law import fit_tail
 from baimo.estimation.tails.rank_size import ZipfFit, fit_zipf
-from baimo.pipeline.analysis.populations import WINDOW_NOISE, CompanionFits
+from baimo.pipeline.analysis.populations import (
+    WINDOW_NOISE,
+    CompanionFits,
+    definition_of,
+    variant,
+)
 from baimo.pipeline.analysis.sizes import SizeFits
 from baimo.pipeline.text import cutoff_words, joined
-from baimo.pipeline.variables import Variable, cutoffs
+from baimo.pipeline.variables import HEADLINE, Variable, cutoffs
 
 CUTOFFS = ("top1pct_all", "top0.1pct_all", "top100")
 NO_SLOPE = "too few different sizes for a slope"
-
-
-def variant(variants: pl.DataFrame, population: str) -> Counts | None:
-    """Return one population of `size_variants` as counts, None where it is not there."""
-    rows = variants.filter(pl.col("population") == population)
-    if rows.is_empty():
-        return None
-    return Counts.from_pairs(rows["size"].to_numpy(), rows["n_items"].to_numpy())
 
 
 def slopes_at(counts: Counts, ks: Mapping[str, int]) -> list[tuple[str, ZipfFit]]:
@@ -108,8 +105,17 @@ def tvl_cut_otherwise(variants: pl.DataFrame) -> str:
 
 
 def other_tvl(populations: CompanionFits) -> str:
-    """Say zeta of TVL on the later date, of chains, and of both dates at equal cut-offs."""
+    """Say zeta of TVL by the other definition of DeFi, on the later date, and of chains."""
     parts = []
+    for name, tail in populations.definitions.items():
+        if definition_of(name) is HEADLINE:
+            continue
+        day = f" on {populations.taken_on['tvl_later']}" if name.startswith("tvl_later") else ""
+        parts.append(
+            f"{definition_of(name).words}{day}: "
+            f"{populations.totals_usd[name] / 1e9:,.1f} billion USD, zeta {tail.zeta:.2f} "
+            f"({tail.std_error_clustered:.2f}) from {tail.x_min / 1e6:,.0f} million on"
+        )
     for name, words in (("tvl_later", "DeFi"), ("chains_tvl", "chains")):
         if name in populations.sizes:
             fits = populations.sizes[name]

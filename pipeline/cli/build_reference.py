@@ -27,9 +27,9 @@ def tabulate(snapshots: tuple[str, ...], out: Path, about: Path | None) -> None:
     dates and a TVL history must be among them. Optional, and Parquet, are snapshots of one cohort
     of models (hub_increments), a leaderboard's panel and a registry's crawl (other_increments), the
     downloads of the same models on two days and an earlier listing of Hub datasets (hub_waves), a
-    listing of Hub datasets and the daily TVL of chains (other_sizes, other_design_effects), and
-    dates of first commits (hub_before_floor): a table that none of them gives is not written, and
-    the manifest does not name it.
+    listing of Hub datasets and the daily TVL of chains (other_sizes, other_design_effects), dates
+    of first commits (hub_before_floor), and protocols of several dates by id (tvl_growth_periods):
+    a table that none of them gives is not written, and the manifest does not name it.
     """
     from baimo.pipeline.datasets.build_reference import bundle
 

@@ -23,11 +23,17 @@ from baimo.pipeline.datasets.variants import model_variants, protocol_variants
 from baimo.pipeline.errors import SourceError, TableError
 from baimo.pipeline.lake.atomic import write_parquet, write_text
 from baimo.pipeline.schema.catalog import TABLES
-from baimo.pipeline.schema.derived import HUB_BEFORE_FLOOR, OTHER_DESIGN_EFFECTS, OTHER_SIZES
+from baimo.pipeline.schema.derived import (
+    HUB_BEFORE_FLOOR,
+    OTHER_DESIGN_EFFECTS,
+    OTHER_SIZES,
+    TVL_GROWTH_PERIODS,
+)
 from baimo.pipeline.schema.validate import validate
 from baimo.pipeline.sources.recordings import load_recordings
 from baimo.pipeline.sources.reference import BUNDLED, COMPANIONS, HUB_TABLES, VARIANTS, earliest
 from baimo.pipeline.sources.snapshot import REFERENCE, Input
+from baimo.pipeline.variables import BROAD
 
 TVL_DIGITS = 4
 GROWTH_DECIMALS = 3
@@ -70,12 +76,15 @@ def bundle(snapshots: list[str], out: Path, about: dict[str, dict[str, str]]) ->
         raise TableError("cannot tabulate: the model listing has no authors; add the column")
     tables = {
         **tabulate_hub(clean["hub_models"], loaded.day),
-        "defi_population": _rounded_population(join_population(clean["defillama_protocols"])),
+        # all that any definition of DeFi counts: a run takes its own from it
+        "defi_population": _rounded_population(
+            join_population(clean["defillama_protocols"], BROAD)
+        ),
         "tvl_weekly": clean["tvl_weekly"].with_columns(
             pl.col("log_growth", "log_size").round(GROWTH_DECIMALS)
         ),
         VARIANTS: _variants(clean["hub_models"], earliest(clean["defillama_protocols"])),
-        **tabulate_companions(beside.values(), clean["hub_models"], loaded.day),
+        **tabulate_companions(beside.values(), clean, loaded.day),
     }
     names = [name for name in (*BUNDLED, *COMPANIONS) if name in tables]
     paths = [out / f"{name}.parquet" for name in names]
@@ -153,7 +162,7 @@ def _recording(taken: Input, about: dict[str, dict[str, str]]) -> dict[str, Any]
 
 def _taken_on(name: str, tables: dict[str, pl.DataFrame], inputs: tuple[Input, ...]) -> str:
     """Return the days of a table: those that its rows state, else those of its recordings."""
-    if name in COMPANIONS and name != HUB_BEFORE_FLOOR.name:
+    if name in COMPANIONS and name not in (HUB_BEFORE_FLOOR.name, TVL_GROWTH_PERIODS.name):
         table = tables[name]
         if name == OTHER_DESIGN_EFFECTS.name:  # of the datasets, whose rows state their day
             sizes = tables[OTHER_SIZES.name]

@@ -7,14 +7,14 @@ import polars as pl
 
 from baimo.estimation.arrays import Ints
 from baimo.pipeline.errors import SourceError
-from baimo.pipeline.variables import EXCLUDED_CATEGORIES
+from baimo.pipeline.variables import HEADLINE, Definition
 
 
-def list_protocols(protocols: pl.DataFrame) -> pl.DataFrame:
-    """Count the protocols of one day by category, quarter of listing and TVL."""
+def list_protocols(protocols: pl.DataFrame, definition: Definition = HEADLINE) -> pl.DataFrame:
+    """Count the DeFi protocols of one day by category, quarter of listing and TVL."""
     key = ["category", "listed_on", "tvl_usd", "observed_on"]
     return (
-        protocols.filter(_is_defi())
+        protocols.filter(definition.holds())
         .with_columns(listed_on=pl.col("listed_at").dt.truncate("1q"))
         .group_by(key)
         .agg(n_protocols=pl.len().cast(pl.Int64))
@@ -22,23 +22,19 @@ def list_protocols(protocols: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def _is_defi() -> pl.Expr:
-    return ~pl.col("category").fill_null("").is_in(EXCLUDED_CATEGORIES)
-
-
-def join_population(protocols: pl.DataFrame) -> pl.DataFrame:
+def join_population(protocols: pl.DataFrame, definition: Definition = HEADLINE) -> pl.DataFrame:
     """Join the earliest and the latest date of DeFi protocols.
 
     They are joined by DeFiLlama's id, or by name where a recording has no ids; a name that two
-    protocols of one date share is left out then. Categories that are no DeFi protocols (CEX,
-    Chain, Canonical Bridge) are left out on both sides; listing dates are cut to the quarter.
+    protocols of one date share is left out then. Categories that are not DeFi are left out on both
+    sides; listing dates are cut to the quarter.
     """
     dates = protocols["observed_on"].unique().sort()
     if dates.len() < 2:
         raise SourceError("DeFi growth needs protocol tables of two dates; add a second one")
     has_ids = not (protocols["protocol_id"] == protocols["name"]).any()
     on = "protocol_id" if has_ids else "name"
-    kept = protocols.filter(_is_defi()).unique(
+    kept = protocols.filter(definition.holds()).unique(
         ["observed_on", on], keep="none", maintain_order=True
     )
     sides = [

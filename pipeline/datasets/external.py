@@ -10,6 +10,8 @@
 - `hub_waves` from the downloads of matched models on two days (model_id and two columns
   downloads_YYYY_MM_DD), and of two listings of Hub datasets;
 - `hub_before_floor` from the dates of first commits (model_id, created_at), joined to the listing;
+- `tvl_growth_periods` from protocols of several dates by DeFiLlama's id (observed_on, id, name,
+  category, listed_at, tvl_usd), with the main recordings of TVL;
 - `other_sizes` from a listing of Hub datasets (dataset_id, downloads, likes), and from daily TVL
   of chains in million USD (Date, and a column for each chain);
 - `other_design_effects` from the owners of these datasets.
@@ -21,7 +23,7 @@ these do not tell apart can be exchanged without changing a table.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from datetime import date, datetime
 from pathlib import Path
 
@@ -43,6 +45,7 @@ from baimo.pipeline.datasets._companions import (
 )
 from baimo.pipeline.datasets.before_floor import BIRTHS, of_births, tabulate_before_floor
 from baimo.pipeline.datasets.design_effects import measure_size_effects
+from baimo.pipeline.datasets.growth_periods import PROTOCOLS, of_protocols, tabulate_periods
 from baimo.pipeline.datasets.picked import (
     LEADERBOARD,
     REGISTRY,
@@ -59,7 +62,9 @@ from baimo.pipeline.schema.derived import (
     OTHER_DESIGN_EFFECTS,
     OTHER_INCREMENTS,
     OTHER_SIZES,
+    TVL_GROWTH_PERIODS,
 )
+from baimo.pipeline.sources.reference import latest
 
 MILLION = 1e6
 SUMS = {"total", "sum", "all"}  # columns of a table of chains that are no chains
@@ -133,7 +138,7 @@ def tabulate_sizes(rows: pl.DataFrame) -> pl.DataFrame:
 
 
 def tabulate_companions(
-    found: Iterable[Companion], models: pl.DataFrame, day: date
+    found: Iterable[Companion], main: Mapping[str, pl.DataFrame], day: date
 ) -> dict[str, pl.DataFrame]:
     """Count what `read_companion` found into tables, by name; a table nobody gave has no entry.
 
@@ -141,8 +146,9 @@ def tabulate_companions(
     ----------
     found
         Recordings.
-    models
-        The Hub's listing of `day`: model_id, downloads, likes, created_at.
+    main
+        The main recordings by table: hub_models, the Hub's listing of `day`; for protocols by id
+        also defillama_protocols and tvl_weekly.
 
     Raises
     ------
@@ -154,6 +160,7 @@ def tabulate_companions(
         if kind in by_kind:
             raise SourceError(f"two recordings of {kind}: give one")
         by_kind[kind] = rows
+    models = main["hub_models"]
     tables = {}
     if PANEL in by_kind:
         tables[HUB_INCREMENTS.name] = tabulate_increments(by_kind[PANEL])
@@ -172,6 +179,10 @@ def tabulate_companions(
         effects = measure_size_effects(by_kind[DATASETS])
         if not effects.is_empty():
             tables[OTHER_DESIGN_EFFECTS.name] = effects
+    if PROTOCOLS in by_kind:
+        tables[TVL_GROWTH_PERIODS.name] = tabulate_periods(
+            by_kind[PROTOCOLS], latest(main["defillama_protocols"]), main["tvl_weekly"]
+        )
     return tables
 
 
@@ -205,6 +216,9 @@ def days_of(companion: Companion) -> str:
         return str(rows["born"].dt.date().max())
     if kind in (LEADERBOARD, REGISTRY):
         return " and ".join(sorted(map(str, days_of_picked(companion))))
+    if kind == PROTOCOLS:
+        dates = sorted(map(str, rows["observed_on"].unique()))
+        return f"{dates[0]} to {dates[-1]}, {len(dates)} days"
     columns = {PANEL: ["before_on", "after_on"], WAVES: ["before_on", "after_on"],
                EARLIER: ["before_on"]}.get(kind, ["taken_on"])  # fmt: skip
     days = {str(day) for column in columns for day in rows[column].unique()}
@@ -251,6 +265,8 @@ def _recognised(names: set[str]) -> tuple[str, str, Reader] | None:
         return EARLIER, HUB_WAVES.name, _of_earlier_datasets
     if "dataset_id" in names:
         return DATASETS, OTHER_SIZES.name, _of_datasets
+    if {"observed_on", "id", "category", "tvl_usd"} <= names:
+        return PROTOCOLS, TVL_GROWTH_PERIODS.name, of_protocols
     if {"Date", "Ethereum"} <= names and "protocol" not in names:
         return CHAINS, OTHER_SIZES.name, _of_chains
     return None

@@ -15,7 +15,6 @@ import polars as pl
 
 from baimo.pipeline.datasets.external import tabulate_increments
 from baimo.pipeline.datasets.panels import both_ends
-from baimo.pipeline.datasets.views import VIEWS
 from baimo.pipeline.errors import LakeError, SourceError
 from baimo.pipeline.lake.atomic import read_file
 from baimo.pipeline.lake.receipts import published_days, read_receipt
@@ -26,7 +25,7 @@ from baimo.pipeline.sources.defillama.histories import scan_histories
 from baimo.pipeline.sources.reference import load_reference
 from baimo.pipeline.sources.snapshot import LAKE, Input, Snapshots
 from baimo.pipeline.sources.weekly import weekly_growth
-from baimo.pipeline.variables import BIRTH_TRANSIENT_WEEKS
+from baimo.pipeline.variables import BIRTH_TRANSIENT_WEEKS, HEADLINE
 
 SHORTEST_GROWTH = timedelta(days=30)
 MONTH = timedelta(days=30)
@@ -101,7 +100,8 @@ def load_published(day: date | None = None) -> Snapshots:
             "lake: growth is that of the bundled reference"
         )
     else:
-        pair = pl.concat([lake.read_table("defillama_protocols", before), protocols])
+        earlier = lake.read_table("defillama_protocols", before)
+        pair = pl.concat([earlier, protocols], how="diagonal")  # columns were added since
         inputs.append(_input(lake, "defillama_protocols", before))
     found = _increments(lake, [d for d in hub if d < day], day, notes)
     if found is None:
@@ -139,7 +139,9 @@ def _weekly(lake: Lake, protocols: pl.DataFrame, day: date) -> pl.DataFrame | st
         histories = scan_histories(lake)
     except LakeError:
         return "no histories in the lake (baimo backfill --source defillama fetches them)"
-    defi = VIEWS["defi"](protocols).sort("tvl_usd", "protocol_id", descending=[True, False])
+    defi = protocols.filter(HEADLINE.holds()).sort(
+        "tvl_usd", "protocol_id", descending=[True, False]
+    )
     chosen = defi.head(PANEL_PROTOCOLS)["protocol_id"].implode()
     points = (
         histories.filter(pl.col("protocol_id").is_in(chosen), pl.col("day") <= day)

@@ -11,7 +11,11 @@ import polars as pl
 from baimo.pipeline.datasets.defi import join_population, list_protocols
 from baimo.pipeline.datasets.from_lake import load_published
 from baimo.pipeline.datasets.hub import frequency_of_models, tabulate_hub
-from baimo.pipeline.datasets.variants import model_variants, protocol_variants
+from baimo.pipeline.datasets.variants import (
+    definition_variants,
+    model_variants,
+    protocol_variants,
+)
 from baimo.pipeline.errors import SourceError
 from baimo.pipeline.lake.results import Stored
 from baimo.pipeline.schema.catalog import TABLES
@@ -97,13 +101,16 @@ class Dataset:
 
     def _variants(self) -> pl.DataFrame:
         """Return the sizes cut otherwise: from the rows, or, of the reference, the bundled ones."""
-        models, protocols = (self.tables[name].good for name in ("hub_models", "defi_day"))
+        models, protocols, dates = (
+            self.tables[name].good for name in ("hub_models", "defi_day", "defillama_protocols")
+        )
         ready = load_variants()
         of_tvl = pl.col("population").str.starts_with("tvl")
         return pl.concat(
             [
                 ready.filter(~of_tvl) if _bundled(models) else model_variants(models),
                 ready.filter(of_tvl) if _bundled(protocols) else protocol_variants(protocols),
+                definition_variants(protocols, dates),
             ]
         )
 

@@ -1,11 +1,13 @@
-"""The same sizes cut otherwise: families merged, exchanges included; for sensitivities only."""
+"""The same sizes cut otherwise: families merged, exchanges in, DeFi by another definition."""
 
 from __future__ import annotations
 
 import polars as pl
 
+from baimo.pipeline.datasets.views import family
 from baimo.pipeline.schema.derived import SIZE_VARIANTS
-from baimo.pipeline.variables import EXCLUDED_CATEGORIES
+from baimo.pipeline.sources.reference import latest
+from baimo.pipeline.variables import BROAD, DEFINITIONS, HEADLINE
 
 DEEPEST = 32  # generations a model may stand below its root; longer chains are cut there
 
@@ -22,14 +24,33 @@ def model_variants(models: pl.DataFrame) -> pl.DataFrame:
 
 def protocol_variants(protocols: pl.DataFrame) -> pl.DataFrame:
     """Count the TVL of protocols with exchanges, and of families where parents are named."""
-    defi = ~pl.col("category").fill_null("").is_in(EXCLUDED_CATEGORIES)
     exchanges = pl.col("category") == "CEX"
-    parts = [_counted("tvl_with_exchanges", protocols.filter(defi | exchanges)["tvl_usd"])]
+    parts = [_counted("tvl_with_exchanges", protocols.filter(BROAD.holds() | exchanges)["tvl_usd"])]
     if protocols["parent_protocol"].null_count() < protocols.height:
-        family = pl.coalesce("parent_protocol", "protocol_id").alias("family")
-        merged = protocols.filter(defi).group_by(family).agg(pl.col("tvl_usd").sum())
+        counted = protocols.filter(HEADLINE.holds())
+        merged = counted.group_by(family(counted)).agg(pl.col("tvl_usd").sum())
         parts.append(_counted("tvl_families", merged["tvl_usd"]))
     return pl.concat(parts)
+
+
+def definition_variants(day: pl.DataFrame, dates: pl.DataFrame) -> pl.DataFrame:
+    """Count the TVL of DeFi by each of `DEFINITIONS` (`SIZE_VARIANTS`).
+
+    Parameters
+    ----------
+    day, dates
+        Protocols of the day that is fitted, and of two dates: the later gives `tvl_later_…`
+        where it is another day.
+    """
+    sides = [("tvl", day)]
+    later = latest(dates)
+    if later["observed_on"][0] != day["observed_on"][0]:
+        sides.append(("tvl_later", later))
+    return pl.concat(
+        _counted(f"{name}_{d.name}", rows.filter(d.holds())["tvl_usd"])
+        for name, rows in sides
+        for d in DEFINITIONS
+    )
 
 
 def model_families(models: pl.DataFrame) -> pl.DataFrame:

@@ -1,7 +1,8 @@
 """Named views on `defillama_protocols`: which rows belong to a question.
 
 The lake keeps every row of DeFiLlama. What counts as DeFi, and what is counted only once, is for
-the reader to choose, so results are shown under each view.
+the reader to choose, so results are shown under each view. What DeFiLlama marks on a row (counted
+elsewhere too, outside its parent, dead, given up, rugged) is used where it is there.
 
 TVL is not netted across protocols: the same coin staked through one, restaked through a second
 and lent through a third is in all three. No row says how much of it is counted elsewhere, so
@@ -17,7 +18,7 @@ from typing import TypeVar
 
 import polars as pl
 
-from baimo.pipeline.variables import EXCLUDED_CATEGORIES
+from baimo.pipeline.variables import AS_DEFILLAMA, BROAD, outside
 
 Frame = TypeVar("Frame", pl.DataFrame, pl.LazyFrame)
 
@@ -49,36 +50,61 @@ COUNTED_TWICE: dict[str, str] = {
 
 @dataclass(frozen=True)
 class View:
-    """A choice of rows, with its meaning in a line; call it on a frame."""
+    """A choice of rows, with its meaning in a line; call it on a frame.
+
+    Parameters
+    ----------
+    without
+        Categories left out; rows without a category stay.
+    unless
+        What DeFiLlama says of a row that leaves it out; where it says nothing, the row stays.
+    """
 
     meaning: str
     without: tuple[str, ...]
+    unless: tuple[pl.Expr, ...] = ()
 
     def __call__(self, frame: Frame) -> Frame:
-        """Return the rows of the view; rows without a category stay."""
-        left_out = [_plain(name) for name in self.without]
-        category = pl.col("category").str.strip_chars().str.to_lowercase()
-        return frame.filter(~category.is_in(left_out).fill_null(False))
+        """Return the rows of the view."""
+        names = frame.collect_schema().names()
+        said = [mark for mark in self.unless if set(mark.meta.root_names()) <= set(names)]
+        return frame.filter(outside(self.without), *(~mark.fill_null(False) for mark in said))
 
 
-def _plain(name: str) -> str:
-    return name.strip().lower()
-
+_DEAD = pl.col("dead_from") <= pl.col("observed_on")
 
 VIEWS: dict[str, View] = {
     "all": View("every protocol that DeFiLlama lists", ()),
-    "defi": View(
-        "without exchanges, chains and their own bridges, which are no DeFi", EXCLUDED_CATEGORIES
+    "broad": View(BROAD.words, BROAD.without),
+    "defi": View(f"{AS_DEFILLAMA.words} (list read on {AS_DEFILLAMA.read_on})",
+                 AS_DEFILLAMA.without),
+    "alive": View(
+        "defi without protocols marked as dead, given up or fled with the deposits",
+        AS_DEFILLAMA.without,
+        (_DEAD, pl.col("deprecated"), pl.col("rugged")),
     ),
     "netted": View(
-        "defi without the categories whose deposits are counted again elsewhere",
-        (*EXCLUDED_CATEGORIES, *COUNTED_TWICE),
+        "defi without deposits that are counted again elsewhere, by category or by mark",
+        (*AS_DEFILLAMA.without, *COUNTED_TWICE),
+        (pl.col("doublecounted"),),
     ),
-}
+}  # fmt: skip
+
+
+def family(frame: Frame) -> pl.Expr:
+    """Return the id under which a row is merged: its parent's, or its own.
+
+    A child that DeFiLlama keeps out of its parent's TVL stands alone.
+    """
+    parent = pl.col("parent_protocol").replace("", None)
+    names = frame.collect_schema().names()
+    if "outside_parent" in names:
+        parent = pl.when(~pl.col("outside_parent").fill_null(False)).then(parent)
+    return pl.coalesce(parent, "protocol_id").alias("family")
 
 
 def merge_parents(frame: Frame) -> Frame:
-    """Return one row for each family of protocols: children merged by `parent_protocol`.
+    """Return one row for each family of protocols (`family`): children merged.
 
     Choose a view before merging: the children of one parent are of several categories.
 
@@ -90,10 +116,9 @@ def merge_parents(frame: Frame) -> Frame:
         where a child's is, which means before 2021-10-12: left-censored), n_children (0 for a
         protocol without parent), by date and id.
     """
-    parent = pl.col("parent_protocol").replace("", None)
     dated = pl.col("listed_at").is_not_null().all()
     merged = (
-        frame.with_columns(pl.coalesce(parent, "protocol_id").alias("family"))
+        frame.with_columns(family(frame))
         .group_by("observed_on", "family")
         .agg(
             pl.col("name", "category")
@@ -102,7 +127,7 @@ def merge_parents(frame: Frame) -> Frame:
             pl.col("tvl_usd").sum(),
             pl.col("tvl_is_null").all(ignore_nulls=False),
             pl.when(dated).then(pl.col("listed_at").min()).alias("listed_at"),
-            parent.is_not_null().sum().cast(pl.Int64).alias("n_children"),
+            (pl.col("family") != pl.col("protocol_id")).sum().cast(pl.Int64).alias("n_children"),
         )
     )
     return merged.rename({"family": "protocol_id"}).sort("observed_on", "protocol_id")
@@ -122,13 +147,12 @@ def totals(frame: pl.DataFrame | pl.LazyFrame) -> pl.DataFrame:
 
 
 def _total(name: str, frame: pl.LazyFrame) -> pl.LazyFrame:
-    family = pl.coalesce(pl.col("parent_protocol").replace("", None), "protocol_id")
     return (
         frame.group_by("observed_on")
         .agg(
             pl.len().cast(pl.Int64).alias("n_protocols"),
             (pl.col("tvl_usd") > 0).sum().cast(pl.Int64).alias("n_positive"),
-            family.n_unique().cast(pl.Int64).alias("n_families"),
+            family(frame).n_unique().cast(pl.Int64).alias("n_families"),
             pl.col("tvl_usd").sum(),
         )
         .sort("observed_on")

@@ -11,6 +11,7 @@ BESIDE = (
     "other_sizes",
     "other_design_effects",
     "hub_before_floor",
+    "tvl_growth_periods",
 )
 
 

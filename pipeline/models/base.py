@@ -25,6 +25,8 @@ from baimo.pipeline.variables import Variable
 
 Sampler = Callable[[np.random.Generator], CohortSample]
 """Draws a sample at the observed size; a frozen object that can be sent to another process."""
+Yardstick = Callable[[CohortSample], Statistics]
+"""Measures a sample by what one model alone speaks of: its distance from that model's law, say."""
 IncrementSampler = Callable[[np.random.Generator], Statistics]
 """Draws what comes next and measures it as the data were."""
 Values = Mapping[str, float]
@@ -120,6 +122,10 @@ class FittedModel(ABC):
 
     def increments(self, day: Day, variable: Variable) -> IncrementSampler | None:
         """Return a draw of what comes next, None where the model or the data say nothing of it."""
+        return None
+
+    def yardstick(self, day: Day, variable: Variable) -> Yardstick | None:
+        """Return what only this model is measured by, in data and samples; None for nothing."""
         return None
 
     @abstractmethod

@@ -21,6 +21,7 @@ from baimo.estimation.growth.asymptotic_zeta import (
     bootstrap_asymptotic_zeta,
 )
 from baimo.estimation.growth.entry import EntryTrendFit, fit_entry_growth
+from baimo.estimation.growth.size_exponent import SizeExponent
 from baimo.estimation.growth.survivors import PanelGrowthFit, fit_panel_growth
 from baimo.estimation.growth.two_dates import PopulationGrowthFit, fit_population_growth
 from baimo.estimation.results import Estimate, registered
@@ -29,7 +30,8 @@ from baimo.estimation.samples.curves import Line, ks_of_cdf
 from baimo.pipeline.analysis.calibration import calibration
 from baimo.pipeline.analysis.sizes import TAILS
 from baimo.pipeline.analysis.summary_statistics import UNDATED, CohortSample, Statistics
-from baimo.pipeline.analysis.two_dates import measure_growth, two_dates
+from baimo.pipeline.analysis.tvl_statistics import Mixture
+from baimo.pipeline.analysis.two_dates import measure_growth, size_exponent, two_dates
 from baimo.pipeline.datasets.defi import category_rows
 from baimo.pipeline.errors import SourceError
 from baimo.pipeline.lake.results import Day, Stored
@@ -41,6 +43,7 @@ from baimo.pipeline.models.base import (
     Prediction,
     Sampler,
     Values,
+    Yardstick,
     file_model,
     fitted_model,
 )
@@ -48,7 +51,9 @@ from baimo.pipeline.schema.derived import DEFI_LISTING, DEFI_POPULATION, TVL_WEE
 from baimo.pipeline.schema.results import Row, parameter_row
 from baimo.pipeline.settings import SEED
 from baimo.pipeline.statistics import (
+    EXIT_SHARE,
     GROWTH as GROWTH_STATISTICS,
+    MIXTURE_KS,
     SIZE_SLOPE,
     TAIL_ITEMS,
     TOP_1PCT,
@@ -96,6 +101,10 @@ class GrowthCalibration:
     ks_growth, ks_entry_only
         Kolmogorov-Smirnov distance of the positive sizes from the lognormal mixture, and from
         the entry sizes alone, as if nothing had grown.
+    exponent, exponent_error
+        How expected later size grows with earlier size, of those above the exit threshold on the
+        earlier date, the gone as zeros (1: Gibrat's law), and its error: the larger of the robust
+        one and a jackknife over categories. None and NaN with too few.
     zeta_bootstrap
         The asymptotic zeta over resamples of whole categories of protocols; None where fewer
         than a hundred of four hundred have a tail, or one cannot be measured.
@@ -111,6 +120,8 @@ class GrowthCalibration:
     ks_growth: float = math.nan
     ks_entry_only: float = math.nan
     zeta_bootstrap: ZetaBootstrap | None = None
+    exponent: SizeExponent | None = None
+    exponent_error: float = math.nan
 
     @property
     def params(self) -> GrowthParams:
@@ -161,6 +172,11 @@ def _parameters(fit: GrowthCalibration) -> Iterator[Row]:
             n = fit.population.n_at_risk
             row |= {"n_obs": n, "n_used": n, "notes": fit.population.notes[-1]}
         yield row
+    if fit.exponent is not None:
+        e = Estimate(value=fit.exponent.exponent, std_error=fit.exponent_error)
+        row = parameter_row("gbm_size_exponent", e, fit.population, "Poisson PML, two dates", "38")
+        gone = f"{fit.exponent.n_gone} that are gone count as zero"
+        yield row | {"n_used": fit.exponent.n_used, "notes": gone}
     for name, e in fit.panel.estimates().items():
         yield parameter_row(
             "gbm_sigma_idiosyncratic" if name == "sigma_idiosyncratic" else f"gbm_panel_{name}",
@@ -267,11 +283,14 @@ def calibrate_growth(
         ages=np.where(alive["listed_on"].is_null(), assumed / DAYS_PER_YEAR, ages.to_numpy()),
         n_age_assumed=alive["listed_on"].null_count(),
     )
+    exponent, exponent_error = size_exponent(population)
     sizes = alive["tvl_usd"].sort().to_numpy()
     mixture = 1.0 - mixture_ccdf(calibration.params, sizes, calibration.log_entry, calibration.ages)
     entry = np.searchsorted(calibration.log_entry, np.log(sizes), side="right")
     return replace(
         calibration,
+        exponent=exponent,
+        exponent_error=exponent_error,
         ks_growth=ks_of_cdf(mixture),
         ks_entry_only=ks_of_cdf(entry / calibration.log_entry.size),
         zeta_bootstrap=bootstrap_asymptotic_zeta(
@@ -380,7 +399,8 @@ class Gbm(FittedModel):
     order = 70
     family = GROWTH
     variables = (TVL,)
-    judged = (ZETA, TOP_1PCT, TAIL_ITEMS, *LARGEST, *GROWTH_STATISTICS)
+    judged = (ZETA, TOP_1PCT, TAIL_ITEMS, *LARGEST, MIXTURE_KS, *GROWTH_STATISTICS)
+    tuned = (EXIT_SHARE,)
     needs = (GROWTH_FIT, DEFI_POPULATION, TAILS[TVL.name])
 
     def parameters(self, day: Day, variable: Variable) -> dict[str, Estimate]:
@@ -397,6 +417,11 @@ class Gbm(FittedModel):
         fit = day.read(GROWTH_FIT)
         params = population_growth(values, fit.params.exit_rate)
         return GrowthSampler(params, fit.log_entry, fit.ages)
+
+    def yardstick(self, day: Day, variable: Variable) -> Yardstick:
+        """Return the distance from the lognormal mixture at the estimate."""
+        fit = day.read(GROWTH_FIT)
+        return Mixture.of(fit.params, fit.log_entry, fit.ages)
 
     def increments(self, day: Day, variable: Variable) -> IncrementSampler:
         """Return growth from the first of the two dates to the second."""

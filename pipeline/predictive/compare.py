@@ -17,7 +17,7 @@ from baimo.pipeline.analysis.increments import KERNEL_FIT
 from baimo.pipeline.analysis.observed import observed_statistics
 from baimo.pipeline.analysis.sampling import SAMPLING, Sampling
 from baimo.pipeline.analysis.sizes import TAILS, SizeFits, read_tails
-from baimo.pipeline.analysis.summary_statistics import Refits, Simulated, Statistics
+from baimo.pipeline.analysis.summary_statistics import UNDATED, Refits, Simulated, Statistics
 from baimo.pipeline.lake.results import Day, Named
 from baimo.pipeline.models.attachment import ATTACHMENT_FIT
 from baimo.pipeline.models.base import FittedModel, Prediction
@@ -71,12 +71,17 @@ def compare_models(day: Day) -> tuple[ModelVerdict, ...]:
     kernel, cohorts = day.read(KERNEL_FIT), day.read(ATTACHMENT_FIT).cohorts
     by_cohort = observed_by_cohort(day.table(HUB_FREQUENCY), cohorts, day.date)
     observed = observed_statistics(by_cohort, fits, kernel, population)
-    predictions, parameters = {}, {}
+    predictions, parameters, own_measures = {}, {}, {}
     for model, variable in pairs():
         key, own = (model.label, variable.name), day.only(model.needs)
         predictions[key] = model.predict(own, variable)
         parameters[key] = model.parameters(own, variable) or {}
-    return judge_models(read_refits(day), predictions, parameters, observed, day.read(SAMPLING))
+        yardstick = model.yardstick(own, variable) if parameters[key] else None
+        sample = by_cohort.get(variable.name, {UNDATED: fits[variable.name].counts})
+        own_measures[key] = yardstick(sample) if yardstick else {}
+    return judge_models(
+        read_refits(day), predictions, parameters, observed, day.read(SAMPLING), own_measures
+    )
 
 
 def judge_models(
@@ -85,6 +90,7 @@ def judge_models(
     parameters: Mapping[tuple[str, str], Mapping[str, Estimate]],
     observed: Mapping[str, Statistics],
     sampling: Mapping[str, Sampling],
+    own_measures: Mapping[tuple[str, str], Statistics] | None = None,
 ) -> tuple[ModelVerdict, ...]:
     """Judge every model by what was simulated of it.
 
@@ -94,11 +100,14 @@ def judge_models(
         By (label, variable).
     observed, sampling
         By variable: the data, and how surely they and the parameters are known.
+    own_measures
+        By (label, variable): the data by what only this model is measured by.
     """
     found = []
     for model, variable in pairs():
         key = (model.label, variable.name)
-        simulated, seen = refits.get(key), observed[variable.name]
+        simulated = refits.get(key)
+        seen = observed[variable.name] | (own_measures or {}).get(key, {})
         compared: Mapping[str, Replicated] = {}
         joint = None
         if simulated is not None:

@@ -33,6 +33,7 @@ from baimo.pipeline.models.base import (
     IncrementSampler,
     Sampler,
     Values,
+    Yardstick,
     values_of,
 )
 from baimo.pipeline.models.registry import MODELS, of_family, pairs
@@ -69,11 +70,14 @@ class Drawn:
         Standard errors of those that are estimated with one.
     sampler_at
         Returns the sampler at given parameters.
+    yardstick
+        What only this model is measured by.
     """
 
     values: Values
     steps: Values
     sampler_at: Callable[[Values], Sampler]
+    yardstick: Yardstick | None = None
 
     @property
     def sampler(self) -> Sampler:
@@ -94,6 +98,7 @@ def samplers_of(day: Day, family: Family) -> dict[Key, Drawn]:
             values=values_of(estimates),
             steps=steps_of(values_of(estimates), errors),
             sampler_at=partial(model.sampler, own, variable),
+            yardstick=model.yardstick(own, variable),
         )
     return found
 
@@ -168,6 +173,8 @@ class Measured:
         Draws.
     variable, x_min
         What is drawn, and the lower end of the tail of the data.
+    yardstick
+        What only this model is measured by.
     scanned
         Whether the tail is fitted at an x_min of the sample's own too.
     """
@@ -175,12 +182,14 @@ class Measured:
     sampler: Sampler
     variable: Variable
     x_min: float
+    yardstick: Yardstick | None = None
     scanned: bool = False
 
     def __call__(self, rng: np.random.Generator) -> Statistics:
         """Return the statistics of one sample."""
         sample = self.sampler(rng)
-        return measure_sample(sample, self.variable, self.x_min, scanned=self.scanned)
+        found = measure_sample(sample, self.variable, self.x_min, scanned=self.scanned)
+        return found if self.yardstick is None else found | self.yardstick(sample)
 
 
 def refit_models(
@@ -199,19 +208,18 @@ def refit_models(
 def _simulated(key: Key, drawn: Drawn, x_min: float, n: int, seed: int) -> Simulated:
     variable = VARIABLES[key[1]]
     seeds = np.random.SeedSequence(seed_of(seed, key)).spawn(n)
-    scanned = Measured(drawn.sampler, variable, x_min, scanned=True)
+    scanned = Measured(drawn.sampler, variable, x_min, drawn.yardstick, scanned=True)
     plain = replace(scanned, scanned=False)
     samples = (
         *replicate_seeds(scanned, seeds[:MOST_SCANNED]),
         *replicate_seeds(plain, seeds[MOST_SCANNED:]),
     )
     few = seeds[: min(n, SLOPE_SAMPLES)]
-    slopes = {
-        name: _slope(
-            drawn, name, step, lambda at: Measured(drawn.sampler_at(at), variable, x_min), few
-        )
-        for name, step in drawn.steps.items()
-    }
+
+    def at(values: Values) -> Measured:
+        return replace(plain, sampler=drawn.sampler_at(values))
+
+    slopes = {name: _slope(drawn, name, step, at, few) for name, step in drawn.steps.items()}
     return Simulated(samples=samples, slopes=slopes)
 
 

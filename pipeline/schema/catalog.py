@@ -30,6 +30,7 @@ from baimo.pipeline.schema.derived import (
     OTHER_INCREMENTS,
     OTHER_SIZES,
     SIZE_VARIANTS,
+    TVL_GROWTH_PERIODS,
     TVL_WEEKLY,
 )
 from baimo.pipeline.schema.hub import HUB_DOWNLOADS_DAILY, HUB_MODELS
@@ -63,6 +64,7 @@ TABLES: dict[str, Table] = {
         OTHER_SIZES,
         OTHER_DESIGN_EFFECTS,
         SIZE_VARIANTS,
+        TVL_GROWTH_PERIODS,
         COMPARISON,
         VERDICTS,
         CLAIMS,

@@ -260,15 +260,58 @@ OTHER_DESIGN_EFFECTS = Table(
 
 SIZE_VARIANTS = Table(
     "size_variants",
-    "The sizes of the day cut otherwise: families merged, exchanges included.",
+    "The sizes cut otherwise: families merged, exchanges in, DeFi by another definition.",
     ("population", "size"),
     (
         Column(
             "population",
             pl.String,
-            "downloads_families, likes_families, tvl_families or tvl_with_exchanges",
+            "downloads_families, likes_families, tvl_families, tvl_with_exchanges, tvl_defillama "
+            "or tvl_broad; tvl_later_… on the later date",
         ),
         Column("size", pl.Float64, "downloads per 30 days, likes, or USD", low=0),
         Column("n_items", pl.Int64, "families or protocols of that size", low=1),
+    ),
+)
+
+TVL_GROWTH_PERIODS = Table(
+    "tvl_growth_periods",
+    "Growth of TVL by period: drift, exits, and how later size grows with earlier size.",
+    ("population", "before_on"),
+    (
+        Column("population", pl.String, "a definition of DeFi, or survivors (a weekly panel)"),
+        Column("joined_by", pl.String, "id, name, or weeks (of the panel)"),
+        Column("before_on", pl.Date, "first day of the period"),
+        Column("after_on", pl.Date, "its last day"),
+        Column("n_at_risk", pl.Int64, "protocols above 10,000 USD on the first", nullable=True),
+        Column("n_grown", pl.Int64, "protocols above 10,000 USD on both, or in the panel", low=1),
+        Column("log_drift", pl.Float64, "mean log growth of these", "1/yr"),
+        Column("log_drift_std_error", pl.Float64, "its error, protocols independent", "1/yr"),
+        Column(
+            "log_drift_std_error_clustered",
+            pl.Float64,
+            "its error, categories independent; of the panel protocols and weeks",
+            "1/yr",
+        ),
+        Column("sigma", pl.Float64, "sd of log growth over root years", "yr^-1/2", True, 0),
+        Column("exit_share", pl.Float64, "share at risk that is gone or below", "", True, 0, 1),
+        Column("exit_std_error", pl.Float64, "its binomial error", nullable=True, low=0),
+        Column("size_exponent", pl.Float64, "of expected later in earlier size; gone: 0", "", True),
+        Column(
+            "size_exponent_std_error",
+            pl.Float64,
+            "the larger of its robust and its clustered error",
+            nullable=True,
+            low=0,
+        ),
+        Column(
+            "n_entrants",
+            pl.Int64,
+            "protocols listed in the 91 days to the first; null: not known",
+            nullable=True,
+            low=2,
+        ),
+        Column("log_entry_mean", pl.Float64, "mean of their log TVL", "log USD", True),
+        Column("log_entry_sd", pl.Float64, "its standard deviation", "log USD", True, 0),
     ),
 )

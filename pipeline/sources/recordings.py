@@ -45,6 +45,8 @@ PROTOCOL_NAMES = {
     "listedAt": "listed_at",
     "observed_at": "observed_on",
     "parentProtocol": "parent_protocol",
+    "excludeTvlFromParent": "outside_parent",
+    "deadFrom": "dead_from",
 }
 HISTORY_NAMES = {"Date": "date", "name": "protocol", "tvl": "tvl_usd"}
 
@@ -265,6 +267,9 @@ _JSON_KEYS = {
     "slug",
     "category",
     "tvl_musd",
+    "doublecounted",
+    "deprecated",
+    "rugged",
 }
 
 
@@ -363,8 +368,10 @@ def _protocols(path: Path, name: str, frame: pl.DataFrame) -> Found | str:
         return "a protocol table without a date: put YYYY-MM-DD in the file's name"
     if "protocol_id" not in frame.columns:
         frame = frame.with_columns(protocol_id="name")
-    if "listed_at" in frame.columns:
-        frame = frame.with_columns(listed_at=_epoch_or_date(frame.schema["listed_at"]))
+    for column in ("listed_at", "dead_from"):
+        if column not in frame.columns:
+            continue
+        frame = frame.with_columns(_epoch_or_date(column, frame.schema[column]))
     return Found(
         path,
         name,
@@ -381,16 +388,16 @@ def _zero_where_null(dtype: pl.DataType) -> pl.Expr:
     return pl.col("tvl_usd").fill_null("0" if dtype == pl.String else 0.0)
 
 
-def _epoch_or_date(dtype: pl.DataType) -> pl.Expr:
+def _epoch_or_date(column: str, dtype: pl.DataType) -> pl.Expr:
     """Read seconds since 1970, as numbers or as text; leave dates as they are."""
-    value = pl.col("listed_at")
+    value = pl.col(column)
     if dtype.is_numeric():
-        return pl.from_epoch(value.cast(pl.Int64, strict=False)).dt.date()
+        return pl.from_epoch(value.cast(pl.Int64, strict=False)).dt.date().alias(column)
     if dtype != pl.String:
         return value
     seconds = value.cast(pl.Float64, strict=False).cast(pl.Int64, strict=False)
     day = pl.from_epoch(seconds).dt.date().cast(pl.String)
-    return pl.when(value.str.contains(r"^[0-9.]+$")).then(day).otherwise(value)
+    return pl.when(value.str.contains(r"^[0-9.]+$")).then(day).otherwise(value).alias(column)
 
 
 def _history(path: Path, name: str, frame: pl.DataFrame) -> Found | str:

@@ -41,6 +41,7 @@ COMPANIONS = (  # each may be missing
     "other_sizes",
     "other_design_effects",
     "hub_before_floor",
+    "tvl_growth_periods",
 )
 
 
@@ -108,6 +109,11 @@ def load_reference() -> Snapshots:
 def earliest(protocols: pl.DataFrame) -> pl.DataFrame:
     """Return the protocols of the earliest date: the cross-section that is fitted."""
     return protocols.filter(pl.col("observed_on") == pl.col("observed_on").min())
+
+
+def latest(protocols: pl.DataFrame) -> pl.DataFrame:
+    """Return the protocols of the latest date."""
+    return protocols.filter(pl.col("observed_on") == pl.col("observed_on").max())
 
 
 def load_ready() -> dict[str, pl.DataFrame]:

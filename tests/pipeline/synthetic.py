@@ -31,6 +31,7 @@ from baimo.pipeline.models.attachment import (
 from baimo.pipeline.models.base import FAMILIES
 from baimo.pipeline.models.ces import DEMAND_FIT
 from baimo.pipeline.models.gbm import GROWTH_FIT, calibrate_growth
+from baimo.pipeline.models.gbm_calendar import CALENDAR_FIT, CalendarGrowth, calibrate_calendar
 from baimo.pipeline.models.poisson_rates import RATES_FIT
 from baimo.pipeline.predictive.simulate import Drawn, samplers_of
 from baimo.pipeline.schema.catalog import TABLES
@@ -40,10 +41,20 @@ from baimo.pipeline.schema.derived import (
     HUB_FREQUENCY,
     HUB_INCREMENTS,
     HUB_SAMPLING,
+    TVL_GROWTH_PERIODS,
 )
 from baimo.pipeline.schema.results import COMPARISON
 from baimo.pipeline.schema.table import Table
-from baimo.pipeline.variables import DOWNLOADS, HUB, HUB_FLOOR, LIKES, TVL, Variable, hub_counts
+from baimo.pipeline.variables import (
+    DEFINITIONS,
+    DOWNLOADS,
+    HUB,
+    HUB_FLOOR,
+    LIKES,
+    TVL,
+    Variable,
+    hub_counts,
+)
 from baimo.simulation.attachment.kernel import KernelParams, simulate_increments
 
 DAY = date(2024, 7, 11)
@@ -110,6 +121,32 @@ def weekly(seed: int) -> pl.DataFrame:
     return pl.DataFrame(
         rows, schema=["protocol_number", "week", "log_growth"], orient="row"
     ).select("protocol_number", "week", "log_growth", age_weeks=pl.lit(30))
+
+
+def periods() -> pl.DataFrame:
+    """Return a path of drifts: survivors at +2 in 2021, then -1 and -.3 by id, for all of DeFi."""
+    own = [
+        (d.name, "id", first, last, 500, 400, m, 0.1, 0.2, 0.9, 0.1, 0.01, 1.0, 0.1, n, mean, sd)
+        for d in DEFINITIONS
+        for first, last, m, n, mean, sd in (
+            (date(2022, 1, 10), BEFORE, -1.0, 90, 17.0, 1.0),
+            (BEFORE, AFTER, -0.3, None, None, None),
+        )
+    ]
+    panel = [
+        ("survivors", "weeks", date(y, 1, 1), date(y + 1, 1, 1), None, 50, m, 0.1, 0.5, *[None] * 8)
+        for y, m in ((2021, 2.0), (2022, -0.5))
+    ]
+    return pl.DataFrame([*own, *panel], schema=TVL_GROWTH_PERIODS.schema, orient="row")
+
+
+@cache
+def calendar() -> CalendarGrowth:
+    """Return the calibration by period of the protocols of `results_of_a_day`, to be read only."""
+    table = population(800, 7)
+    return calibrate_calendar(
+        calibrate_growth(table, listing(table), weekly(6)), listing(table), periods()
+    )
 
 
 def listing(table: pl.DataFrame) -> pl.DataFrame:
@@ -254,6 +291,7 @@ def results_of_a_day() -> Mapping[Stored[Any] | Table, Any]:
         ATTACHMENT_FIT: calibrated(frequency),
         DEMAND_FIT: {v.name: demand_of(hub_counts(frequency, v)) for v in HUB},
         GROWTH_FIT: calibrate_growth(table, listing(table), weekly(6)),
+        CALENDAR_FIT: calendar(),
         RATES_FIT: {"likes": rates_of(0.5, 1.0, 1.2)},
         TAILS["downloads"]: with_laws(some_fits()),
         TAILS["likes"]: with_laws(some_fits(), law),

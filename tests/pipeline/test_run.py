@@ -84,6 +84,7 @@ def test_the_readme_shows_this_very_table(run: tuple[Path, Result]) -> None:
 
 
 # Slopes listed with the recordings: three decimals, ranks of all items or of the positive ones.
+# Those of TVL by least squares on the recording without the categories that DeFiLlama leaves out.
 @pytest.mark.parametrize(
     ("name", "slope"),
     [
@@ -95,8 +96,8 @@ def test_the_readme_shows_this_very_table(run: tuple[Path, Result]) -> None:
         ("zipf_hub_likes_logrank_slope_top0.1pct_all", -1.329),
         ("zipf_hub_likes_logrank_slope_top100", -1.82),
         ("zipf_hub_likes_logrank_slope_top1pct_positive", -1.341),
-        ("zipf_defi_tvl_logrank_slope_top10pct_positive", -0.752),
-        ("zipf_defi_tvl_logrank_slope_top1pct_positive", -1.08),
+        ("zipf_defi_tvl_logrank_slope_top10pct_positive", -0.769),
+        ("zipf_defi_tvl_logrank_slope_top1pct_positive", -1.005),
     ],
 )
 def test_rank_size_slopes(
@@ -104,7 +105,7 @@ def test_rank_size_slopes(
 ) -> None:
     value = parameters[name]["value"]
     assert isinstance(value, float)
-    assert value == pytest.approx(slope, abs=0.0051 if slope in (-1.02, -1.82, -1.08) else 0.00051)
+    assert value == pytest.approx(slope, abs=0.0051 if slope in (-1.02, -1.82) else 0.00051)
 
 
 def test_the_free_parameter_of_simon_is_none(parameters: dict[str, dict[str, object]]) -> None:
@@ -192,7 +193,7 @@ class TestReport:
         tables = {p.stem: pl.read_parquet(p) for p in (run[0] / "out" / "tables").iterdir()}
         assert tables["downloads_frequency"]["n_items"].sum() == 760_000
         assert tables["likes_frequency"]["n_items"].sum() == 760_000
-        assert tables["tvl_frequency"]["n_items"].sum() == 2_910
+        assert tables["tvl_frequency"]["n_items"].sum() == 2_833
         assert set(tables["simulated"]["model"]) == set(MODELS)
         assert {"comparison", "zipf", "tvl_predicted_gbm", "likes_predicted_simon"} <= set(tables)
         assert tables["claims"]["claim"].to_list() == list(ALL_CLAIMS)
@@ -223,7 +224,7 @@ def test_simulations_have_the_observed_size(run: tuple[Path, Result]) -> None:
     assert abs(in_tail - fit.n_tail).max() < 4 * math.sqrt(fit.n_tail)
     simon = sums.filter((pl.col("model") == "Simon") & (pl.col("measure") == "likes"))
     assert simon["total"].to_list() == [likes] * N_KEPT
-    assert sums.filter(pl.col("model") == "GBM")["items"].to_list() == [2_415] * N_KEPT
+    assert sums.filter(pl.col("model") == "GBM")["items"].to_list() == [2_343] * N_KEPT
 
 
 def test_claims_carry_evidence_and_a_verdict_from_the_list(run: tuple[Path, Result]) -> None:

@@ -179,6 +179,11 @@ def _protocol(row: RawRow, day: date) -> tuple[RawRow, list[str]]:
         "borrowed_usd": may(_usd, places, "borrowed"),
         "staking_usd": may(_usd, places, "staking"),
         "pool2_usd": may(_usd, places, "pool2"),
+        "doublecounted": may(_flag, row, "doublecounted"),
+        "outside_parent": may(_flag, row, "excludeTvlFromParent"),
+        "dead_from": may(_day, row, "deadFrom"),
+        "deprecated": may(_flag, row, "deprecated"),
+        "rugged": may(_flag, row, "rugged"),
     }
     return found, lost
 
@@ -261,6 +266,24 @@ def _joined(row: RawRow, name: str) -> str | None:
         raise _OddError(f"{name} is not a list of texts")
     texts = [_text({name: v}, name) for v in value]
     return ",".join(t for t in texts if t) or None
+
+
+def _flag(row: RawRow, name: str) -> bool | None:
+    value = row.get(name)
+    if value is not None and not isinstance(value, bool):
+        raise _OddError(f"{name} is not true or false")
+    return value
+
+
+def _day(row: RawRow, name: str) -> date | None:
+    """Return a day that is given as YYYY-MM-DD or in seconds."""
+    value = row.get(name)
+    if not isinstance(value, str):
+        return _listed(row, name)
+    try:
+        return date.fromisoformat(value[:10])
+    except ValueError:
+        raise _OddError(f"{name} is not a date") from None
 
 
 def _listed(row: RawRow, name: str) -> date | None:

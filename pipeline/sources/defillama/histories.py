@@ -50,6 +50,8 @@ LACKS = {
     "borrowed_usd": "only the total of a day is kept",
     "staking_usd": "only the total of a day is kept",
     "pool2_usd": "only the total of a day is kept",
+    "deprecated": "the listing tells what was so on its own day",
+    "rugged": "the listing tells what was so on its own day",
 }
 """Column of defillama_protocols -> why `protocols_of_day` leaves it empty."""
 
@@ -392,7 +394,8 @@ def protocols_of_day(lake: Lake, day: date, listing: pl.DataFrame | None = None)
     listing = _newest_listing(lake) if listing is None else listing
     points = scan_histories(lake).filter(pl.col("day") == day).drop("day", "from_bulk").collect()
     _check_coverage(lake, listing, day)
-    own = ("observed_on", "tvl_usd", "tvl_is_null", "source", *LACKS)
+    empty = {*LACKS, *table.names} - ({*listing.columns} - {*LACKS})  # older listings have fewer
+    own = {"observed_on", "tvl_usd", "tvl_is_null", "source", *empty}
     kept = listing.select(name for name in table.names if name not in own)
     found = kept.join(points, on="protocol_id", how="inner")
     if found.is_empty():
@@ -402,7 +405,7 @@ def protocols_of_day(lake: Lake, day: date, listing: pl.DataFrame | None = None)
             pl.lit(day).alias("observed_on"),
             pl.lit(False).alias("tvl_is_null"),
             pl.lit(SOURCE).alias("source"),
-            *(pl.lit(None, table.schema[name]).alias(name) for name in LACKS),
+            *(pl.lit(None, table.schema[name]).alias(name) for name in empty),
         )
         .select(table.names)
         .sort("protocol_id")

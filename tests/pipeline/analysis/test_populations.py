@@ -18,14 +18,18 @@ from baimo.estimation.growth.two_windows import TwoWindowsFit
 from baimo.estimation.results import decode, encode
 from baimo.estimation.samples.counts import Counts
 from baimo.estimation.tails.power_law import fit_tail
+from baimo.estimation.tails.rank_size import fit_zipf
 from baimo.pipeline.analysis.populations import (
     COMPANION_FITS,
     EQUAL_CUTOFFS,
     WINDOW_NOISE,
     companion_counts,
+    definition_of,
     fit_companions,
     fit_equal_cutoffs,
     fit_waves,
+    positive_tvl,
+    variant,
 )
 from baimo.pipeline.analysis.sizes import TAILS
 from baimo.pipeline.datasets.external import tabulate_sizes
@@ -38,13 +42,24 @@ from baimo.pipeline.schema.derived import (
     HUB_WAVES,
     OTHER_DESIGN_EFFECTS,
     OTHER_SIZES,
+    SIZE_VARIANTS,
 )
 from baimo.pipeline.settings import reference_dir
 from baimo.pipeline.sources.reference import load_companions
-from baimo.pipeline.variables import DOWNLOADS, LIKES, expand, own_labels
+from baimo.pipeline.variables import (
+    AS_DEFILLAMA,
+    BROAD,
+    DOWNLOADS,
+    LIKES,
+    Definition,
+    expand,
+    own_labels,
+)
+from tests.pipeline.claims.evidence import variants_of
 from tests.pipeline.synthetic import AFTER, NO_EFFECTS, day_of, fits_of, two_windows
 
 YEAR = 365.25
+NO_VARIANTS = pl.DataFrame(schema=TABLES["size_variants"].schema)
 
 
 class TestWaves:
@@ -161,13 +176,14 @@ class TestFits:
     def test_what_cannot_be_fitted_is_said(self) -> None:
         nothing = pl.DataFrame(schema=TABLES["hub_waves"].schema)
         sizes = pl.DataFrame(schema=TABLES["other_sizes"].schema)
-        fits = fit_companions(nothing, sizes, population([5.0]), n_replications=10)
+        fits = fit_companions(nothing, sizes, population([5.0]), NO_VARIANTS, n_replications=10)
         assert fits.sizes == {}
         assert fits.waves == {}
         assert fits.equal_cutoffs == {"tvl_before": (), "tvl_later": ()}
         assert any(n.startswith("DeFi TVL, later date: ") for n in fits.notes)
         assert sum("USD on: " in n for n in fits.notes) == 4
-        few = fit_companions(two_windows([1], [2]), sizes, population([5.0]), n_replications=10)
+        few_waves = two_windows([1], [2])
+        few = fit_companions(few_waves, sizes, population([5.0]), NO_VARIANTS, n_replications=10)
         assert any(n.startswith("downloads of models in two windows: ") for n in few.notes)
 
     @pytest.mark.filterwarnings("ignore::baimo.estimation.errors.ConvergenceWarning")
@@ -186,7 +202,7 @@ class TestFits:
             pl.DataFrame(schema=TABLES[name].schema) for name in ("hub_waves", "defi_population")
         )
         one, other = (
-            fit_companions(waves, table, nothing, effects=e, n_replications=10)
+            fit_companions(waves, table, nothing, NO_VARIANTS, effects=e, n_replications=10)
             for e in (None, effects)
         )
         alone, clustered = (f.tails["datasets_likes"] for f in (one, other))
@@ -196,7 +212,7 @@ class TestFits:
     def test_empty_tables_give_an_empty_record(self) -> None:
         empty = (
             pl.DataFrame(schema=TABLES[name].schema)
-            for name in ("hub_waves", "other_sizes", "defi_population")
+            for name in ("hub_waves", "other_sizes", "defi_population", "size_variants")
         )
         fits = fit_companions(*empty)
         assert (fits.sizes, fits.equal_cutoffs, fits.waves, fits.notes) == ({}, {}, {}, ())
@@ -210,7 +226,9 @@ class TestFits:
             {"population": "chains_tvl", "size": tvl, "taken_on": date(2023, 5, 12)}
         )
         waves = two_windows(list(range(1, 61)), list(range(2, 62)))
-        fits = fit_companions(waves, tabulate_sizes(rows), population(tvl), n_replications=20)
+        fits = fit_companions(
+            waves, tabulate_sizes(rows), population(tvl), NO_VARIANTS, n_replications=20
+        )
         assert set(fits.tails) == {"chains_tvl", "tvl_later"}
         assert fits.taken_on == {
             "chains_tvl": "2023-05-12",
@@ -233,6 +251,81 @@ def rounded(fit: TwoWindowsFit) -> dict[str, tuple[float, float, int, float, flo
         power = round(s.later.exponent, 2), round(s.later.std_error, 2)
         found[name] = (round(s.value, 3), round(s.std_error, 3), s.n_models, *power)
     return found
+
+
+def test_a_variant_is_its_rows_as_counts_and_none_where_there_are_no_rows() -> None:
+    table = variants_of(likes_families=np.array([0.0, 3.0, 3.0, 7.0]), tvl_families=np.array([5.5]))
+    counts = variant(table, "likes_families")
+    assert counts is not None
+    assert counts.values.tolist() == [0.0, 3.0, 7.0]
+    assert counts.multiplicities.tolist() == [1, 2, 1]
+    assert variant(table, "downloads_families") is None
+
+
+class TestDefinitions:
+    """DeFi by each definition of it: its sum and its tail, where there is one."""
+
+    def test_each_has_its_total_and_the_tail_of_a_direct_fit(self) -> None:
+        rng = np.random.default_rng(7)
+        wide, narrow = (1e6 * (1 - rng.random(n)) ** (-1 / 0.8) for n in (600, 400))
+        table = variants_of(tvl_broad=wide, tvl_later_defillama=narrow, tvl_defillama=narrow[:1])
+        empty = [pl.DataFrame(schema=t.schema) for t in (HUB_WAVES, OTHER_SIZES, DEFI_POPULATION)]
+        found = fit_companions(*empty, table, n_replications=10)
+        assert set(found.definitions) == {"tvl_broad", "tvl_later_defillama"}
+        assert [n.partition(":")[0] for n in found.notes] == ["tvl_defillama"]
+        calibration = next(c for c in CALIBRATIONS if c.stored is COMPANION_FITS)
+        rows = {row["name"]: row for row in calibration.parameters(found)}
+        for name, sizes in (("tvl_broad", wide), ("tvl_later_defillama", narrow)):
+            direct = fit_tail(sizes, discrete=False)
+            assert rows[f"tail_{name}_zeta"]["value"] == direct.zeta
+            assert rows[f"total_{name}"]["value"] == pytest.approx(sizes.sum())
+            assert rows[f"total_{name}"]["notes"].startswith(definition_of(name).words)
+
+    @pytest.mark.parametrize(
+        ("definition", "billion", "zeta", "error"),
+        [(BROAD, 298.1, 0.637, 0.032), (AS_DEFILLAMA, 220.1, 0.740, 0.051)],
+    )
+    def test_the_recording_of_2025(
+        self,
+        recording: Callable[[str], Path],
+        definition: Definition,
+        billion: float,
+        zeta: float,
+        error: float,
+    ) -> None:
+        rows = pl.read_parquet(recording("defillama/protocols_2025-12_six_snapshots.parquet"))
+        latest = rows.filter(pl.col("observed_at") == pl.col("observed_at").max())
+        sizes = latest.filter(definition.holds())["tvl_usd"].fill_null(0.0)
+        assert sizes.sum() / 1e9 == pytest.approx(billion, abs=0.05)
+        tail = fit_tail(sizes.clip(0.0).to_numpy(), discrete=False)
+        assert tail.zeta == pytest.approx(zeta, abs=0.0006)
+        assert tail.std_error == pytest.approx(error, abs=0.0006)
+
+    @pytest.mark.parametrize(
+        ("definition", "zeta", "error"), [(BROAD, 0.7315, 0.047), (AS_DEFILLAMA, 0.7606, 0.053)]
+    )
+    def test_the_reference_of_2023(self, definition: Definition, zeta: float, error: float) -> None:
+        table = pl.read_parquet(reference_dir() / "defi_population.parquet")
+        sizes = positive_tvl(table.filter(definition.holds()), "tvl_before")
+        assert sizes is not None
+        tail = fit_tail(sizes, discrete=False)
+        assert tail.zeta == pytest.approx(zeta, abs=0.0006)
+        assert tail.std_error == pytest.approx(error, abs=0.0006)
+
+    @pytest.mark.parametrize(("k", "slope", "half"), [(242, -0.752, 0.0005), (24, -1.08, 0.005)])
+    def test_the_slopes_listed_with_the_recording_are_those_of_all_defi(
+        self, k: int, slope: float, half: float
+    ) -> None:
+        table = pl.read_parquet(reference_dir() / "defi_population.parquet")
+        sizes = positive_tvl(table.filter(BROAD.holds()), "tvl_before")
+        assert sizes is not None
+        assert fit_zipf(sizes, k=k).slope == pytest.approx(slope, abs=half)
+
+    def test_a_third_of_the_largest_is_no_defi_for_its_source(self) -> None:
+        table = pl.read_parquet(reference_dir() / "defi_population.parquet")
+        largest = table.sort("tvl_after", descending=True, nulls_last=True).head(40)
+        assert largest["n_protocols"].to_list() == [1] * 40
+        assert largest.filter(~AS_DEFILLAMA.holds()).height == 13
 
 
 class TestMeasured:
@@ -366,7 +459,7 @@ class TestAsset:
         )  # fmt: skip
         day = day_of(
             {HUB_WAVES: waves, OTHER_SIZES: nothing, OTHER_DESIGN_EFFECTS: NO_EFFECTS,
-             DEFI_POPULATION: table, HUB_BEFORE_FLOOR: old, **tails}
+             DEFI_POPULATION: table, SIZE_VARIANTS: NO_VARIANTS, HUB_BEFORE_FLOOR: old, **tails}
         )  # fmt: skip
         found = calibration.fit(day.only(calibration.needs))
         assert found.sizes == {}
@@ -399,6 +492,7 @@ class TestAsset:
             pl.DataFrame(schema=TABLES["hub_waves"].schema),
             tabulate_sizes(rows),
             pl.DataFrame(schema=TABLES["defi_population"].schema),
+            NO_VARIANTS,
             n_replications=20,
         )
         calibration = next(c for c in CALIBRATIONS if c.stored is COMPANION_FITS)

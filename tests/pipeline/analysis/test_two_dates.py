@@ -1,6 +1,7 @@
 """Growth of protocols between two dates against size: found where it is, absent under GBM."""
 
 import math
+from datetime import date
 
 import numpy as np
 import polars as pl
@@ -8,7 +9,17 @@ import pytest
 import statsmodels.api as sm
 
 from baimo.estimation.arrays import Floats
-from baimo.pipeline.analysis.two_dates import growth_errors, measure_growth, two_dates
+from baimo.estimation.growth.size_exponent import (
+    exponents_without,
+    fit_size_exponent,
+    jackknife_error,
+)
+from baimo.pipeline.analysis.two_dates import (
+    growth_errors,
+    measure_growth,
+    size_exponent,
+    two_dates,
+)
 from baimo.pipeline.datasets.defi import category_rows
 from baimo.pipeline.models.gbm import calibrate_growth, next_date, slope_under_gbm
 from baimo.pipeline.variables import EXIT_THRESHOLD, expand
@@ -130,3 +141,31 @@ def test_zeta_resampled_agrees_with_the_delta_method_where_turnover_is_sure() ->
     within = 4.0 * math.sqrt(2.0) * 2.67 / 20.0 / 3.92
     assert width == pytest.approx(float(growth.zeta.std_error or 0), rel=within)
     assert drawn.without_tail < 0.05
+
+
+def test_the_error_of_the_exponent_is_the_larger_of_two() -> None:
+    rng = np.random.default_rng(12)
+    n, n_groups = 600, 24
+    group = rng.integers(0, n_groups, n)
+    before = np.exp(rng.normal(15.0, 1.0, n) + rng.normal(0.0, 1.0, n_groups)[group])
+    larger = set()
+    for shared, own in ((0.8, 0.1), (0.0, 0.8)):
+        luck = np.exp(shared * rng.standard_normal(n_groups))[group]
+        after = before * luck * np.exp(own * rng.standard_normal(n))
+        table = pl.DataFrame(
+            {
+                "category": [f"c{g}" for g in group], "tvl_before": before, "tvl_after": after,
+                "before_on": date(2023, 6, 27), "after_on": date(2025, 12, 17), "n_protocols": 1,
+            }
+        )  # fmt: skip
+        fit = fit_size_exponent(before, after, above=EXIT_THRESHOLD)
+        rows = [np.flatnonzero(group == g) for g in range(n_groups)]
+        clustered = jackknife_error(exponents_without(before, after, rows, above=EXIT_THRESHOLD))
+        found, error = size_exponent(table)
+        assert found == fit
+        assert error == pytest.approx(max(fit.std_error, clustered), rel=1e-9)
+        larger.add(clustered > fit.std_error)
+    assert larger == {True, False}  # each is the larger once
+    few, nan = size_exponent(table[:10])
+    assert few is None
+    assert math.isnan(nan)

@@ -20,13 +20,19 @@ from baimo.pipeline.claims.registry import ALL_CLAIMS
 from baimo.pipeline.lake.results import Stored
 from baimo.pipeline.models.attachment import ATTACHMENT_FIT
 from baimo.pipeline.models.gbm import GROWTH_FIT
+from baimo.pipeline.models.gbm_calendar import CALENDAR_FIT
 from baimo.pipeline.models.poisson_rates import RATES_FIT
 from baimo.pipeline.models.printed import PRINTED_EQUATION
-from baimo.pipeline.schema.derived import DEFI_POPULATION, HUB_AUTHORS, SIZE_VARIANTS
+from baimo.pipeline.schema.derived import (
+    DEFI_POPULATION,
+    HUB_AUTHORS,
+    SIZE_VARIANTS,
+    TVL_GROWTH_PERIODS,
+)
 from baimo.pipeline.schema.results import COMPARISON
 from baimo.pipeline.schema.table import Table
 from baimo.pipeline.variables import DOWNLOADS, LIKES, TVL
-from tests.pipeline.synthetic import NO_POPULATIONS, day_of
+from tests.pipeline.synthetic import NO_POPULATIONS, calendar, day_of
 
 HOLDS, PART, FAILS, UNTOLD = Verdict.HOLDS, Verdict.PART, Verdict.FAILS, Verdict.UNTOLD
 EXPLAINS, CONTRADICTED, UNDECIDED = "explains", "contradicted", "cannot be told"
@@ -42,6 +48,7 @@ NAMED: dict[str, Stored[Any] | Table] = {
     "tvl": TAILS[TVL.name],
     "attachment": ATTACHMENT_FIT,
     "growth": GROWTH_FIT,
+    "calendar": CALENDAR_FIT,
     "printed": PRINTED_EQUATION,
     "cohorts": COHORTS,
     "comparison": COMPARISON,
@@ -52,15 +59,18 @@ NAMED: dict[str, Stored[Any] | Table] = {
     "populations": COMPANION_FITS,
     "protocols": DEFI_POPULATION,
     "variants": SIZE_VARIANTS,
+    "periods": TVL_GROWTH_PERIODS,
 }
 NOTHING_BESIDE: Evidence = {
     COHORTS: {},
     KERNEL_FIT: None,
     KERNELS: {},
     RATES_FIT: {},
+    CALENDAR_FIT: calendar(),
     COMPANION_FITS: NO_POPULATIONS,
     DEFI_POPULATION: pl.DataFrame(),
     SIZE_VARIANTS: pl.DataFrame(schema=SIZE_VARIANTS.schema),
+    TVL_GROWTH_PERIODS: pl.DataFrame(schema=TVL_GROWTH_PERIODS.schema),
 }
 
 

@@ -21,24 +21,14 @@ from baimo.pipeline.claims.robustness import (
     slopes_of_families,
     slopes_without_largest,
     tvl_cut_otherwise,
-    variant,
 )
-from baimo.pipeline.variables import DOWNLOADS, LIKES
+from baimo.pipeline.variables import DEFINITIONS, DOWNLOADS, HEADLINE, LIKES
 from tests.pipeline.claims.evidence import ZIPF, variants_of
 from tests.pipeline.synthetic import NO_POPULATIONS
 
 # The 3,000 largest of a Zipf sample, and 1,000 zeros: 1 % is 40 items, 0.1 % too few.
 FAMILIES = np.concatenate([ZIPF[:3_000], np.zeros(1_000)])
 TVL_SIZES = 2e8 * (1 - np.random.default_rng(3).random(400)) ** -0.8
-
-
-def test_a_variant_is_its_rows_as_counts_and_none_where_there_are_no_rows() -> None:
-    table = variants_of(likes_families=np.array([0.0, 3.0, 3.0, 7.0]), tvl_families=np.array([5.5]))
-    counts = variant(table, "likes_families")
-    assert counts is not None
-    assert counts.values.tolist() == [0.0, 3.0, 7.0]
-    assert counts.multiplicities.tolist() == [1, 2, 1]
-    assert variant(table, "downloads_families") is None
 
 
 def test_slopes_are_said_by_cutoff() -> None:
@@ -155,6 +145,24 @@ def test_the_later_date_and_chains_are_said_with_their_tails(
     chains = {"chains_tvl": lognormal_tvl}
     assert other_tvl(replace(fits_only, sizes=chains)).startswith("chains on 2024-01-04")
     assert other_tvl(NO_POPULATIONS) == ""
+
+
+def test_the_other_definition_of_defi_is_said_on_both_dates(companions: CompanionFits) -> None:
+    tail = fit_tail(TVL_SIZES, discrete=False)
+    names = [f"{side}_{d.name}" for side in ("tvl", "tvl_later") for d in DEFINITIONS]
+    found = replace(
+        companions,
+        sizes={},
+        equal_cutoffs={},
+        definitions=dict.fromkeys(names, tail),
+        totals_usd=dict.fromkeys(names, 1.25e9),
+    )
+    other = next(d for d in DEFINITIONS if d is not HEADLINE)
+    fitted = (
+        f"1.2 billion USD, zeta {tail.zeta:.2f} ({tail.std_error:.2f}) from "
+        f"{tail.x_min / 1e6:,.0f} million on"
+    )
+    assert other_tvl(found) == f"{other.words}: {fitted}; {other.words} on 2025-12-17: {fitted}"
 
 
 def test_equal_cutoffs_are_those_of_direct_fits_on_both_dates(

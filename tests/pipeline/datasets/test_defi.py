@@ -16,7 +16,7 @@ from baimo.pipeline.datasets.defi import (
 from baimo.pipeline.errors import SourceError
 from baimo.pipeline.schema.derived import DEFI_LISTING, DEFI_POPULATION
 from baimo.pipeline.schema.validate import validate
-from baimo.pipeline.variables import EXCLUDED_CATEGORIES
+from baimo.pipeline.variables import AS_DEFILLAMA, BROAD
 
 EARLY, LATE = date(2023, 1, 1), date(2025, 1, 1)
 Row = tuple[date, str, str | None, float, date | None]
@@ -51,10 +51,16 @@ class TestListing:
         ]
         assert validate(table, DEFI_LISTING).quarantine.is_empty()
 
-    @pytest.mark.parametrize("category", EXCLUDED_CATEGORIES)
+    @pytest.mark.parametrize("category", BROAD.without)
     def test_what_is_no_protocol_is_not_listed(self, category: str) -> None:
         rows = protocols((EARLY, "1", category, 5.0, None), (EARLY, "2", "Dexes", 1.0, None))
         assert list_protocols(rows)["tvl_usd"].to_list() == [1.0]
+
+    def test_each_definition_has_its_own_listing(self) -> None:
+        names = ["CEX", "Bridge", "RWA", "Dexs", None]
+        rows = protocols(*((EARLY, str(k), c, k + 1.0, None) for k, c in enumerate(names)))
+        assert list_protocols(rows, BROAD)["tvl_usd"].sum() == 14.0
+        assert list_protocols(rows, AS_DEFILLAMA)["tvl_usd"].sum() == 9.0
 
     def test_dates_stay_apart_and_order_does_not_matter(self) -> None:
         rows = protocols((LATE, "1", "Dexes", 1.0, None), (EARLY, "1", "Dexes", 1.0, None))
@@ -80,6 +86,15 @@ class TestPopulation:
             (3.0, None, True, False),
         ]
         assert joined["listed_on"].to_list() == [date(2022, 1, 1), None]
+
+    def test_a_narrower_definition_takes_from_a_wider_one(self) -> None:
+        names = ("Bridge", "Dexs", "CEX", "Lending")
+        rows = protocols(
+            *((day, str(k), c, k + 1.0, None) for day in (EARLY, LATE) for k, c in enumerate(names))
+        )
+        wide, narrow = (join_population(rows, d) for d in (BROAD, AS_DEFILLAMA))
+        assert wide.filter(AS_DEFILLAMA.holds()).equals(narrow)
+        assert narrow["category"].to_list() == ["Dexs", "Lending"]
 
     def test_who_comes_and_goes_is_marked_and_the_dates_are_said(self) -> None:
         joined = join_population(

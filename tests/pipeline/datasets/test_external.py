@@ -149,7 +149,7 @@ def tabulated(found: Sequence[Companion]) -> dict[str, pl.DataFrame]:
     models = pl.DataFrame(
         schema={"model_id": pl.String, "likes": pl.Int64, "created_at": pl.Datetime("us", "UTC")}
     )
-    return tabulate_companions(found, models, date(2024, 7, 11))
+    return tabulate_companions(found, {"hub_models": models}, date(2024, 7, 11))
 
 
 def written(frame: pl.DataFrame, path: Path) -> Path:
@@ -230,6 +230,28 @@ class TestReading:
             ("datasets_likes", 1.0, newest, 1),
         ]
         assert validate(table, TABLES["other_sizes"]).good.equals(table)
+
+    def test_protocols_of_several_dates_by_id(self, tmp_path: Path) -> None:
+        rows = pl.DataFrame(
+            {
+                "observed_on": [BEFORE, AFTER, date(2026, 8, 20)],
+                "id": ["1", "1", "2"],
+                "name": ["old", "new", "x"],
+                "category": ["Dexs", None, "Dexs"],
+                "listed_at": [BEFORE, None, None],
+                "tvl_usd": [5.0, None, -1.0],
+                "slug": ["a", "a", "b"],
+            }
+        )
+        found = read_companion(written(rows, tmp_path / "p.parquet"))
+        assert found is not None
+        assert found[:2] == ("protocols", "tvl_growth_periods")
+        assert found.rows["tvl_usd"].to_list() == [5.0, 0.0, 0.0]
+        assert companions.days_of(found) == "2026-08-19 to 2026-08-22, 3 days"
+        assert companions.n_items(found) == 3
+        twice = pl.concat([rows, rows[:1]])
+        with pytest.raises(SourceError, match="'1' has several rows on one day"):
+            read_companion(written(twice, tmp_path / "p.parquet"))
 
     def test_the_day_in_the_name_of_datasets_comes_first(self, tmp_path: Path) -> None:
         found = read_companion(written(datasets_file(), tmp_path / "d_2024-08-01.parquet"))

@@ -83,6 +83,17 @@ def test_the_day_nearest_to_a_year_before_is_taken_if_it_was_live(lake: Lake) ->
     assert all(i.sha256 for i in found.inputs)
 
 
+def test_an_earlier_day_may_lack_columns_that_are_read_since(lake: Lake) -> None:
+    before = DAY - timedelta(days=365)
+    both(lake, DAY)
+    both(lake, before)
+    older = lake.read_table("defillama_protocols", before).drop("rugged", "dead_from")
+    lake.write_table("defillama_protocols", before, older)
+    pair = load_published(DAY).frames["defillama_protocols"]
+    assert pair["observed_on"].to_list() == [before, DAY]
+    assert pair["rugged"].to_list() == [None, None]
+
+
 def test_likes_of_two_days_are_those_nearest_to_a_month_apart(lake: Lake) -> None:
     both(lake, DAY)
     found = load_published(DAY)

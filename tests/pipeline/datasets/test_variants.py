@@ -1,9 +1,16 @@
-"""Sizes cut otherwise: families of models and of protocols, exchanges beside DeFi."""
+"""Sizes cut otherwise: families of models and of protocols, exchanges, DeFi as others count it."""
+
+from datetime import date
 
 import polars as pl
 import pytest
 
-from baimo.pipeline.datasets.variants import model_families, model_variants, protocol_variants
+from baimo.pipeline.datasets.variants import (
+    definition_variants,
+    model_families,
+    model_variants,
+    protocol_variants,
+)
 from baimo.pipeline.schema.derived import SIZE_VARIANTS
 from baimo.pipeline.schema.validate import validate
 
@@ -70,3 +77,24 @@ def test_protocols_with_exchanges_and_by_parent(parents: bool) -> None:
     assert with_exchanges["size"].to_list() == [1.0, 2.0, 4.0, 8.0]  # a chain is no protocol
     merged = found.filter(population="tvl_families")
     assert merged.select("size", "n_items").rows() == ([(3.0, 1), (4.0, 1)] if parents else [])
+
+
+def test_defi_by_each_definition_on_both_dates() -> None:
+    early, late = date(2023, 1, 1), date(2025, 1, 1)
+    dates = pl.DataFrame(
+        {
+            "observed_on": [early] * 3 + [late] * 3,
+            "category": ["Bridge", "Dexs", "CEX", "RWA", None, "Chain"],
+            "tvl_usd": [1.0, 2.0, 4.0, 8.0, 16.0, 32.0],
+        }
+    )
+    day = dates.filter(observed_on=early)
+    found = definition_variants(day, dates)
+    totals = dict(found.group_by("population").agg(pl.col("size").sum()).iter_rows())
+    assert totals == {
+        "tvl_defillama": 2.0, "tvl_broad": 3.0, "tvl_later_defillama": 16.0, "tvl_later_broad": 24.0
+    }  # fmt: skip
+    assert validate(found, SIZE_VARIANTS).quarantine.is_empty()
+    # where the day that is fitted is the later one it is not told twice
+    alone = definition_variants(dates.filter(observed_on=late), dates)
+    assert set(alone["population"]) == {"tvl_defillama", "tvl_broad"}

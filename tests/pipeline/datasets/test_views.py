@@ -12,7 +12,7 @@ from polars.testing import assert_frame_equal
 
 from baimo.pipeline.datasets.views import COUNTED_TWICE, VIEWS, merge_parents, totals
 from baimo.pipeline.schema.defillama import DEFILLAMA_PROTOCOLS
-from baimo.pipeline.variables import EXCLUDED_CATEGORIES
+from baimo.pipeline.variables import AS_DEFILLAMA, BROAD
 
 DAY = date(2026, 9, 1)
 Row = dict[str, Any]
@@ -42,16 +42,48 @@ class TestViews:
         given_ = ("CEX", "Chain", "Bridge", None, "Dexs")
         assert kept("all", *given_) == list(given_)
 
-    def test_defi_is_without_exchanges_chains_and_their_bridges(self) -> None:
-        found = kept("defi", "CEX", "Chain", "Canonical Bridge", "Bridge", "Dexs")
+    def test_broad_is_without_exchanges_chains_and_their_bridges(self) -> None:
+        found = kept("broad", "CEX", "Chain", "Canonical Bridge", "Bridge", "Dexs")
         assert found == ["Bridge", "Dexs"]
+
+    def test_defi_is_what_the_source_counts(self) -> None:
+        assert kept("defi", *AS_DEFILLAMA.without, "Dexs", "Restaking") == ["Dexs", "Restaking"]
+        assert len(AS_DEFILLAMA.without) == 9
+        assert str(AS_DEFILLAMA.read_on) in VIEWS["defi"].meaning
+
+    @pytest.mark.parametrize(
+        ("mark", "alive", "netted"),
+        [
+            ({}, True, True),
+            ({"rugged": True}, False, True),
+            ({"deprecated": True}, False, True),
+            ({"dead_from": DAY}, False, True),
+            ({"dead_from": date(2026, 9, 2)}, True, True),  # tomorrow
+            ({"doublecounted": True}, True, False),
+            ({"doublecounted": False, "rugged": False, "deprecated": False}, True, True),
+        ],
+    )
+    def test_marks_leave_a_row_out_where_they_are_there(
+        self, mark: Row, alive: bool, netted: bool
+    ) -> None:
+        frame = protocols([mark])
+        assert VIEWS["alive"](frame).height == alive
+        assert VIEWS["netted"](frame).height == netted
+        assert VIEWS["defi"](frame).height == 1
+
+    def test_tables_from_before_the_marks_were_read_have_all_views(self) -> None:
+        marks = ("doublecounted", "outside_parent", "dead_from", "deprecated", "rugged")
+        old = protocols([{"parent_protocol": "p"}, {"parent_protocol": "p"}]).drop(marks)
+        for view in VIEWS.values():
+            assert view(old).height == view(old.lazy()).collect().height == 2
+        assert merge_parents(old)["n_children"].to_list() == [2]
 
     @pytest.mark.parametrize("view", VIEWS)
     def test_a_row_without_category_stays(self, view: str) -> None:
         assert kept(view, None, "Dexs") == [None, "Dexs"]
 
     def test_netted_is_without_what_is_counted_twice(self) -> None:
-        found = kept("netted", *EXCLUDED_CATEGORIES, *COUNTED_TWICE, "Dexs", "Yield", "Lending")
+        found = kept("netted", *AS_DEFILLAMA.without, *COUNTED_TWICE, "Dexs", "Yield", "Lending")
         assert found == ["Dexs", "Yield", "Lending"]
 
     @pytest.mark.parametrize(
@@ -63,16 +95,18 @@ class TestViews:
     def test_a_name_within_a_name_is_another_category(self) -> None:
         assert kept("netted", "Chain Bribes", "Stablecoin") == ["Chain Bribes", "Stablecoin"]
 
-    def test_each_view_lies_within_the_one_before(self) -> None:
-        categories = [*EXCLUDED_CATEGORIES, *COUNTED_TWICE, "Dexs", None]
-        everything, defi, netted = (set(kept(v, *categories)) for v in VIEWS)
-        assert netted < defi < everything
+    def test_narrower_views_lie_within_wider_ones(self) -> None:
+        rows: list[Row] = [{"category": c} for c in (*AS_DEFILLAMA.without, *COUNTED_TWICE, None)]
+        frame = protocols([*rows, {"rugged": True}, {"doublecounted": True}])
+        found = {name: set(view(frame)["protocol_id"]) for name, view in VIEWS.items()}
+        assert found["alive"] < found["defi"] < found["broad"] < found["all"]
+        assert found["netted"] < found["defi"]
 
     def test_every_view_and_every_category_left_out_has_a_reason(self) -> None:
-        assert list(VIEWS) == ["all", "defi", "netted"]
+        assert list(VIEWS) == ["all", "broad", "defi", "alive", "netted"]
         assert all(v.meaning and "\n" not in v.meaning for v in VIEWS.values())
         assert all(COUNTED_TWICE.values())
-        assert not set(COUNTED_TWICE) & set(EXCLUDED_CATEGORIES)
+        assert not set(COUNTED_TWICE) & set(BROAD.without)
 
     def test_lazy_and_eager_frames_give_the_same(self) -> None:
         frame = protocols([{"category": c} for c in ("CEX", "Dexs", None)])
@@ -103,6 +137,17 @@ class TestMergeParents:
              "tvl_usd": 12.0, "tvl_is_null": False, "listed_at": date(2022, 5, 1),
              "n_children": 2},
         ]  # fmt: skip
+
+    def test_a_child_kept_out_of_its_parent_stands_alone(self) -> None:
+        rows: list[Row] = [
+            {"parent_protocol": "p", "tvl_usd": 3.0, "outside_parent": out}
+            for out in (None, False, True)
+        ]
+        merged = merge_parents(protocols(rows))
+        assert merged.select("protocol_id", "tvl_usd", "n_children").rows() == [
+            ("2", 3.0, 0), ("p", 6.0, 2)
+        ]  # fmt: skip
+        assert totals(protocols(rows))["n_families"].unique().to_list() == [2]
 
     def test_a_child_listed_before_the_floor_makes_the_family_so(self) -> None:
         rows: list[Row] = [{"parent_protocol": "p", "listed_at": d} for d in (None, DAY)]
@@ -168,7 +213,9 @@ def test_families_and_totals_equal_plain_python_in_any_order(rows: list[Row], ra
     found = totals(frame)
     gone: dict[str, set[str | None]] = {
         "all": set(),
-        "defi": {"CEX"},
+        "broad": {"CEX"},
+        "defi": {"CEX", "Bridge"},
+        "alive": {"CEX", "Bridge"},
         "netted": {"CEX", "Bridge", "Risk Curators"},
     }
     expected = {}

@@ -21,14 +21,15 @@ def test_what_is_beside_the_sizes_depends_on_no_source(
 ) -> None:
     names = ("hub_waves", "other_sizes", "other_design_effects")
     # in order after the source's checks: a refused source publishes nothing
-    assert {above for name in names for above in reads(name)} == {"hub_frequency"}
+    assert {above for name in BESIDE for above in reads(name)} == {"hub_frequency"}
     assert reads("companion_fits") == {
-        *names, "hub_before_floor", "defi_population", "downloads_tail", "likes_tail"
+        *names, "hub_before_floor", "defi_population", "size_variants", "downloads_tail",
+        "likes_tail",
     }  # fmt: skip
     if not bundled:
         monkeypatch.setattr("baimo.pipeline.sources.reference.load_companions", dict)
     run(tmp_path, BESIDE)
-    for name in names:
+    for name in BESIDE:
         written = pl.read_parquet(tmp_path / name / f"date={DAY}" / f"{name}.parquet")
         assert written.schema == pl.Schema(TABLES[name].schema)
         assert written.is_empty() is not bundled

@@ -24,6 +24,7 @@ from baimo.pipeline.models.attachment import ATTACHMENT_FIT
 from baimo.pipeline.models.base import FAMILIES
 from baimo.pipeline.models.ces import DEMAND_FIT
 from baimo.pipeline.models.gbm import GROWTH_FIT, calibrate_growth
+from baimo.pipeline.models.gbm_calendar import CALENDAR_FIT
 from baimo.pipeline.models.poisson_rates import RATES_FIT
 from baimo.pipeline.models.printed import PRINTED_EQUATION, simulate_printed_equation
 from baimo.pipeline.predictive.compare import compare_models, comparison_table, verdicts_table
@@ -44,6 +45,7 @@ from baimo.pipeline.schema.derived import (
     OTHER_INCREMENTS,
     OTHER_SIZES,
     SIZE_VARIANTS,
+    TVL_GROWTH_PERIODS,
 )
 from baimo.pipeline.schema.results import CLAIM_NUMBERS, CLAIMS, COMPARISON, VERDICTS
 from baimo.pipeline.schema.table import Table
@@ -52,6 +54,7 @@ from tests.pipeline.synthetic import (
     DAY,
     NO_EFFECTS,
     NO_OWNERS,
+    calendar,
     calibrated,
     day_of,
     demand_of,
@@ -60,6 +63,7 @@ from tests.pipeline.synthetic import (
     kernel_of,
     likes_of_two_days,
     listing,
+    periods,
     population,
     rates_of,
     two_windows,
@@ -97,6 +101,7 @@ def values() -> Mapping[Stored[Any] | Table, Any]:
         ATTACHMENT_FIT: calibrated(frequency),
         DEMAND_FIT: {v.name: demand_of(c) for v, c in counts.items()},
         GROWTH_FIT: calibrate_growth(table, listing(table), weekly(6)),
+        CALENDAR_FIT: calendar(),
         RATES_FIT: {v.name: rates_of(0.5, 1.0, 1.2) for v in HUB},
         KERNEL_FIT: kernel_of(likes_of_two_days(1.0, 0.0, n=6_000), frequency),
         KERNELS: kernels,
@@ -108,10 +113,12 @@ def values() -> Mapping[Stored[Any] | Table, Any]:
         two_windows([1, 3, 9, 20, 40] * 60, [2, 5, 5, 60, 30] * 60),
         other_sizes(),
         found[DEFI_POPULATION],
+        pl.DataFrame(schema=SIZE_VARIANTS.schema),
         n_replications=20,
     )
     found[PRINTED_EQUATION] = simulate_printed_equation(found[ATTACHMENT_FIT], SEED)
     found[HUB_AUTHORS] = pl.DataFrame({"n_models": [1, 2, 5, 40], "n_authors": [300, 90, 20, 1]})
+    found[TVL_GROWTH_PERIODS] = periods()
     found[SIZE_VARIANTS] = pl.DataFrame(schema=SIZE_VARIANTS.schema)
     x_min = {name: fits.tail.x_min for name, fits in read_tails(day_of(found)).items()}
     for family in FAMILIES:

@@ -36,6 +36,11 @@ PROTOCOL: Row = {
     "borrowed_usd": 0.0,
     "staking_usd": 7.0,
     "pool2_usd": 1.0,
+    "doublecounted": False,
+    "outside_parent": True,
+    "dead_from": date(2026, 8, 1),
+    "deprecated": None,
+    "rugged": True,
     "source": "defillama",
 }
 CHAIN: Row = {

@@ -115,6 +115,15 @@ ROWS: dict[str, tuple[Table, Row, tuple[str, ...]]] = {
         {"population": "tvl_families", "size": 0.5, "n_items": 1},
         ("population", "size"),
     ),
+    "tvl_growth_periods": (
+        derived.TVL_GROWTH_PERIODS,
+        {"population": "broad", "joined_by": "id", "before_on": DAY, "after_on": LATER,
+         "n_at_risk": 90, "n_grown": 80, "log_drift": -1.8, "log_drift_std_error": 0.1,
+         "log_drift_std_error_clustered": 0.2, "sigma": 1.7, "exit_share": 0.1,
+         "exit_std_error": 0.01, "size_exponent": 1.1, "size_exponent_std_error": 0.1,
+         "n_entrants": 9, "log_entry_mean": 12.0, "log_entry_sd": 3.0},
+        ("population", "before_on"),
+    ),
 }  # fmt: skip
 
 
@@ -200,6 +209,9 @@ def test_rows_that_share_the_whole_key_are_refused(name: str) -> None:
         ("size_variants", "population", None, "population is missing"),
         ("size_variants", "size", INFINITE, "size is not finite"),
         ("size_variants", "n_items", 0, "n_items is below 1"),
+        ("tvl_growth_periods", "log_drift", INFINITE, "log_drift is not finite"),
+        ("tvl_growth_periods", "exit_share", 1.1, "exit_share is above 1"),
+        ("tvl_growth_periods", "n_grown", 0, "n_grown is below 1"),
     ],
 )
 def test_a_wrong_value_leaves_its_row_out(name: str, column: str, wrong: Any, reason: str) -> None:

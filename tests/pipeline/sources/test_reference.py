@@ -29,6 +29,7 @@ from baimo.pipeline.sources.reference import (
     load_variants,
     read_manifest,
 )
+from baimo.pipeline.variables import BROAD
 
 DAY = date(2024, 7, 11)
 
@@ -42,7 +43,7 @@ class TestReference:
         bundled = pl.read_parquet(Path(_reference_dir(), "hub_frequency.parquet"))
         assert hub_frequency_tables(models, DAY)["hub_frequency"].equals(bundled)
         population = pl.read_parquet(Path(_reference_dir(), "defi_population.parquet"))
-        again = join_population(taken.tables["defillama_protocols"].good)
+        again = join_population(taken.tables["defillama_protocols"].good, BROAD)
         assert again.select(population.columns).equals(population)
         assert all(table.quarantine.is_empty() for table in taken.tables.values())
 

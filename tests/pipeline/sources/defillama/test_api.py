@@ -52,8 +52,27 @@ def test_a_row_in_order() -> None:
         "borrowed_usd": 7.0,
         "staking_usd": 5.0,
         "pool2_usd": 1.0,
+        "doublecounted": None,
+        "outside_parent": None,
+        "dead_from": None,
+        "deprecated": None,
+        "rugged": None,
         "source": "defillama",
     }
+
+
+@pytest.mark.parametrize("dead", ["2024-03-05", "2024-03-05T00:00:00Z", 1_709_640_000])
+def test_what_the_source_marks_on_a_row_is_kept(dead: str | int) -> None:
+    marked = GOOD | {
+        "doublecounted": True, "excludeTvlFromParent": True, "deprecated": False, "rugged": True,
+        "deadFrom": dead,
+    }  # fmt: skip
+    found = read_protocols([marked], DAY)
+    assert found.odd == []
+    row = found.good.row(0, named=True)
+    assert (row["doublecounted"], row["outside_parent"]) == (True, True)
+    assert (row["deprecated"], row["rugged"]) == (False, True)
+    assert row["dead_from"] == date(2024, 3, 5)
 
 
 @pytest.mark.parametrize("row", [{"tvl": None}, {}])
@@ -113,7 +132,8 @@ ODD_VALUES = [
     ("listedAt", "soon"), ("listedAt", 1e300), ("listedAt", -5), ("listedAt", True),
     ("category", 7), ("slug", []), ("chains", "Ethereum"), ("chains", [1]), ("change_1d", "up"),
     ("mcap", 1e30), ("chainTvls", []), ("chainTvls", {"staking": "x"}), ("forkedFrom", {}),
-    ("parentProtocol", False),
+    ("parentProtocol", False), ("rugged", 1), ("deprecated", "no"), ("doublecounted", []),
+    ("excludeTvlFromParent", "true"), ("deadFrom", "long ago"), ("deadFrom", True),
 ]  # fmt: skip
 
 
