@@ -53,7 +53,7 @@ class JudgedTail:
     comparisons
         Power law against each rival on the tail.
     support
-        The verdict in the terms of Clauset, Shalizi and Newman.
+        The verdict in the terms of [ClausetEtAl2009].
     """
 
     tail: TailFit
@@ -78,7 +78,7 @@ class SizeFits:
     index
         Tail index by cut-off and method (hill, hill_corrected, moment, kernel).
     pareto_lognormal
-        UMPU test of Pareto against lognormal over thresholds.
+        UMPU test of Pareto against lognormal over thresholds [MalevergneEtAl2011].
     whole
         Models of the whole sample, zeros included (counts) or positive items (sizes).
     """
