@@ -31,8 +31,8 @@ TEXTS = {
 }
 SHIPPED = {name: text for name, text in TEXTS.items() if not name.startswith("tests/")}
 
-# Works of the joint test and of the clustered test of tails, which cite them.
-NOT_YET_CITED = {"Durbin1973", "Kosorok2003", "SzekelyRizzo2013"}
+# Works of the joint test, of the clustered test of tails and of measures of variety.
+NOT_YET_CITED = {"Durbin1973", "Hill1973", "Kosorok2003", "SzekelyRizzo2013"}
 
 NEEDED = {
     "article": {"author", "title", "journal", "volume", "pages", "year"},
