@@ -21,7 +21,7 @@ from baimo.estimation.samples.clusters import refuse_few
 
 OFFSETS = (1e-3, 1e2)  # times the smallest and the mean positive stock: where the offset is sought
 RIDGE = 0.05  # of the upper end: five times the mean stock
-# Beyond Satterthwaite's, which cover .97 to .98 where a few clusters decide (2,000 runs)
+# Beyond [Satterthwaite1946], whose cover .97 to .98 where a few clusters decide (2,000 runs)
 MORE_DEGREES = 2.0
 _STEPS = 200
 
@@ -196,7 +196,7 @@ class KernelLikelihood:
 
         With heavy-tailed stocks a few clusters hold much of the information, and the plain sandwich
         covers 70 % where it says 95 %. So each cluster's score is divided by the information
-        of all others: the jackknife over clusters in one step (CR3, MacKinnon & White 1985). The
+        of all others: the jackknife over clusters in one step (CR3, [MacKinnonWhite1985]). The
         spread is then right on average, but known from a few clusters only: Student's t with the
         degrees of freedom that clusters of a common luck and Poisson counts would give.
         """

@@ -3,7 +3,7 @@
 The equations stand in `baimo.simulation.attachment.simon_yule`. From one cross-section one gets
 Simon's p without a free parameter, the growth of entry plus exit from the ages, and the growth rate
 of items from the profile of sizes over ages. `downloads` is a 30-day flow, not a stock: Simon's urn
-can be held against it as a distribution, the Yule profile cannot.
+[Simon1955] can be held against it as a distribution, the Yule profile [Yule1925] cannot.
 """
 
 from __future__ import annotations

@@ -5,8 +5,8 @@ likely solves
 
     A_k = Sum_t m_k(t) / Sum_t [m(t) n_k(t) / Sum_j A_j n_j(t)],
 
-which for one interval is m_k/n_k (Jeong, Neda & Barabasi 2003) and for several is found by
-iteration (Pham, Sheridan & Shimodaira 2015). A is known up to a factor.
+which for one interval is m_k/n_k [JeongEtAl2003] and for several is found by iteration
+[PhamEtAl2015]. A is known up to a factor.
 
 Eq 19 has additive noise, sigma_i dW_i. If the scatter of the gains around the kernel grows as
 d^psi, psi = 0 is additive, 1/2 is counting (Poisson), 1 is proportional.

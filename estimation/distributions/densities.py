@@ -2,21 +2,21 @@
 
 Var = m + d m^2, r = 1/d, z = (log x - mu)/sigma, Mills' ratio R(t) = (1 - Phi(t))/phi(t).
 
-Negative binomial, in the saddle-point form (Loader 2000), exact and free of the cancellation
+Negative binomial, in the saddle-point form [Loader2000], exact and free of the cancellation
 between log-gamma functions of large arguments: with D(k, M) = k log(k/M) + M - k and S(k) the
 error of Stirling's formula for log k!,
 
     log P(x) = S(x+r) - S(r) - S(x) - D(r, (x+r)r/(m+r)) - D(x, (x+r)m/(m+r))
                + 1/2 log( r / (2 pi x (x+r)) ),            log P(0) = -r log(1 + m/r).
 
-Poisson-lognormal (Bulmer 1974): P(x) = Int Poisson(x | e^u) N(u | mu, sigma^2) du. The integrand is
+Poisson-lognormal [Bulmer1974]: P(x) = Int Poisson(x | e^u) N(u | mu, sigma^2) du. The integrand is
 log-concave and entire in u, so the trapezoid rule with step h errs by its Fourier transform at
 2 pi/h, at most that of the gamma part, |Gamma(x + 2 pi i/h)|/Gamma(x), or of the normal part,
 exp(-2 pi^2 sigma^2/h^2): below 1e-11 with 1/h = 1/(.85 s) + 1/.38, s the width at the mode. The
 mode is Wright's omega function; the exponent is written as exact differences from it. By parts,
 F(x) = E Phi((log G - mu)/sigma) with G gamma(x + 1).
 
-Double Pareto-lognormal (Reed & Jorgensen 2004, eq. 8-12): log X = mu + sigma Z + E/alpha - E'/beta
+Double Pareto-lognormal [ReedJorgensen2004], eq. 8-12: log X = mu + sigma Z + E/alpha - E'/beta
 with Z normal, E and E' standard exponential; P(X > x) ~ x^-alpha, P(X < x) ~ x^beta. For y = log x,
 
     g(y)   = alpha beta / (alpha+beta) phi(z) [R(alpha sigma - z) + R(beta sigma + z)],

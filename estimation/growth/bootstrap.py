@@ -1,14 +1,13 @@
 """Bootstrap of growth on a long panel: items resampled, and blocks of dates (eq 36-39).
 
 Items share the market of a date, and dates of an item its luck, so both are drawn anew: items
-singly, dates in circular blocks (Politis & Romano 1992), the two independently of each other. A
+singly, dates in circular blocks [PolitisRomano1992], the two independently of each other. A
 step of an item counts as often as its item was drawn times how often its date was.
 
-Drawing both at once would take the noise of a single step three times (Owen 2007, Annals of
-Applied Statistics 1): it is drawn with its item, with its date, and once more in their product. So
-each replicate is evaluated with its items alone, its dates alone, and both. With D_i, D_t and D_it
-the three deviations from the estimate, D_it - D_i - D_t has the variance E of that noise, D_i + D_t
-holds it twice, and
+Drawing both at once would take the noise of a single step three times [Owen2007]: it is drawn with
+its item, with its date, and once more in their product. So each replicate is evaluated with its
+items alone, its dates alone, and both. With D_i, D_t and D_it the three deviations from the
+estimate, D_it - D_i - D_t has the variance E of that noise, D_i + D_t holds it twice, and
 
     estimate + (D_i + D_t) sqrt(1 - E/Var(D_i + D_t))
 
@@ -18,7 +17,7 @@ and t of T/l degrees for blocks of l dates.
 
 Drifts of items and means of dates stay as fitted: a variance and a slope do not change with them
 to first order, and to refit them on repeated items would need other degrees of freedom. The rule
-for the length of a block is T^(1/3), rounded up (Hall, Horowitz & Jing 1995, Biometrika 82).
+for the length of a block is T^(1/3), rounded up [HallEtAl1995].
 """
 
 from __future__ import annotations

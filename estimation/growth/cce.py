@@ -2,8 +2,8 @@
 
     r_i = a + b x_i + beta_i f + e_i,   x the log size before a step, f not observed.
 
-Averages over the items of one step show f (common correlated effects, Pesaran 2006, Econometrica
-74): f = mean r - a - b mean x. Growth and size net of the market, each item with its own loading,
+Averages over the items of one step show f (common correlated effects, [Pesaran2006]): f = mean r -
+a - b mean x. Growth and size net of the market, each item with its own loading,
 
     r_i - beta_i mean r = a (1 - beta_i) + b (x_i - beta_i mean x) + noise,
 
@@ -16,11 +16,11 @@ has a trend, into bias.
 Pesaran's own regressions, item by item on (1, mean r, mean x), do have intercepts, and the noise of
 a random walk returns to its own mean. With P the projection on the regressors, M = 1 - P and L
 summing the past, e'M L e has mean -s^2 tr(P L) under b = 0: for the intercept alone this is the
--3/(T+1) of Harris & Tzavalis. Here it is taken off the pooled slope, and off each item's the mean
-of its ratio (e'M L e)/(e'L'M L e), an integral (Sawa 1978, Econometrica 46). Both are right under
-b = 0 only and hardly move with b: they test b = 0 and estimate no other b. A half-panel jackknife
-removes the bias on average, but the spread over items then covers 57 % instead of 95 %: items
-share the path of their regressors.
+-3/(T+1) of [HarrisTzavalis1999]. Here it is taken off the pooled slope, and off each item's the
+mean of its ratio (e'M L e)/(e'L'M L e), an integral [Sawa1978]. Both are right under b = 0 only and
+hardly move with b: they test b = 0 and estimate no other b. A half-panel jackknife removes the bias
+on average, but the spread over items then covers 57 % instead of 95 %: items share the path of
+their regressors.
 """
 
 from __future__ import annotations

@@ -2,8 +2,8 @@
 
     E[s_i'] = exp(c + b log s_i)
 
-by Poisson pseudo maximum likelihood (Santos Silva & Tenreyro 2006, Rev. Econ. Stat. 88, 641), right
-when the mean is, whatever the variance, and with a later size of zero. b = 1 is growth in
+by Poisson pseudo maximum likelihood, right when the mean is, whatever the variance
+[GourierouxEtAl1984], and with a later size of zero [SantosSilvaTenreyro2006]. b = 1 is growth in
 proportion *in the mean*; the slope of log growth, of survivors alone, is another number wherever
 the spread of growth or the share of exits depends on size.
 """

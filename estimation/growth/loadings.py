@@ -6,9 +6,9 @@ not in it; the noise of the others is, s^2/(N - 1) of it, and is taken off:
 
     slope_i = sum F_ik r_ik / (sum F_ik^2 - noise),   beta_i = slope_i/(1 + (slope_i - 1)/N).
 
-The spread of the beta_i is Paule and Mandel's, their own errors taken off, with the Q-profile
-interval (Viechtbauer 2007, Statistics in Medicine 26), widened for heavy tails. Cochran's Q tests
-equal loadings (Swamy 1970, Econometrica 38).
+The spread of the beta_i is that of [PauleMandel1982], their own errors taken off, with the
+Q-profile interval [Viechtbauer2007], widened for heavy tails. Cochran's Q [Cochran1954] tests
+equal loadings [Swamy1970].
 """
 
 from __future__ import annotations
@@ -212,7 +212,7 @@ def _spread(effect: Floats, error2: Floats) -> _Spread:
         raise DataError("loadings have no positive mean: no common shock to load on")
     sd, squares = math.sqrt(variance), weight * (effect - mean) ** 2
     heavy = math.sqrt(max(float(np.sum((squares - 1.0) ** 2)) / (2.0 * (n - 1.0)), 1.0))
-    # Relative to a mean that is estimated too: distances add in squares (Zou & Donner 2008).
+    # Relative to a mean that is estimated too: distances add in squares [ZouDonner2008].
     reach, t = sd * math.sqrt(mean_error2) / mean, t_ppf(0.975, n - 1)
     ends = [_profile(effect, error2, chi2_ppf(p, n - 1)) for p in (0.975, 0.025)]
     low, high = (math.hypot(heavy * (end - sd), t * reach) for end in ends)

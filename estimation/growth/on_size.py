@@ -78,7 +78,7 @@ def fit_growth_on_size(
     floor
         Items beyond this size on the later date are chosen: smaller ones are gone.
     errors
-        "HC1" (White with n/(n - 2)) or "HC3" (MacKinnon & White 1985), which is safer in small
+        "HC1" ([White1980] with n/(n - 2)) or "HC3" [MacKinnonWhite1985], which is safer in small
         samples and with a few very large items.
     fewest
         Fewest items that make a regression.

@@ -4,11 +4,11 @@
 
 b = 0 is eq 38 with inflow split by size: the same growth for all, no rich-get-richer. Period
 effects a_t take the market out; what is left of it through unequal loadings makes the errors of
-one period move together, so errors are clustered by item and by period (Cameron, Gelbach &
-Miller 2011) and, beside them, Driscoll-Kraay with lag floor(4 (T/100)^(2/9)). Two things go wrong
-easily. Item effects bias b to -3/(T+1) under Gibrat's law (Harris & Tzavalis 1999): the
-within-item noise of a random walk returns to its own mean. And an error in measured size enters
-growth with the opposite sign, which looks like reversion: instrument size by its earlier lag.
+one period move together, so errors are clustered by item and by period [CameronEtAl2011] and,
+beside them, by [DriscollKraay1998] with lag floor(4 (T/100)^(2/9)). Two things go wrong easily.
+Item effects bias b to -3/(T+1) under Gibrat's law [HarrisTzavalis1999]: the within-item noise
+of a random walk returns to its own mean. And an error in measured size enters growth with the
+opposite sign, which looks like reversion: instrument size by its earlier lag.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from baimo.estimation.laws import t_ppf, t_sf
 from baimo.estimation.results import Estimate, FitResult, registered
 from baimo.estimation.samples.arguments import checked_flag
 
-WEAK_F = 10.0  # Staiger & Stock (1997)
+WEAK_F = 10.0  # [StaigerStock1997]
 FEW_CLUSTERS = 10
 
 

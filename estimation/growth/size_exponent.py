@@ -5,8 +5,8 @@
 b = 1 is Gibrat's law: every size has the same expected growth, and shares stay on average. With
 b > 1 the rich get richer. The slope of *log* growth on log size asks another thing: it needs both
 sizes positive, so the gone are left out, and it is of the mean of logs, which a spread that varies
-with size moves. b is found by Poisson pseudo maximum likelihood (Gourieroux, Monfort & Trognon
-1984; Santos Silva & Tenreyro 2006), consistent wherever the mean is right, whatever the spread.
+with size moves. b is found by Poisson pseudo maximum likelihood [GourierouxEtAl1984]
+[SantosSilvaTenreyro2006], consistent wherever the mean is right, whatever the spread.
 
 Sums of heavy-tailed sizes hang on few items, so the errors do: an item counts by what the fit
 without it would be. Robust errors are of that kind (HC3, with the leverage of each item), clustered

@@ -60,7 +60,7 @@ class PanelGrowthFit(FitResult):
 
     @property
     def cd_at_least(self) -> float:
-        """Pesaran's (2004) CD of independent growth, taken at the smallest overlap of a pair.
+        """CD of [Pesaran2004] for independent growth, at the smallest overlap of a pair.
 
         Standard normal under independence; every pair has at least `MIN_OVERLAP` weeks.
         """

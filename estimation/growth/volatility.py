@@ -52,7 +52,7 @@ class GrowthPathsFit(FitResult):
     table
         Estimates by name, value None where the data are silent:
         mu, log_drift: pooled drift of the level and of the log; exit_rate: hazard;
-        drift_sd: Paule-Mandel spread of true drifts (0: individual mu are not estimable);
+        drift_sd: spread of true drifts [PauleMandel1982] (0: individual mu are not estimable);
         sigma: total volatility of an item, sigma_idiosyncratic: around the mean of all on the
         same date (unequal loadings are in it), sigma_common: of that mean;
         sigma_robust, sigma_jump_robust: from quartiles, and bipower (ignores rare jumps);
@@ -313,7 +313,7 @@ def _volatility(steps: Steps, off: Floats, own: _Own | None, m: float, table: Gr
         table.put_root("sigma_common", common, steps.variance(score - own.score), squares)
         table.put("factor_share", max(common, 0.0) / total, steps.variance(ratio), periods - 1.0)
     else:
-        # Hayashi & Yoshida (2005): products of steps that overlap are unbiased for the covariance.
+        # Products of steps that overlap are unbiased for the covariance [HayashiYoshida2005].
         common = (steps.overlapping(around) - float(around @ around)) / overlap
         common *= periods / (periods - 1.0)
         table.put_root("sigma_common", common)

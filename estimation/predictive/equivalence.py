@@ -1,8 +1,9 @@
 """Equivalence tests with a margin, and Holm's correction.
 
 A difference within the margin counts as none. Two hypotheses are tested: that the difference is at
-least the margin (rejected: equal, Schuirmann's two one-sided tests) and that it is at most the
-margin (rejected: different).
+least the margin (rejected: equal, the two one-sided tests of [Schuirmann1987]) and that it is at
+most the margin (rejected: different). That all of several are equal may be said, without a
+correction, where each is found equal at the level by itself [Berger1982].
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ LEVEL = 0.05
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
-    """Return p-values corrected by Holm (1979, Scand. J. Stat. 6, 65), in the same order."""
+    """Return p-values corrected by [Holm1979], in the same order."""
     p = np.asarray(p_values, dtype=np.float64)
     if p.size and not np.all((p >= 0) & (p <= 1)):
         raise DataError("p-values must lie between 0 and 1")
@@ -35,7 +36,7 @@ def margin_tests(
 ) -> tuple[float, float]:
     """Return p of (a difference is at least the margin, it is at most the margin).
 
-    The first is the larger p of two one-sided tests (Schuirmann 1987). For the second a
+    The first is the larger p of two one-sided tests [Schuirmann1987]. For the second a
     difference of exactly the margin is the least favourable, counting both tails.
     """
     size = abs(gap)

@@ -6,15 +6,15 @@ once, each with a margin, fixed before looking, within which a difference counts
 
 The tested object is the contrast: the observed statistics less the mean of the model's at the
 estimated parameters. Under the model it scatters for two reasons, and both are in its cloud of
-draws: the scatter of the model's own samples, and the sampling error of observed statistics and
-parameters together, clusters included (a covariance matrix, drawn as normal). The distance is the
-energy distance (Szekely & Rizzo 2013, J. Stat. Plan. Inference 143, 1249) of the whitened contrast
+draws: the scatter of the model's own samples, and what these do not hold: that parameters were
+estimated from the same data, and that clusters enlarge the error of both (a covariance matrix,
+drawn as normal). The distance is the energy distance [SzekelyRizzo2013] of the whitened contrast
 from its cloud, after the nearest point of the box of margins is taken off; p is its rank among the
 cloud, 1/(R + 1) at least.
 
 - contradicted: p is at most the level, with all data and without the largest cluster;
-- explains: every statistic lies within its margin, an intersection-union test (Berger 1982,
-  Technometrics 24, 295) that needs no correction for their number;
+- explains: every statistic lies within its margin, an intersection-union test [Berger1982] that
+  needs no correction for their number;
 - cannot be told: neither; the record says how large a difference would have been seen.
 
 Only what the model was not fitted to decides.

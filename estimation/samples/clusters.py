@@ -189,7 +189,7 @@ def jackknife_covariance(
 ) -> Floats:
     """Return the covariance of an estimate by the jackknife over clusters in one step (CR3).
 
-    Each cluster's score is divided by the information of all others (MacKinnon & White 1985): with
+    Each cluster's score is divided by the information of all others [MacKinnonWhite1985]: with
     heavy-tailed regressors the plain sandwich is too small. With a cluster for each item it is HC3
     of least squares times (n - 1)/n.
 

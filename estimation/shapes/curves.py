@@ -5,9 +5,9 @@ v - 1/2 to v + 1/2 (in its unit), a size measured exactly for itself; nothing is
 and two counted samples need no common grid. Ranks are shares of all items, zeros included, over
 the share that is compared: rank 1 is the lowest item compared.
 
-Resampling is the Bayesian bootstrap (Rubin 1981, Ann. Stat. 9, 130): each item, or each cluster,
-gets an exponential weight, so that a cell of m items gets a gamma(m) weight, whatever m is. A
-design effect of d makes that gamma(m/d).
+Resampling is the Bayesian bootstrap [Rubin1981]: each item, or each cluster, gets an exponential
+weight, so that a cell of m items gets a gamma(m) weight, whatever m is. A design effect of d makes
+that gamma(m/d).
 """
 
 from __future__ import annotations

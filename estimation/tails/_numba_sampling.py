@@ -3,7 +3,7 @@
 A replicate is never written out item by item. Its body is a multinomial over the distinct
 values, drawn as a chain of binomials; the tail of counts is a chain of binomials up the whole
 numbers while more than one item is expected at each, then single draws; the tail of sizes is
-drawn in order (Rényi 1953: the spacings of sorted exponentials are independent exponentials).
+drawn in order (the spacings of sorted exponentials are independent exponentials, [Renyi1953]).
 Every replicate has a generator of its own, so that threads change nothing.
 """
 
@@ -24,7 +24,7 @@ _MOST_STEPS = 1 << 20  # whole numbers walked through before the single draws
 
 @jit
 def uniform(s: State) -> float:
-    """Return the next number in (0, 1) of xoshiro256++ (Blackman & Vigna 2021), 52 bits."""
+    """Return the next number in (0, 1) of xoshiro256++ [BlackmanVigna2021], 52 bits."""
     s0, s1, s2, s3 = s[0], s[1], s[2], s[3]
     total = s0 + s3
     out = ((total << np.uint64(23)) | (total >> np.uint64(41))) + s0
@@ -43,8 +43,8 @@ def uniform(s: State) -> float:
 def binomial(n: int, p: float, s: State) -> int:
     """Draw a binomial number exactly.
 
-    By inversion where fewer than ten are expected, else by transformed rejection (Hörmann
-    1993, J. Stat. Comput. Simul. 46, algorithm BTRS).
+    By inversion where fewer than ten are expected, else by transformed rejection
+    ([Hormann1993], algorithm BTRS).
     """
     if n <= 0 or p <= 0.0:
         return 0
@@ -149,8 +149,8 @@ def sample_counts(
 def sample_count(alpha: float, x_min: float, top: float, s: State) -> float:
     """Draw one item from P(X = x) ~ x^-alpha on [x_min, top].
 
-    Devroye's rejection from the floor of a Pareto variable, whose acceptance is largest at
-    x_min, so that no table is needed.
+    By rejection from the floor of a Pareto variable ([Devroye1986], section X.6), whose acceptance
+    is largest at x_min, so that no table is needed.
     """
     t = 1.0 / x_min
     most = t / -math.expm1((1.0 - alpha) * math.log1p(t))

@@ -139,8 +139,8 @@ class SecondOrder(NamedTuple):
 def second_order(ends: TieEnds) -> SecondOrder:
     """Return beta and rho, estimated from the k = n^0.999 largest items.
 
-    rho: Fraga Alves, Gomes & de Haan (2003, Port. Math. 60, 193), tau = 0; beta: Gomes &
-    Martins (2002, Extremes 5, 5). Above RHO_HIGHEST rho is replaced by FIXED_RHO.
+    rho: [FragaAlvesEtAl2003], tau = 0; beta: [GomesMartins2002]. Above RHO_HIGHEST rho is replaced
+    by FIXED_RHO.
     """
     j = ends.first + int(nearest(ends.k[ends.first :], np.array([ends.n**0.999]))[0])
     m1, m2, m3 = (math.log(ends.moment(p)[j] / math.factorial(p)) / p for p in (1, 2, 3))
@@ -171,7 +171,7 @@ def corrected_error(found: SecondOrder, k: Floats | Ints) -> Floats:
 
         gamma^2/k [1 + (1 + 2a)/a^2 c^(1+a) (2 - c^a)]:
 
-    Hill's for c -> 0, gamma^2 ((1 - rho)/rho)^2 / k for c = 1 (Gomes & Martins 2002).
+    Hill's for c -> 0, gamma^2 ((1 - rho)/rho)^2 / k for c = 1 [GomesMartins2002].
     """
     a, c = -found.rho, np.minimum(k / found.k, 1.0)
     power = c**a

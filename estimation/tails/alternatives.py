@@ -1,10 +1,10 @@
 """The power law against its rivals on the same tail: Vuong's tests, AIC, BIC, a verdict.
 
-Vuong (1989, Econometrica 57, 307-333): the normalised log-likelihood ratio is standard normal when
-two non-nested models fit equally well and can be told apart; whether they can, his variance test
-says first (Theorem 4.4 and 5.4: n omega^2 is a weighted sum of chi-squares when they cannot). The
-power law lies on the boundary of the truncated one, so that pair gets the p of the half chi-square
-mixture too (Self & Liang 1987). Likelihoods stand in `baimo.estimation.tails._alternatives`.
+By [Vuong1989] the normalised log-likelihood ratio is standard normal when two non-nested models fit
+equally well and can be told apart; whether they can, his variance test says first (Theorem 4.4 and
+5.4: n omega^2 is a weighted sum of chi-squares when they cannot). The power law lies on the
+boundary of the truncated one, so that pair gets the p of the half chi-square mixture too
+[SelfLiang1987]. Likelihoods stand in `baimo.estimation.tails._alternatives`.
 
 Where items come in clusters (an author's models), the ratio is a sum over clusters and its error
 that of leaving out one at a time: with the sums alone the test of equal fit rejects up to .09 at
@@ -36,7 +36,7 @@ from baimo.estimation.tails.power_law import TailFit
 
 ALTERNATIVES = ("lognormal", "exponential", "stretched_exponential", "truncated_power_law")
 SIGNIFICANT = 0.1  # CSN's level, for p of the fit and of the ratios
-FEWEST = 50  # Broido & Clauset (2019): a smaller tail is weak evidence at best
+FEWEST = 50  # a smaller tail is weak evidence at best [BroidoClauset2019]
 _NODES, _WEIGHTS = np.polynomial.legendre.leggauss(24)
 
 
@@ -148,7 +148,7 @@ class Comparison(Result):
 @registered("Support")
 @dataclass(frozen=True, kw_only=True)
 class Support:
-    """What speaks for the power law, in the terms of Clauset, Shalizi & Newman (2009, Table 6.1).
+    """What speaks for the power law, in the terms of [ClausetEtAl2009], Table 6.1.
 
     Parameters
     ----------
@@ -362,7 +362,7 @@ def _variance_test(
     statistic: float,
     labels: _Labels | None,
 ) -> float | None:
-    """Return the p of n omega^2 under "the models coincide" (Vuong 1989, eq. 4.6 and 5.8).
+    """Return the p of n omega^2 under "the models coincide" ([Vuong1989], eq. 4.6 and 5.8).
 
     The weights are the eigenvalues of B E V E, with E = diag(-A_f, A_g)^-1, A the mean second
     derivatives, B the mean products of scores and V the covariance of their sums, which is B where
@@ -386,7 +386,7 @@ def _variance_test(
 
 
 def chi_square_mixture_sf(x: float, weights: Floats) -> float:
-    """Return P(sum_j weights_j chi2_1 > x), by Imhof's integral (1961, Biometrika 48, 419-426).
+    """Return P(sum_j weights_j chi2_1 > x), by the integral of [Imhof1961].
 
     Parameters
     ----------

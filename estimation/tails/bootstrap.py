@@ -1,8 +1,9 @@
 """Bootstrap of the tail fit: the p-value, and how sure alpha, x_min and n_tail are.
 
-`goodness_of_fit`: the semi-parametric bootstrap of Clauset, Shalizi & Newman (2009, SIAM
-Review 51, section 4.1). Each replicate keeps the number of positive items, draws the body from
-the data below x_min and the tail from the fit, and gets an x_min and alpha of its own.
+`goodness_of_fit`: the semi-parametric bootstrap of [ClausetEtAl2009], section 4.1. Each replicate
+keeps the number of positive items, draws the body from the data below x_min and the tail from the
+fit, and gets an x_min and alpha of its own. It takes items as independent; where they are not, a
+true law is rejected too often [GerlachAltmann2019].
 
 `bootstrap_tail`: the data resampled, item by item or in whole clusters, and refitted with its
 own x_min, so that the intervals contain the choice of x_min.
@@ -96,8 +97,7 @@ class GoodnessOfFit(Result):
     def monte_carlo_interval(self, level: float = 0.95) -> tuple[float, float]:
         """Return the interval of p that the number of replications allows.
 
-        Clopper & Pearson (1934, Biometrika 26, 404): exact for a binomial count, never empty at
-        p = 0 or 1.
+        Exact for a binomial count, never empty at p = 0 or 1 [ClopperPearson1934].
         """
         if not 0 < level < 1:
             raise DataError(f"level = {level:g} must lie between 0 and 1, 0.95 for 95 %")
@@ -165,8 +165,8 @@ def goodness_of_fit(
         Return every replicate's KS distance. Without it a replicate ends at its first distance
         below the observed one: the same p, up to five times sooner.
     stop_early
-        Stop once the verdict at .1 is beyond doubt (Robbins' mixture bound, error .001). p is
-        then less precise; not for publication.
+        Stop once the verdict at .1 is beyond doubt (mixture bound of [Robbins1970], error .001).
+        p is then less precise; not for publication.
     n_threads
         None: as many as there are processors.
     progress
@@ -213,7 +213,7 @@ def mc_error(p: float, n: int) -> float:
 
 
 def _beyond_doubt(hits: int, n: int) -> bool:
-    """Whether p = .1 is outside Robbins' confidence sequence (1970, uniform mixture)."""
+    """Whether p = .1 is outside the confidence sequence of [Robbins1970], uniform mixture."""
     log_mixture = special.betaln(hits + 1, n - hits + 1)
     log_null = hits * math.log(REJECTED_BELOW) + (n - hits) * math.log1p(-REJECTED_BELOW)
     return bool(log_mixture - log_null > -math.log(_DOUBT))

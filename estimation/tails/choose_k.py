@@ -68,10 +68,10 @@ class KChoice(FitResult):
 def choose_k(
     data: Counts | ArrayLike, *, discrete: bool, n_replications: int = 500, seed: int = 0
 ) -> KChoice:
-    """Choose k for Hill by the double bootstrap of Danielsson, de Haan, Peng & de Vries.
+    """Choose k for Hill by the double bootstrap of [DanielssonEtAl2001].
 
-    (2001, J. Multivariate Anal. 76, 226-248.) Q(m, k) is the mean of (M_2 - 2 M_1^2)^2 over
-    resamples of m items, k1 and k2 minimise it at m = n1 and n2 = n1^2/n, and
+    Q(m, k) is the mean of (M_2 - 2 M_1^2)^2 over resamples of m items, k1 and k2 minimise it at
+    m = n1 and n2 = n1^2/n, and
 
         k0 = k1^2/k2 [log k1 / (2 log n1 - log k1)]^(2 (log n1 - log k1)/log n1),
 
@@ -138,7 +138,7 @@ def choose_k(
 
 
 def scan_k(data: Counts | ArrayLike, *, discrete: bool) -> int:
-    """Return the size of the tail that the scan of Clauset, Shalizi & Newman finds.
+    """Return the size of the tail that the scan of [ClausetEtAl2009] finds.
 
     What to take where the double bootstrap fails: it fails on exact power laws first, which are
     what the scan (`baimo.estimation.tails.power_law.fit_tail`) is right about. At least 50 items,

@@ -18,9 +18,8 @@ Size at .05 with the models of real owners: .04 to .06; power and the cells in
 tests/benchmarks/README.md. It takes many clusters none of which holds much of the tail: with one of
 half the items or more, and the rest alone, size is .10 to .18, and a note says so.
 
-The multipliers are those of Kosorok (2003, J. Multivar. Anal. 84, 299) for empirical processes,
-with a weight for a cluster instead of an item; the term of the estimated parameter is that of
-Durbin (1973, Ann. Stat. 1, 279).
+The multipliers are those of [Kosorok2003] for empirical processes, with a weight for a cluster
+instead of an item; the term of the estimated parameter is that of [Durbin1973].
 """
 
 from __future__ import annotations

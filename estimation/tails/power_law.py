@@ -1,10 +1,10 @@
-"""Power-law tails by Clauset, Shalizi & Newman (2009, SIAM Review 51, 661-703).
+"""Power-law tails by [ClausetEtAl2009].
 
 For every candidate x_min the exact maximum-likelihood alpha (discrete: Hurwitz zeta, their eq. 3.5;
-continuous: their eq. 3.1), then the x_min with the smallest Kolmogorov-Smirnov distance.
-`baimo.estimation.tails.bootstrap` has the p-value and the intervals that account for the choice of
-x_min, `baimo.estimation.tails.alternatives` the rivals. alpha is the exponent of the density, zeta
-= alpha - 1 that of the CCDF.
+continuous: their eq. 3.1), then the x_min with the smallest Kolmogorov-Smirnov distance, which
+tends to be too high [DreesEtAl2020]. `baimo.estimation.tails.bootstrap` has the p-value and the
+intervals that account for the choice of x_min, `baimo.estimation.tails.alternatives` the rivals.
+alpha is the exponent of the density, zeta = alpha - 1 that of the CCDF.
 
 The KS convention decides the answer on tied data:
 

@@ -1,4 +1,4 @@
-"""Rank-size regression of Gabaix & Ibragimov (2011, J. Bus. Econ. Stat. 29, 24-39).
+"""Rank-size regression of [GabaixIbragimov2011].
 
 log(rank - 1/2) = a - zeta log(size) over the k largest items, standard error |b| sqrt(2/k)
 (their eq. 1.2 and Theorem 1). The slope reported is that of log rank on log size, -zeta; the

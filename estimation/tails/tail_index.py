@@ -196,7 +196,7 @@ def fit_hill(
     bias_corrected: bool = False,
     design_effect: float | None = None,
 ) -> IndexFit:
-    """Hill (1975, Ann. Stat. 3, 1163): gamma = M_1, standard error zeta/sqrt(k).
+    """Return the estimate of [Hill1975]: gamma = M_1, standard error zeta/sqrt(k).
 
     Parameters
     ----------
@@ -207,16 +207,16 @@ def fit_hill(
     discrete
         True: whole numbers, threshold v - 1/2. False: sizes, threshold X_(k+1).
     bias_corrected
-        Minimum-variance reduced-bias Hill of Caeiro, Gomes & Pestana (2005, REVSTAT 3, 113):
+        Minimum-variance reduced-bias Hill of [CaeiroEtAl2005]:
         M_1 (1 - beta/(1 - rho) (n/k)^rho), n the positive items, beta and rho from the n^0.999
         largest. It helps on smooth laws such as Frechet and on no other: on exact Pareto, or
         where the body is unlike the tail, rho is not identified. An estimate above -1/2 is
-        therefore replaced by rho = -1, as many do throughout (Drees & Kaufmann 1998, Stoch.
-        Proc. Appl. 75, 149), and a note calls the result doubtful: no sample of 300 from
-        Frechet, Burr (rho -1, -1/2, -1/4) and Student's t (3 df) gave more than -.7, of exact
-        Pareto samples 2 in 5 did. rho below -10 corrects nothing, and a note says so. The
-        standard error contains that of beta (Caeiro and others take Hill's, right for k far
-        below n only), not that of rho: 1.03 times Hill's at k = n/10, 1.5 at n/2, rho = -1.
+        therefore replaced by rho = -1, as many do throughout [DreesKaufmann1998], and a note calls
+        the result doubtful: no sample of 300 from Frechet, Burr (rho -1, -1/2, -1/4) and Student's
+        t (3 df) gave more than -.7, of exact Pareto samples 2 in 5 did. rho below -10 corrects
+        nothing, and a note says so. The standard error contains that of beta (theirs is Hill's,
+        right for k far below n only), not that of rho: 1.03 times Hill's at k = n/10, 1.5 at n/2,
+        rho = -1.
     design_effect
         Variance inflation by clusters, if known.
 
@@ -232,7 +232,7 @@ def fit_hill(
 def fit_moment(
     data: Counts | ArrayLike, *, k: int, discrete: bool = True, design_effect: float | None = None
 ) -> IndexFit:
-    """Moment estimator of Dekkers, Einmahl & de Haan (1989, Ann. Stat. 17, 1833, eq. 1.7).
+    """Return the moment estimate of [DekkersEtAl1989], eq. 1.7.
 
     gamma = M_1 + 1 - 1/2 / (1 - M_1^2/M_2), any sign; for gamma > 0 its standard error is
     sqrt((1 + gamma^2)/k). Parameters and errors as `fit_hill`.
@@ -243,11 +243,11 @@ def fit_moment(
 def fit_pickands(
     data: Counts | ArrayLike, *, k: int, discrete: bool = True, design_effect: float | None = None
 ) -> IndexFit:
-    """Pickands (1975, Ann. Stat. 3, 119) from the order statistics at k/4, k/2 and k.
+    """Return the estimate of [Pickands1975] from the order statistics at k/4, k/2 and k.
 
     With m = floor(k/4), gamma = log2[(X_(m) - X_(2m)) / (X_(2m) - X_(4m))] and standard error
-    gamma sqrt(2^(2 gamma + 1) + 1) / (2 (2^gamma - 1) log 2 sqrt(m)) (Dekkers & de Haan 1989,
-    Ann. Stat. 17, 1795, Theorem 2.3). Equal counts are spread evenly over their unit interval.
+    gamma sqrt(2^(2 gamma + 1) + 1) / (2 (2^gamma - 1) log 2 sqrt(m))
+    ([DekkersDeHaan1989], Theorem 2.3). Equal counts are spread evenly over their unit interval.
     Parameters and errors as `fit_hill`, with k at least 4.
     """
     return _fit(data, "pickands", k, discrete, design_effect)
@@ -256,7 +256,7 @@ def fit_pickands(
 def fit_kernel(
     data: Counts | ArrayLike, *, k: int, discrete: bool = True, design_effect: float | None = None
 ) -> IndexFit:
-    """Kernel estimator of Csörgő, Deheuvels & Mason (1985, Ann. Stat. 13, 1050).
+    """Return the kernel estimate of [CsorgoEtAl1985].
 
     gamma = sum_i (i/k) K(i/k) log(X_(i)/X_(i+1)) / [(1/k) sum_i K(i/k)] with the biweight
     K(s) = 15/8 (1 - s^2)^2; standard error gamma sqrt(int K^2 / k), int K^2 = 10/7.
@@ -308,10 +308,9 @@ def pareto_lognormal_test(
 ) -> IndexTest:
     """Uniformly most powerful unbiased test of Pareto against lognormal above a threshold.
 
-    In logs: exponential against truncated normal (Del Castillo & Puig 1999, J. Am. Stat. Assoc.
-    94, 529; Malevergne, Pisarenko & Sornette 2011, Phys. Rev. E 83, 036111). Small coefficients
-    of variation of log(x/u) favour the lognormal. p comes from a shifted lognormal with the
-    exact first three moments of Greenwood's statistic (cv^2 + 1)/k.
+    In logs: exponential against truncated normal [DelCastilloPuig1999] [MalevergneEtAl2011]. Small
+    coefficients of variation of log(x/u) favour the lognormal. p comes from a shifted lognormal
+    with the exact first three moments of Greenwood's statistic (cv^2 + 1)/k.
     Share rejected of 400,000 true nulls at nominal 1, 5, 10 %: 1.2, 5.0, 9.9 (10 items), 1.7,
     5.7, 10.4 (50), 1.1, 5.1, 10.0 (500). `statistic` is min(cv, 1); p is of the cv unclipped,
     near 1 where the tail is heavier than Pareto.
@@ -386,7 +385,7 @@ def pareto_lognormal_path(
 def zipf_lm_test(
     data: Counts | ArrayLike, *, k: int, discrete: bool, clusters: ArrayLike | None = None
 ) -> IndexTest:
-    """Test Zipf's law (zeta = 1) by the LM test of Urzúa (2000, Econ. Lett. 66, 257-260).
+    """Test Zipf's law (zeta = 1) by the LM test of [Urzua2000].
 
     LM = 4 k (z1^2 + 6 z1 z2 + 12 z2^2), z1 = 1 - mean(log(x/u)), z2 = 1/2 - mean(u/x),
     chi-square with 2 degrees of freedom: under zeta = 1, log(x/u) is standard exponential and

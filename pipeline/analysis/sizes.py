@@ -56,7 +56,7 @@ class JudgedTail:
     comparisons
         Power law against each rival on the tail.
     support
-        The verdict in the terms of Clauset, Shalizi and Newman, by the p that knows the owners
+        The verdict in the terms of [ClausetEtAl2009], by the p that knows the owners
         where there is one.
     clustered_p
         p of the power law with the items of one owner as one cluster, None where owners are not
@@ -86,7 +86,7 @@ class SizeFits:
     index
         Tail index by cut-off and method (hill, hill_corrected, moment, kernel).
     pareto_lognormal
-        UMPU test of Pareto against lognormal over thresholds.
+        UMPU test of Pareto against lognormal over thresholds [MalevergneEtAl2011].
     whole
         Models of the whole sample, zeros included (counts) or positive items (sizes).
     """

@@ -33,6 +33,7 @@ from baimo.pipeline.predictive.simulate import (
     read_simulations,
 )
 from baimo.pipeline.report import tables as cells
+from baimo.pipeline.report.references import cited, link_citations
 from baimo.pipeline.schema.derived import HUB_TOP, HUB_TOTALS
 from baimo.pipeline.schema.results import CLAIM_NUMBERS, CLAIMS, COMPARISON, VERDICTS
 from baimo.pipeline.variables import VARIABLES, Variable
@@ -89,6 +90,8 @@ def _template() -> Template:
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.filters["cited"] = cited
+    environment.filters["linked"] = lambda html: Markup(link_citations(html))
     return environment.get_template("page.html")
 
 

@@ -8,7 +8,8 @@ proportional to
 theta = 1, f = 1, phi = 0 is linear attachment: with entrants of size 0 and m = (1 - p)/p events
 an entrant, zeta = 1 + a/m; with entrants of size 1 and a = 0 it is Simon's urn, zeta = 1/(1 - p).
 theta < 1 gives a stretched exponential, theta > 1 lets one item take nearly all: only theta = 1
-makes a power law (Krapivsky & Redner 2001). Fitness is drawn once an item.
+makes a power law [KrapivskyRedner2001]. Fitness [BianconiBarabasi2001] is drawn once an item; with
+ageing beside it the kernel is of the kind of [WangEtAl2013].
 """
 
 from __future__ import annotations

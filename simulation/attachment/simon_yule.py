@@ -11,7 +11,7 @@ is linear, and its exact solution is Gaussian:
     E = d_i(0) (1 + eta t/D0),   Var = sigma_i^2 t (1 + eta t/D0).
 
 Sizes stay proportional to their start plus a normal error (they may turn negative); eta cancels
-from the shares. What does make a tail is entry:
+from the shares. What does make a tail is entry, as in [Simon1955] and [Yule1925]:
 
     Simon:  each event founds a new item with probability p, else joins an old one in
             proportion to size:  zeta = 1/(1 - p).

@@ -7,7 +7,7 @@
 Eq 36 alone gives a lognormal whose variance grows for ever; eq 38 with inflow split by size
 gives every protocol the same lambda, so it moves no share. A power law needs entry and exit.
 With m = mu - sigma^2/2, ages exponential at rate d = exit rate + entry growth, and entrants'
-sizes growing at g0 (Reed & Jorgensen 2004; Luttmer 2007):
+sizes growing at g0 [ReedJorgensen2004] [Luttmer2007]:
 
     eq 39, corrected   zeta = [-(m - g0) + sqrt((m - g0)^2 + 2 sigma^2 d)] / sigma^2,
 

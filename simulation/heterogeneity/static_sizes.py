@@ -2,8 +2,8 @@
 
 An item's size is settled when it enters: X = exp(mu + sigma Z + E1/alpha - E2/beta), with Z
 normal and E1, E2 exponential. Without the exponentials it is lognormal; with them it is the double
-Pareto-lognormal of Reed & Jorgensen (2004, Commun. Stat. 33, 1733), whose upper CCDF exponent is
-alpha. Counts are X rounded to whole numbers. Age plays no part: every cohort has the tail of all.
+Pareto-lognormal of [ReedJorgensen2004], whose upper CCDF exponent is alpha. Counts are X rounded to
+whole numbers. Age plays no part: every cohort has the tail of all.
 """
 
 from __future__ import annotations

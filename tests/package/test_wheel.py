@@ -62,7 +62,8 @@ def test_it_holds_every_module_and_the_data_and_nothing_at_the_top(wheel: Path) 
         path = "baimo/" + module.name.replace(".", "/")
         assert (f"{path}/__init__.py" if module.is_folder else f"{path}.py") in names
     for name in ("py.typed", "_reference/manifest.json", "_reference/hub_frequency.parquet",
-                 "pipeline/report/page.html", "simulation/NOTATION.md", "__init__.py"):  # fmt: skip
+                 "pipeline/report/page.html", "pipeline/report/references.bib",
+                 "simulation/NOTATION.md", "__init__.py"):  # fmt: skip
         assert f"baimo/{name}" in names
     tops = {name.split("/")[0] for name in names}
     assert {top for top in tops if not top.endswith(".dist-info")} == {"baimo"}

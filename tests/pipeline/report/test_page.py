@@ -17,6 +17,7 @@ from baimo.pipeline.predictive.simulate import in_overview, read_simulations
 from baimo.pipeline.report import tables
 from baimo.pipeline.report.needs import NEEDS
 from baimo.pipeline.report.page import overview, render_report
+from baimo.pipeline.report.references import CITATION, references
 from baimo.pipeline.schema.results import CLAIM_NUMBERS, CLAIMS, COMPARISON, VERDICTS
 from baimo.pipeline.variables import VARIABLES
 from tests.pipeline.report.measured import STATED, measured_day, values
@@ -119,6 +120,16 @@ def test_the_largest_are_named_on_hover_in_text(tags: Tags, page: str) -> None:
     assert tags.names["rank-likes-1"] == "1. a/<largest>: 900 likes"
     assert tags.names["ccdf-likes-2"] == "2. b/next: 800 likes"
     assert "a/<largest>" not in page
+
+
+def test_it_lists_the_works_that_it_cites_and_no_others(page: str, tags: Tags) -> None:
+    body, listed = page.split('<h2 id="references">')
+    found = set(CITATION.findall(body))
+    assert {"ClausetEtAl2009", "Ruan2024", "Vuong1989", "ZhangZhang2025"} <= found
+    assert re.findall(r'<li id="(\w+)">', listed) == sorted(found)
+    for key in found:
+        assert f'<a href="#{key}">[{key}]</a>' in body
+        assert str(escape(references()[key].text(), quote=False)) in listed
 
 
 def test_it_says_what_went_in(page: str) -> None:
