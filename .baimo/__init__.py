@@ -74,6 +74,7 @@ if TYPE_CHECKING:
         measure_concentration as measure_concentration,
     )
     from baimo.estimation.samples.counts import Counts as Counts
+    from baimo.estimation.samples.diversity import hill_number as hill_number
     from baimo.estimation.shapes.compare import compare_shapes as compare_shapes
     from baimo.estimation.tails.alternatives import (
         compare_tail as compare_tail,
@@ -171,6 +172,7 @@ _WHERE = {
     "estimation.results": "Estimate from_dict to_dict",
     "estimation.samples.concentration": "measure_concentration",
     "estimation.samples.counts": "Counts",
+    "estimation.samples.diversity": "hill_number",
     "estimation.shapes.compare": "compare_shapes",
     "estimation.tails.alternatives": "compare_tail judge_support",
     "estimation.tails.bootstrap": "bootstrap_tail goodness_of_fit",

@@ -2,7 +2,7 @@
 
 The criterion's numbers are formatted from the constants that the code compares with, so that words
 and rule cannot differ. Criteria were settled before looking, but where `pipeline/README.md` says
-otherwise.
+otherwise; each can hold and can fail, but of claims that are algebra.
 """
 
 from __future__ import annotations
@@ -30,6 +30,14 @@ class Paper(StrEnum):
 
     RUAN = "Ruan (2024), The War of Hundreds of Large Models"
     ZHANG = "Zhang & Zhang (2025), Large Language Models as Quasi-Public Goods"
+
+
+class Kind(StrEnum):
+    """On what a verdict rests."""
+
+    MEASURED = "measured"
+    ALGEBRA = "algebra"
+    """On the paper's own equations: no data could give another verdict."""
 
 
 @registered("ClaimNumber")
@@ -96,6 +104,8 @@ class Claim:
         What shows it, None for a claim without a picture.
     test
         Decides.
+    kind
+        Whether it rests on data or on algebra alone.
     """
 
     name: str
@@ -108,6 +118,7 @@ class Claim:
     needs: tuple[Named, ...]
     figure: ClaimFigure | None
     test: Callable[[Day], Finding]
+    kind: Kind = Kind.MEASURED
 
     def tested(self, day: Day) -> TestedClaim:
         """Test the claim on a day, which need not offer more than the claim's `needs`."""
@@ -123,6 +134,7 @@ class Claim:
             sensitivity=found.sensitivity,
             paper=self.paper,
             numbers=found.numbers,
+            kind=self.kind,
         )
 
 
@@ -133,7 +145,7 @@ class TestedClaim:
 
     Parameters
     ----------
-    name, text, where, statistic, criterion, paper
+    name, text, where, statistic, criterion, paper, kind
         As of the claim.
     verdict, evidence, sensitivity, numbers
         As found.
@@ -149,10 +161,12 @@ class TestedClaim:
     sensitivity: str = ""
     paper: Paper = Paper.RUAN
     numbers: tuple[Number, ...] = ()
+    kind: Kind = Kind.MEASURED
 
     def __post_init__(self) -> None:
-        """Take the text of a stored record for the verdict that it names."""
+        """Take the texts of a stored record for what they name."""
         object.__setattr__(self, "verdict", Verdict(self.verdict))
+        object.__setattr__(self, "kind", Kind(self.kind))
         object.__setattr__(self, "paper", Paper(self.paper))
 
 
@@ -160,6 +174,13 @@ AUDIT: Stored[tuple[TestedClaim, ...]] = Stored("audit", tuple)
 """The verdicts of a day."""
 
 _CLAIMS: list[Claim] = []
+_ALGEBRA: set[Callable[[Day], Finding]] = set()
+
+
+def algebra(test: Callable[[Day], Finding]) -> Callable[[Day], Finding]:
+    """Mark a test, below `claim`, as one of the paper's own equations: no data can change it."""
+    _ALGEBRA.add(test)
+    return test
 
 
 def claim(
@@ -188,6 +209,7 @@ def claim(
                 needs=needs,
                 figure=figure,
                 test=test,
+                kind=Kind.ALGEBRA if test in _ALGEBRA else Kind.MEASURED,
             )
         )
         return test

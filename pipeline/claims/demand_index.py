@@ -7,7 +7,7 @@ import math
 import numpy as np
 
 from baimo.estimation.tails.tail_index import fit_hill
-from baimo.pipeline.claims.claim import Finding, Number, Paper, Verdict, claim
+from baimo.pipeline.claims.claim import Finding, Number, Paper, Verdict, algebra, claim
 from baimo.pipeline.lake.results import Day
 from baimo.pipeline.settings import SEED
 from baimo.simulation.demand.ces import DemandParams
@@ -26,6 +26,7 @@ MARGIN = 3.0  # standard errors
     statistic="Hill exponent of simulated CES demand at three (alpha, rho)",
     criterion="holds if the printed index is within three standard errors at each",
 )
+@algebra
 def demand_index(_: Day) -> Finding:
     """Whether demand has the exponent that section 8.3 prints."""
     rng = np.random.default_rng([SEED, 24])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from baimo.pipeline.claims.claim import Finding, Number, Paper, Verdict, claim
+from baimo.pipeline.claims.claim import Finding, Number, Paper, Verdict, algebra, claim
 from baimo.pipeline.lake.results import Day
 from baimo.pipeline.models.printed import PRINTED_EQUATION
 
@@ -18,6 +18,7 @@ NO_TAIL = 5.0  # an exponent beyond it is no tail to speak of
     criterion=f"fails if the exponent of the top 1 % exceeds {NO_TAIL:g} at every volatility tried",
     needs=(PRINTED_EQUATION,),
 )
+@algebra
 def printed_equation(day: Day) -> Finding:
     """Whether eq 19 as printed makes a tail."""
     p = day.read(PRINTED_EQUATION)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from itertools import pairwise
 
-from baimo.pipeline.claims.claim import Finding, Number, Paper, Verdict, claim
+from baimo.pipeline.claims.claim import Finding, Number, Paper, Verdict, algebra, claim
 from baimo.pipeline.lake.results import Day
 from baimo.simulation.demand.ces import ces_demand
 
@@ -22,6 +22,7 @@ DEARER = 1.01  # factor of one of two prices
     + ", ".join(f"{rho:g}".lstrip("0") for rho in RHOS),
     criterion="fails if it rises with rho",
 )
+@algebra
 def rho_substitution(_: Day) -> Finding:
     """Whether goods become more substitutable as rho falls."""
     responses = []

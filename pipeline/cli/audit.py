@@ -36,7 +36,8 @@ def audit(claim: str | None, out: Path | None, fresh: bool) -> None:
     day, claims = _measured_now() if fresh else _newest()
     if claim is None:
         click.echo(f"run of {day}")
-        click.echo(aligned([(c.verdict, c.name, c.text) for c in claims], left=(0, 1, 2)))
+        rows: list[tuple[str, ...]] = [(c.verdict, c.kind, c.name, c.text) for c in claims]
+        click.echo(aligned(rows, left=(0, 1, 2, 3)))
         click.echo("explain one with: baimo audit NAME")
         return
     _explain(next(c for c in claims if c.name == claim), day)
@@ -79,6 +80,7 @@ def _explain(found: TestedClaim, day: date) -> None:
         ("claim", f"{found.text} ({found.where})"),
         ("test", found.statistic),
         ("criterion", found.criterion),
+        ("kind", found.kind),
         ("verdict", f"{found.verdict} (run of {day})"),
         ("evidence", found.evidence),
         ("sensitivity", found.sensitivity),

@@ -12,7 +12,7 @@ from baimo.pipeline.analysis.increments import KernelCalibration
 from baimo.pipeline.analysis.kernels import FIRST_DAYS
 from baimo.pipeline.analysis.populations import POPULATIONS, CompanionFits
 from baimo.pipeline.analysis.sizes import JudgedTail, SizeFits
-from baimo.pipeline.claims.claim import TestedClaim, Verdict
+from baimo.pipeline.claims.claim import Kind, TestedClaim, Verdict
 from baimo.pipeline.claims.robustness import growth_of_downloads, other_tvl
 from baimo.pipeline.datasets.load import Provenance
 from baimo.pipeline.lake.results import Day
@@ -222,10 +222,17 @@ _PLURAL = {
 
 
 def lead(claims: Sequence[TestedClaim]) -> str:
-    """Say in one sentence how the claims fared."""
+    """Say how the claims fared: those that are measured, and those of algebra."""
+    return " ".join(
+        f"Of {len(of)} claims {words}, {_fared(of)}."
+        for kind, words in ((Kind.MEASURED, "tested on data"), (Kind.ALGEBRA, "that are algebra"))
+        if (of := [c for c in claims if c.kind is kind])
+    )
+
+
+def _fared(claims: Sequence[TestedClaim]) -> str:
     counted = [(v, sum(c.verdict is v for c in claims)) for v in Verdict]
-    shown = ", ".join(f"{n} {v if n == 1 else _PLURAL[v]}" for v, n in counted if n)
-    return f"Of {len(claims)} claims tested, {shown}."
+    return ", ".join(f"{n} {v if n == 1 else _PLURAL[v]}" for v, n in counted if n)
 
 
 def section_text(measure: Variable, fits: SizeFits) -> str:

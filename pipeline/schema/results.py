@@ -86,6 +86,7 @@ CLAIMS = Table(
         Column("text", pl.String, "what is said"),
         Column("statistic", pl.String, "what is measured"),
         Column("criterion", pl.String, "what was settled to follow from it"),
+        Column("kind", pl.String, "measured, or algebra: of the paper's own equations"),
         Column("verdict", pl.String, "holds, holds in part, fails or cannot be told"),
         Column("evidence", pl.String, "the numbers in words"),
         Column("sensitivity", pl.String, "what it is when cut otherwise"),

@@ -233,8 +233,12 @@ def test_claims_carry_evidence_and_a_verdict_from_the_list(run: tuple[Path, Resu
     assert list(claims) == list(ALL_CLAIMS)
     assert all(isinstance(c.verdict, Verdict) for c in claims.values())
     assert all(c.evidence and c.criterion and c.where for c in claims.values())
-    # Known beforehand: only the top hundred is near -1; likes are thinner; eq 19 makes no tail.
-    assert claims["downloads_zipf"].verdict is Verdict.PART
+    # Known beforehand: no decade of ranks is near -1; likes are thinner; eq 19 makes no tail.
+    assert claims["downloads_zipf"].verdict is Verdict.FAILS
+    assert claims["likes_zipf"].verdict is Verdict.FAILS
+    assert claims["tvl_power_law"].verdict is Verdict.PART
+    assert claims["contributions"].verdict is Verdict.FAILS
+    assert claims["mirror"].verdict is Verdict.PART
     assert claims["likes_fatter"].verdict is Verdict.FAILS
     assert claims["printed_equation"].verdict is Verdict.FAILS
     assert claims["number_of_models"].verdict is Verdict.HOLDS

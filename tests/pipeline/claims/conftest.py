@@ -26,7 +26,7 @@ from baimo.pipeline.models.printed import (
     PrintedEquation,
     simulate_printed_equation,
 )
-from baimo.pipeline.schema.derived import HUB_AUTHORS
+from baimo.pipeline.schema.derived import HUB_AUTHORS, HUB_FREQUENCY
 from baimo.pipeline.schema.results import COMPARISON
 from baimo.pipeline.variables import DOWNLOADS, LIKES, TVL, Variable
 from tests.pipeline.claims.evidence import (
@@ -175,6 +175,7 @@ def evidence(
         ATTACHMENT_FIT: attachment,
         GROWTH_FIT: growth,
         PRINTED_EQUATION: printed,
+        HUB_FREQUENCY: hub_frequency(3_000, 11),
         COMPARISON: comparison_of(judged("Yule", "likes", EXPLAINS, "zeros")),
         HUB_AUTHORS: pl.DataFrame({"n_models": [1, 2], "n_authors": [1, 0]})[:1],
     }

@@ -7,9 +7,11 @@ from typing import Any
 
 import numpy as np
 import polars as pl
+from scipy.special import zeta as hurwitz
 
 from baimo.estimation.arrays import Floats
 from baimo.estimation.samples.counts import Counts
+from baimo.estimation.tails.rank_size import fit_zipf
 from baimo.pipeline.analysis.cohorts import COHORTS
 from baimo.pipeline.analysis.increments import KERNEL_FIT
 from baimo.pipeline.analysis.kernels import KERNELS
@@ -26,12 +28,14 @@ from baimo.pipeline.models.printed import PRINTED_EQUATION
 from baimo.pipeline.schema.derived import (
     DEFI_POPULATION,
     HUB_AUTHORS,
+    HUB_FREQUENCY,
+    HUB_TOTALS,
     SIZE_VARIANTS,
     TVL_GROWTH_PERIODS,
 )
 from baimo.pipeline.schema.results import COMPARISON
 from baimo.pipeline.schema.table import Table
-from baimo.pipeline.variables import DOWNLOADS, LIKES, TVL
+from baimo.pipeline.variables import DOWNLOADS, LIKES, TVL, cutoffs
 from tests.pipeline.synthetic import NO_POPULATIONS, calendar, day_of
 
 HOLDS, PART, FAILS, UNTOLD = Verdict.HOLDS, Verdict.PART, Verdict.FAILS, Verdict.UNTOLD
@@ -60,6 +64,8 @@ NAMED: dict[str, Stored[Any] | Table] = {
     "protocols": DEFI_POPULATION,
     "variants": SIZE_VARIANTS,
     "periods": TVL_GROWTH_PERIODS,
+    "frequency": HUB_FREQUENCY,
+    "totals": HUB_TOTALS,
 }
 NOTHING_BESIDE: Evidence = {
     COHORTS: {},
@@ -71,6 +77,7 @@ NOTHING_BESIDE: Evidence = {
     DEFI_POPULATION: pl.DataFrame(),
     SIZE_VARIANTS: pl.DataFrame(schema=SIZE_VARIANTS.schema),
     TVL_GROWTH_PERIODS: pl.DataFrame(schema=TVL_GROWTH_PERIODS.schema),
+    HUB_TOTALS: pl.DataFrame(schema=HUB_TOTALS.schema),
 }
 
 
@@ -94,6 +101,27 @@ def with_slopes(fits: SizeFits, slopes: Mapping[str, float]) -> SizeFits:
     """Return fits whose rank-size lines have these slopes at these cut-offs, and no others."""
     line = next(iter(fits.zipf.values()))
     return replace(fits, zipf={label: replace(line, slope=s) for label, s in slopes.items()})
+
+
+def with_sizes(fits: SizeFits, sizes: Floats, effect: float | None = None) -> SizeFits:
+    """Return fits whose sample and rank-size lines are those of these sizes, the rest as it was."""
+    counts = Counts.from_sample(sizes)
+    lines = {c: fit_zipf(counts, k=k, design_effect=effect) for c, k in cutoffs(counts).items()}
+    return replace(fits, counts=counts, zipf=lines)
+
+
+def bent(n: int, rank: float, below: float) -> Floats:
+    """Return sizes of rank-size slope -1 down to a rank, and of another below it."""
+    ranks = np.arange(1, n + 1) - 0.5
+    return np.where(ranks < rank, 1e9 / ranks, 1e9 / rank * (ranks / rank) ** (-1.0 / below))
+
+
+def zeta_quantiles(zeta: float, n: int) -> Floats:
+    """Return counts at the quantiles of P(X >= k) = zeta(1 + zeta, k) / zeta(1 + zeta, 1)."""
+    ks = np.unique(np.floor(np.geomspace(1, (2.0 * n) ** (1 / zeta) * 10, 400_000)))
+    above = hurwitz(1.0 + zeta, ks) / hurwitz(1.0 + zeta, 1.0)
+    places = (np.arange(n) + 0.5) / n
+    return np.asarray(ks[np.searchsorted(-above, -places, side="right") - 1])
 
 
 def variants_of(**populations: Floats) -> pl.DataFrame:

@@ -10,7 +10,7 @@ import pytest
 from baimo.estimation.results import decode, encode, from_dict, to_dict
 from baimo.pipeline.analysis.cohorts import COHORTS
 from baimo.pipeline.claims import claim as module
-from baimo.pipeline.claims.claim import AUDIT, Claim, Finding, Number, Paper, Verdict, entered
+from baimo.pipeline.claims.claim import AUDIT, Claim, Finding, Kind, Number, Paper, Verdict, entered
 from baimo.pipeline.figures.of_claims import VERDICTS
 from baimo.pipeline.lake.results import Day, Named, UndeclaredError
 from baimo.pipeline.schema.derived import HUB_AUTHORS
@@ -77,6 +77,25 @@ def test_the_decorator_leaves_the_function_as_it_is() -> None:
     (made,) = entered()
     assert made.test is blue
     assert (made.needs, made.figure) == ((), None)
+
+
+def test_a_claim_is_measured_unless_its_test_is_marked_as_algebra() -> None:
+    def measured(_: Day) -> Finding:
+        return FOUND
+
+    def by_algebra(_: Day) -> Finding:
+        return FOUND
+
+    assert module.algebra(by_algebra) is by_algebra
+    kinds = [enter(test).tested(day_of({})).kind for test in (measured, by_algebra)]
+    assert kinds == [Kind.MEASURED, Kind.ALGEBRA]
+    record = json.loads(json.dumps(to_dict(enter(by_algebra).tested(day_of({})))))
+    assert record["kind"] == "algebra"
+    back = from_dict(record)
+    assert isinstance(back, module.TestedClaim)
+    assert back.kind is Kind.ALGEBRA
+    with pytest.raises(ValueError, match="'logic' is not a valid Kind"):
+        from_dict(record | {"kind": "logic"})
 
 
 def test_claims_are_in_order_whatever_the_order_of_their_files() -> None:

@@ -12,26 +12,24 @@ from tests.pipeline.claims.evidence import (
     PART,
     THIN,
     ZIPF,
+    bent,
     decided,
     variants_of,
-    with_slopes,
+    with_sizes,
 )
 
 CLAIM = "downloads_zipf"
 
 
-def test_zipf_downloads_hold_and_thin_ones_fail(
-    zipf_downloads: SizeFits, thin_downloads: SizeFits
-) -> None:
-    assert decided(CLAIM, downloads=zipf_downloads).verdict is HOLDS
-    assert decided(CLAIM, downloads=thin_downloads).verdict is FAILS
+def test_zipf_downloads_hold_and_thin_ones_fail(zipf_downloads: SizeFits) -> None:
+    sizes = bent(100_000, 1e6, 1.0)
+    assert decided(CLAIM, downloads=with_sizes(zipf_downloads, sizes)).verdict is HOLDS
+    assert decided(CLAIM, downloads=with_sizes(zipf_downloads, sizes**0.5)).verdict is FAILS
 
 
-def test_a_slope_of_one_at_the_very_top_only_is_part_of_the_claim(
-    zipf_downloads: SizeFits,
-) -> None:
-    bent = with_slopes(zipf_downloads, {"top10pct_all": -0.7, "top1pct_all": -0.8, "top100": -1.0})
-    assert decided(CLAIM, downloads=bent).verdict is PART
+def test_a_slope_of_one_over_a_decade_only_is_part_of_the_claim(zipf_downloads: SizeFits) -> None:
+    sizes = bent(400_000, 16_500, 0.3)
+    assert decided(CLAIM, downloads=with_sizes(zipf_downloads, sizes)).verdict is PART
 
 
 def test_the_slopes_are_those_of_downloads(zipf_downloads: SizeFits) -> None:

@@ -14,18 +14,20 @@ from tests.pipeline.claims.evidence import (
     PART,
     THIN,
     ZIPF,
+    bent,
     decided,
     variants_of,
-    with_slopes,
+    with_sizes,
 )
 
 CLAIM = "likes_zipf"
 
 
-def test_zipf_likes_hold_and_thin_ones_fail(zipf_likes: SizeFits, thin_likes: SizeFits) -> None:
-    assert decided(CLAIM, likes=zipf_likes).verdict is HOLDS
-    assert decided(CLAIM, likes=thin_likes).verdict is FAILS
-    some = with_slopes(zipf_likes, {"top1pct_all": -1.5, "top100": -1.0})
+def test_zipf_likes_hold_and_thin_ones_fail(zipf_likes: SizeFits) -> None:
+    sizes = bent(100_000, 1e6, 1.0)
+    assert decided(CLAIM, likes=with_sizes(zipf_likes, sizes)).verdict is HOLDS
+    assert decided(CLAIM, likes=with_sizes(zipf_likes, sizes**0.5)).verdict is FAILS
+    some = with_sizes(zipf_likes, bent(400_000, 16_500, 0.3))
     assert decided(CLAIM, likes=some).verdict is PART
 
 

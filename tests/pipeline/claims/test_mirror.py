@@ -1,4 +1,4 @@
-"""DeFi mirrors language models where exponents and shapes agree with both sizes of the Hub."""
+"""DeFi mirrors language models where it lies within the spread of the Hub's own sizes."""
 
 import math
 from dataclasses import replace
@@ -12,7 +12,7 @@ from baimo.estimation.shapes.compare import DISTANCE_MARGIN, GAP_MARGIN
 from baimo.pipeline.analysis.populations import CompanionFits
 from baimo.pipeline.analysis.sizes import SizeFits
 from baimo.pipeline.claims import mirror as module
-from baimo.pipeline.claims.claim import Verdict
+from baimo.pipeline.claims.claim import Finding, Verdict
 from baimo.pipeline.claims.mirror import (
     ZETA_MARGIN,
     compare_two,
@@ -20,6 +20,8 @@ from baimo.pipeline.claims.mirror import (
     mirror_tests,
     other_ecosystems,
     shape_words,
+    verdict_on,
+    within_spread,
     zeta_gap,
 )
 from baimo.pipeline.claims.registry import ALL_CLAIMS
@@ -59,36 +61,70 @@ def pairs_of_p(downloads: Both, likes: Both) -> dict[tuple[str, str], Pair]:
 
 def test_the_criterion_quotes_the_margins_of_the_rule() -> None:
     criterion = ALL_CLAIMS[CLAIM].criterion
-    wanted = [bare(ZETA_MARGIN), bare(DISTANCE_MARGIN), f"{10**GAP_MARGIN:g}"]
+    wanted = [bare(ZETA_MARGIN), "5", bare(DISTANCE_MARGIN), f"{10**GAP_MARGIN:g}"]
     assert numbers_in(criterion) == wanted
-    assert wanted == [".1", ".05", "2"]
+    assert wanted == [".1", "5", ".05", "2"]
 
 
 @pytest.mark.parametrize(
-    ("downloads", "likes", "verdict"),
+    ("inside", "outside", "like_neither", "verdict"),
     [
-        ((SAME, SAME), (SAME, SAME), HOLDS),
-        ((SAME, APART), (APART, SAME), FAILS),
-        ((APART, OPEN), (OPEN, OPEN), PART),
-        ((SAME, SAME), (OPEN, OPEN), PART),
-        ((SAME, OPEN), (OPEN, SAME), UNTOLD),
-        ((SAME, None), (SAME, None), UNTOLD),  # without shapes nothing is shown to be equal
-        ((APART, None), (OPEN, None), PART),
+        (0.04, 1.0, False, HOLDS),
+        (0.04, 1.0, True, PART),
+        (0.06, 0.9, False, UNTOLD),
+        (0.06, 0.9, True, UNTOLD),
+        (1.0, 0.04, True, FAILS),
     ],
 )
 def test_the_verdict_follows_the_tests(
-    zipf_downloads: SizeFits,
-    zipf_likes: SizeFits,
-    pareto_tvl: SizeFits,
-    monkeypatch: pytest.MonkeyPatch,
-    downloads: Both,
-    likes: Both,
-    verdict: Verdict,
+    inside: float, outside: float, like_neither: bool, verdict: Verdict
 ) -> None:
-    monkeypatch.setattr(module, "mirror_tests", lambda _: (pairs_of_p(downloads, likes), "so", ()))
-    found = decided(CLAIM, downloads=zipf_downloads, likes=zipf_likes, tvl=pareto_tvl)
-    assert found.verdict is verdict
-    assert found.evidence.startswith("so; ")
+    assert verdict_on(inside, outside, like_neither) is verdict
+
+
+def at(fits: SizeFits, zeta: float, error: float) -> SizeFits:
+    """Return fits with another exponent of the tail."""
+    tail = replace(fits.tail, alpha=1.0 + zeta, std_error=error, design_effect=None)
+    return replace(fits, judged=replace(fits.judged, tail=tail))
+
+
+@pytest.mark.parametrize(
+    ("tvl", "error", "inside", "outside"),
+    [
+        (0.8, 0.01, True, False),  # between the two
+        (0.55, 0.01, True, False),  # within a margin below the smaller
+        (1.05, 0.01, True, False),
+        (0.5, 0.01, False, False),  # at the margin
+        (0.45, 0.01, False, True),
+        (1.15, 0.01, False, True),
+        (0.8, 0.3, False, False),  # anywhere
+        (0.45, 0.1, False, False),
+    ],
+)
+def test_the_spread_reaches_a_margin_beyond_the_two(
+    pareto_tvl: SizeFits, tvl: float, error: float, inside: bool, outside: bool
+) -> None:
+    hub = {"downloads": at(pareto_tvl, 0.6, 0.01), "likes": at(pareto_tvl, 1.0, 0.01)}
+    p_outside, p_inside = within_spread({**hub, "tvl": at(pareto_tvl, tvl, error)})
+    assert (p_outside < 0.05, p_inside < 0.05) == (inside, outside)
+    turned = {"downloads": hub["likes"], "likes": hub["downloads"]}
+    assert within_spread({**turned, "tvl": at(pareto_tvl, tvl, error)}) == (p_outside, p_inside)
+
+
+@pytest.mark.parametrize("tvl", [0.5, 1.1])
+def test_at_the_edge_of_the_spread_one_in_twenty_is_found_inside(
+    pareto_tvl: SizeFits, tvl: float
+) -> None:
+    rng, runs, error = np.random.default_rng(7), 2_000, 0.03
+    found = np.empty((runs, 2))
+    for i in range(runs):
+        drawn = {"downloads": 0.6, "likes": 1.0, "tvl": tvl}
+        found[i] = within_spread(
+            {k: at(pareto_tvl, z + error * rng.standard_normal(), error) for k, z in drawn.items()}
+        )
+    width = 4 * math.sqrt(0.05 * 0.95 / runs)
+    assert abs(float(np.mean(found[:, 0] < 0.05)) - 0.05) < width
+    assert float(np.mean(found[:, 1] < 0.05)) < 0.025 + width
 
 
 @pytest.mark.usefixtures("_few_replications")
@@ -98,15 +134,19 @@ def test_paretos_of_one_exponent_mirror_each_other_and_those_of_two_do_not(
     zipf_likes: SizeFits,
     thin_likes: SizeFits,
     pareto_tvl: SizeFits,
-    lognormal_tvl: SizeFits,
 ) -> None:
-    def verdict(downloads: SizeFits, likes: SizeFits, tvl: SizeFits) -> Verdict:
-        return decided(CLAIM, downloads=downloads, likes=likes, tvl=tvl).verdict
+    def found(downloads: SizeFits, likes: SizeFits, tvl: SizeFits) -> Finding:
+        return decided(CLAIM, downloads=downloads, likes=likes, tvl=tvl)
 
-    assert verdict(zipf_downloads, zipf_likes, pareto_tvl) is HOLDS
-    assert verdict(thin_downloads, thin_likes, pareto_tvl) is FAILS
-    assert verdict(zipf_downloads, thin_likes, pareto_tvl) is PART
-    assert verdict(zipf_downloads, zipf_likes, lognormal_tvl) is UNTOLD
+    assert found(zipf_downloads, zipf_likes, pareto_tvl).verdict is HOLDS
+    assert found(thin_downloads, thin_likes, pareto_tvl).verdict is FAILS
+    one = found(zipf_downloads, thin_likes, pareto_tvl)  # as the one, not as the other
+    assert one.verdict is HOLDS
+    assert "TVL against downloads: equal; TVL against likes: different" in one.evidence
+    neither = at(replace(pareto_tvl, counts=thin_likes.counts), 1.5, 0.01)
+    between = found(zipf_downloads, thin_likes, neither)
+    assert between.verdict is PART
+    assert "TVL against downloads: different; TVL against likes: different" in between.evidence
 
 
 def test_holms_correction_runs_over_all_four_tests() -> None:

@@ -32,7 +32,7 @@ def judged(name: str, verdict: Verdict, evidence: str = "one number") -> claims.
     return claims.TestedClaim(
         name=name, text=said.text, where=said.where, statistic=said.statistic,
         criterion=said.criterion, verdict=verdict, evidence=evidence, paper=said.paper,
-        sensitivity="cut otherwise, another number",
+        sensitivity="cut otherwise, another number", kind=said.kind,
     )  # fmt: skip
 
 
@@ -88,6 +88,7 @@ def test_the_newest_day_is_printed_a_line_a_claim(measured: Lake) -> None:
     assert len(lines) == len(ALL_CLAIMS)
     for line, claim in zip(lines, ALL_TESTED, strict=True):
         assert line.startswith(claim.verdict.value)
+        assert f" {claim.kind} " in line
         assert f" {claim.name} " in line
         assert line.endswith(claim.text)
 
@@ -103,6 +104,7 @@ def test_one_claim_is_explained_in_lines_that_fit_a_terminal(
     for text in (claim.text, claim.where, claim.statistic, claim.criterion, claim.evidence):
         assert " ".join(text.split()) in words
     assert f"verdict {claim.verdict} (run of {DAY})" in words
+    assert f"kind {claim.kind} verdict" in words
     assert "sensitivity cut otherwise, another number" in words
     assert max(map(len, told.stdout.splitlines())) <= 100
     assert not (tmp_path / "figures").exists()  # nothing to draw

@@ -120,6 +120,12 @@ def values() -> Mapping[Stored[Any] | Table, Any]:
     found[HUB_AUTHORS] = pl.DataFrame({"n_models": [1, 2, 5, 40], "n_authors": [300, 90, 20, 1]})
     found[TVL_GROWTH_PERIODS] = periods()
     found[SIZE_VARIANTS] = pl.DataFrame(schema=SIZE_VARIANTS.schema)
+    found[HUB_TOTALS] = pl.DataFrame(
+        [("licence_family", "permissive", 4_000, 9_000, 500),
+         ("licence_family", "none", 5_000, 7_000, 100),
+         ("pipeline_tag", "text-generation", 9_000, 16_000, 600)],
+        schema=HUB_TOTALS.schema, orient="row",
+    )  # fmt: skip
     x_min = {name: fits.tail.x_min for name, fits in read_tails(day_of(found)).items()}
     for family in FAMILIES:
         draws = samplers_of(day_of(found), family)
@@ -132,12 +138,6 @@ def values() -> Mapping[Stored[Any] | Table, Any]:
     found[AUDIT] = tested
     found[CLAIMS], found[CLAIM_NUMBERS] = claims_table(tested), numbers_table(tested)
     found[PROVENANCE] = PROVENANCE_OF_DAY
-    found[HUB_TOTALS] = pl.DataFrame(
-        [("licence_family", "permissive", 4_000, 9_000, 500),
-         ("licence_family", "none", 5_000, 7_000, 100),
-         ("pipeline_tag", "text-generation", 9_000, 16_000, 600)],
-        schema=HUB_TOTALS.schema, orient="row",
-    )  # fmt: skip
     found[HUB_TOP] = pl.DataFrame(
         [("likes", 1, "a/<largest>", 900), ("likes", 2, "b/next", 800)],
         schema=HUB_TOP.schema, orient="row",

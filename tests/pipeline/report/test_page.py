@@ -11,7 +11,7 @@ import polars as pl
 import pytest
 
 from baimo.pipeline.analysis.sizes import TAILS
-from baimo.pipeline.claims.claim import AUDIT
+from baimo.pipeline.claims.claim import AUDIT, Kind
 from baimo.pipeline.models.registry import pairs
 from baimo.pipeline.predictive.simulate import in_overview, read_simulations
 from baimo.pipeline.report import tables
@@ -96,6 +96,8 @@ def test_every_claim_stands_there_with_verdict_criterion_and_evidence(page: str)
     tested = values()[AUDIT]
     assert page.count('class="claim"') == len(tested)
     assert tables.lead(tested) in page
+    n_algebra = sum(claim.kind is Kind.ALGEBRA for claim in tested)
+    assert page.count("; algebra, not measured)") == n_algebra == 3
     for claim in tested:
         for text in (claim.text, claim.where, claim.evidence, claim.statistic, claim.criterion):
             assert str(escape(text)).replace("&#x27;", "&#39;").replace("&quot;", "&#34;") in page

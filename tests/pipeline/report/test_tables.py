@@ -13,7 +13,7 @@ from baimo.estimation.tails.cohorts import fit_cohorts
 from baimo.pipeline.analysis.populations import POPULATIONS
 from baimo.pipeline.analysis.sizes import TAILS, SizeFits
 from baimo.pipeline.claims import claim as claims
-from baimo.pipeline.claims.claim import Verdict
+from baimo.pipeline.claims.claim import Kind, Verdict
 from baimo.pipeline.models.gbm import GROWTH_FIT
 from baimo.pipeline.models.registry import CALIBRATIONS
 from baimo.pipeline.report import tables
@@ -58,21 +58,30 @@ class TestWords:
         assert tables.interval(None, 1.0) == tables.interval(1.0, None) == "-"
 
 
-def judged(*verdicts: Verdict) -> list[claims.TestedClaim]:
+def judged(*verdicts: Verdict, kind: Kind = Kind.MEASURED) -> list[claims.TestedClaim]:
     return [
         claims.TestedClaim(
-            name="n", text="t", where="w", statistic="s", criterion="c", verdict=v, evidence="e"
+            name="n", text="t", where="w", statistic="s", criterion="c", verdict=v, evidence="e",
+            kind=kind,
         )
         for v in verdicts
-    ]
+    ]  # fmt: skip
 
 
 class TestLead:
     def test_one_holds_and_two_hold(self) -> None:
         holds, fails = Verdict.HOLDS, Verdict.FAILS
-        assert tables.lead(judged(holds, fails, fails)) == ("Of 3 claims tested, 1 holds, 2 fail.")
+        assert tables.lead(judged(holds, fails, fails)) == (
+            "Of 3 claims tested on data, 1 holds, 2 fail."
+        )
         assert tables.lead(judged(holds, holds, Verdict.UNTOLD, Verdict.PART)) == (
-            "Of 4 claims tested, 2 hold, 1 holds in part, 1 cannot be told."
+            "Of 4 claims tested on data, 2 hold, 1 holds in part, 1 cannot be told."
+        )
+
+    def test_claims_that_are_algebra_are_counted_apart(self) -> None:
+        algebra = judged(Verdict.FAILS, Verdict.FAILS, kind=Kind.ALGEBRA)
+        assert tables.lead([*judged(Verdict.HOLDS), *algebra]) == (
+            "Of 1 claims tested on data, 1 holds. Of 2 claims that are algebra, 2 fail."
         )
 
 

@@ -39,8 +39,8 @@ ROWS: dict[str, tuple[Table, Row, tuple[str, ...]]] = {
     "claims": (
         results.CLAIMS,
         {"claim": "likes_zipf", "paper": "A", "where": "section 3", "text": "It is said.",
-         "statistic": "slope", "criterion": "near -1", "verdict": "fails", "evidence": "-0.8",
-         "sensitivity": "the same"},
+         "statistic": "slope", "criterion": "near -1", "kind": "measured", "verdict": "fails",
+         "evidence": "-0.8", "sensitivity": "the same"},
         ("claim",),
     ),
     "claim_numbers": (
