@@ -15,7 +15,8 @@ def verdict_on(
 ) -> tuple[Verdict, str, tuple[Number, ...]]:
     """Return the verdict on models, what each is contradicted by, and its zetas.
 
-    It fails if every model is contradicted for every variable, and holds if all explain all.
+    It fails if every model is contradicted for every variable, holds if one model explains all of
+    its variables, and holds in part if one explains one of several.
 
     Parameters
     ----------
@@ -44,8 +45,10 @@ def verdict_on(
     )
     if all(outcome == Outcome.CONTRADICTED for outcome in outcomes):
         return Verdict.FAILS, words, numbers
-    if all(outcome == Outcome.EXPLAINS for outcome in outcomes):
-        return Verdict.HOLDS, words, numbers
+    for label in labels:
+        its = [r["outcome"] for r in found if r["model"] == label]
+        if its and all(outcome == Outcome.EXPLAINS for outcome in its):
+            return Verdict.HOLDS, words, numbers
     some = any(outcome == Outcome.EXPLAINS for outcome in outcomes)
     return (Verdict.PART if some else Verdict.UNTOLD), words, numbers
 

@@ -27,10 +27,10 @@ WHO = {ALL: "all", DATED: "those with a listing date", NOT_DATED: "those without
     where="section 11.2, eq 36-39",
     text="Geometric Brownian growth gives TVL its power law.",
     statistic="GBM over observed ages and entry sizes, with the drift of the interval that follows "
-    "or of each period lived through: zeta, top 1 %, size of the tail; growth over the next dates, "
-    "its spread and persistence against size; jointly (Holm)",
-    criterion="fails if both are contradicted, by one statistic beyond its margin; holds if for "
-    "both all lie within",
+    "or of each period lived through: zeta, top 1 %, numbers from fixed sizes on, "
+    "distance of the distributions; growth over the next dates, its spread and persistence against "
+    "size, exits and means; in one joint test a drift",
+    criterion="fails if both are contradicted; holds if one explains all",
     needs=(COMPARISON, GROWTH_FIT, CALENDAR_FIT),
     figure=VERDICTS,
 )

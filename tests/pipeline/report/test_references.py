@@ -31,7 +31,6 @@ TEXTS = {
 }
 SHIPPED = {name: text for name, text in TEXTS.items() if not name.startswith("tests/")}
 
-# Works of the joint test, of the clustered test of tails and of measures of variety.
 
 NEEDED = {
     "article": {"author", "title", "journal", "volume", "pages", "year"},
