@@ -8,8 +8,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from baimo.estimation.shapes.compare import DISTANCE_MARGIN
-
 
 @dataclass(frozen=True)
 class Statistic:
@@ -52,7 +50,7 @@ AUTOCORRELATION = Statistic("autocorrelation", "autocorrelation of sizes", margi
 EXIT_SHARE = Statistic("exit_share", "share that is gone", margin=0.05)
 SIZE_EXPONENT = Statistic("size_exponent", "exponent of the later in the earlier size", margin=0.1)
 # A distance of distributions, as between the shapes of two samples.
-MIXTURE_KS = Statistic("mixture_ks", "distance from the mixture", margin=DISTANCE_MARGIN)
+MIXTURE_KS = Statistic("mixture_ks", "distance from the mixture", margin=0.05)
 
 
 def _upper(cut: float, words: str) -> tuple[Statistic, float]:

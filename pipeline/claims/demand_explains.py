@@ -19,7 +19,7 @@ from baimo.pipeline.text import joined
     paper=Paper.RUAN,
     where="section 8.3, eq 20-24",
     text="CES demand with Pareto tastes explains the distribution.",
-    statistic="CES at full size, fitted to exponent and size of the tail: zeros, numbers from fixed "
+    statistic="CES at full size, fitted to exponent and size of the tail: zeros, numbers of fixed "
     "sizes on, top 1 %, age of the tail and its exponent by age, in one joint test",
     criterion="fails if contradicted for downloads and for likes; holds if both are explained",
     needs=(COMPARISON, COHORTS, COMPANION_FITS),

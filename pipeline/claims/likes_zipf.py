@@ -31,8 +31,9 @@ def likes_zipf(day: Day) -> Finding:
     verdict, shown, numbers = slope_is_one(fits)
     rival = next(c for c in fits.comparisons if c.alternative == "lognormal")
     if rival.vuong is not None:
+        items = "items as independent" if rival.p_independent is None else "owners as clusters"
         shown += (
-            f"; on the CSN tail against a lognormal, items taken as independent: {rival.verdict} "
+            f"; on the CSN tail against a lognormal, {items}: {rival.verdict} "
             f"(Vuong {rival.vuong:.2f})"
         )
         numbers += (Number(name="Vuong against a lognormal", value=rival.vuong),)

@@ -45,7 +45,9 @@ from baimo.estimation.growth.cce import SizeSlopeFit, fit_size_slope_cce
 from baimo.estimation.growth.entry import EntryTrendFit, fit_entry_growth
 from baimo.estimation.growth.later_size import LaterSize
 from baimo.estimation.growth.loadings import LoadingsFit, fit_loadings
+from baimo.estimation.growth.mixture_drift import MixtureDriftFit, fit_mixture_drift
 from baimo.estimation.growth.size_dependence import SizeDependenceFit, fit_size_dependence
+from baimo.estimation.growth.size_exponent import SizeExponent, fit_size_exponent
 from baimo.estimation.growth.survivors import PanelGrowthFit, fit_panel_growth
 from baimo.estimation.growth.two_dates import PopulationGrowthFit, fit_population_growth
 from baimo.estimation.growth.two_windows import SizeSlope, TwoWindowsFit, fit_two_windows
@@ -214,6 +216,15 @@ MAKERS: dict[type, Callable[[], Any]] = {
     TwoMeasures: lambda: two_measures(1.0, 1.6, GAINS + 1.0, STOCK + 1.0),
     CommonShare: lambda: common_share(GAINS + 1.0, STOCK + 1.0),
     TwoWindowsFit: two_windows,
+    SizeExponent: lambda: fit_size_exponent(GAINS + 1.0, STOCK + 1.0),
+    MixtureDriftFit: lambda: fit_mixture_drift(
+        np.exp(RNG.normal(12.0, 2.0, 300)),
+        AGES,
+        RNG.normal(12.0, 2.0, 60),
+        sigma=1.0,
+        clusters=np.arange(300),
+        entry_clusters=1_000 + np.arange(60),
+    ),
     SizeSlope: lambda: next(iter(two_windows().slopes.values())),
     LaterSize: lambda: two_windows().slopes["positive"].later,
     ZetaBootstrap: lambda: ZetaBootstrap(low=0.5, high=1.5, without_tail=0.25),

@@ -3,12 +3,14 @@
 import numpy as np
 import pytest
 
+from baimo.estimation.shapes.compare import DISTANCE_MARGIN
 from baimo.pipeline import statistics
 from baimo.pipeline.analysis.summary_statistics import measure_sample
 from baimo.pipeline.analysis.two_dates import measure_growth, two_dates
 from baimo.pipeline.statistics import (
     GROWTH,
     KERNEL,
+    MIXTURE_KS,
     SHARE_ZERO,
     STATISTICS,
     TAIL,
@@ -33,11 +35,11 @@ def test_every_statistic_is_in_the_table_under_its_name() -> None:
     defined += [statistic for cuts in UPPER.values() for statistic, _ in cuts]
     assert sorted(STATISTICS) == sorted(s.name for s in defined)
     assert all(STATISTICS[s.name] is s for s in defined)
-    assert len({s.words for s in defined}) == len(defined) == 17
+    assert len({s.words for s in defined}) == len(defined) == 20
 
 
 def test_they_are_shown_with_sizes_first_and_what_comes_next_last() -> None:
-    assert tuple(STATISTICS.values()) == (ZETA, SHARE_ZERO, *TAIL, *KERNEL, *GROWTH)
+    assert tuple(STATISTICS.values()) == (ZETA, SHARE_ZERO, *TAIL, MIXTURE_KS, *KERNEL, *GROWTH)
 
 
 def test_margins_are_those_that_were_set_beforehand() -> None:
@@ -47,11 +49,13 @@ def test_margins_are_those_that_were_set_beforehand() -> None:
         "tail_items": 0.3, "items_100000": 0.3, "items_1000000": 0.3, "items_1000": 0.3,
         "items_4000": 0.3, "items_1000000000": 0.3,
         "size_slope": 0.02, "spread_slope": 0.05, "autocorrelation": 0.05,
+        "exit_share": 0.05, "size_exponent": 0.1, "mixture_ks": 0.05,
     }  # fmt: skip
     logs = [TAIL_ITEMS, *(statistic for cuts in UPPER.values() for statistic, _ in cuts)]
     assert [s for s in STATISTICS.values() if s.is_log10] == logs
     assert {s.margin for s in logs} == {TAIL_ITEMS.margin}
     assert ZETA_GAP.margin == 2 * ZETA.margin  # of two exponents
+    assert MIXTURE_KS.margin == DISTANCE_MARGIN  # as between two shapes
     assert 10**TAIL_ITEMS.margin == pytest.approx(2.0, rel=0.01)  # a factor of two
 
 

@@ -13,7 +13,6 @@ from tests.pipeline.claims.evidence import (
     EXPLAINS,
     FAILS,
     HOLDS,
-    PART,
     UNDECIDED,
     UNTOLD,
     decided,
@@ -52,7 +51,7 @@ def test_without_a_simulation_of_the_population_it_cannot_be_told(
     [
         (CONTRADICTED, CONTRADICTED, FAILS),
         (EXPLAINS, EXPLAINS, HOLDS),
-        (CONTRADICTED, EXPLAINS, PART),
+        (CONTRADICTED, EXPLAINS, HOLDS),
         (CONTRADICTED, UNDECIDED, UNTOLD),
         (CONTRADICTED, None, UNTOLD),
     ],

@@ -15,7 +15,12 @@ from baimo.pipeline.defs import declare
 from baimo.pipeline.defs.sizes import ALL_NEEDS, NEEDS
 from baimo.pipeline.lake.results import Day, names_of
 from baimo.pipeline.lake.store import Lake
-from baimo.pipeline.schema.derived import DEFI_LISTING, HUB_DESIGN_EFFECTS, HUB_FREQUENCY
+from baimo.pipeline.schema.derived import (
+    DEFI_LISTING,
+    HUB_CLUSTERED_TESTS,
+    HUB_DESIGN_EFFECTS,
+    HUB_FREQUENCY,
+)
 from baimo.pipeline.variables import HUB, TVL, VARIABLES, hub_counts, tvl_counts
 from tests.pipeline.defs.steps import DAY, reads, run, shown, specs, stored
 from tests.pipeline.synthetic import BEFORE, NO_EFFECTS, hub_frequency
@@ -61,6 +66,7 @@ def done(tmp_path_factory: pytest.TempPathFactory) -> tuple[Lake, dg.ExecuteInPr
         {
             HUB_FREQUENCY: frequency,
             HUB_DESIGN_EFFECTS: pl.concat([NO_EFFECTS, effects(likes.tail.n_tail, 9.0)]),
+            HUB_CLUSTERED_TESTS: pl.DataFrame(schema=HUB_CLUSTERED_TESTS.schema),
             DEFI_LISTING: pareto_listing(300),
         },
     )
@@ -127,7 +133,7 @@ def test_a_disagreement_warns_and_stops_nothing(
 ) -> None:
     lake, _ = done
     other = Lake(tmp_path)
-    for table in (HUB_FREQUENCY, HUB_DESIGN_EFFECTS, DEFI_LISTING):
+    for table in (HUB_FREQUENCY, HUB_DESIGN_EFFECTS, HUB_CLUSTERED_TESTS, DEFI_LISTING):
         other.write_table(table.name, DAY, lake.read_table(table.name, DAY))
     module = "baimo.pipeline.analysis"
     few = partial(fit_sizes, n_replications=2)

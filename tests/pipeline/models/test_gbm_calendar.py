@@ -10,6 +10,7 @@ import polars as pl
 import pytest
 
 from baimo.estimation.results import decode, encode
+from baimo.estimation.samples.counts import Counts
 from baimo.estimation.samples.curves import ks_of_cdf
 from baimo.pipeline.analysis.summary_statistics import UNDATED
 from baimo.pipeline.datasets.defi import list_protocols
@@ -19,7 +20,6 @@ from baimo.pipeline.models.gbm_calendar import (
     DATED,
     NOT_DATED,
     CalendarGrowth,
-    CalendarSampler,
     GbmCalendar,
     calibrate_calendar,
 )
@@ -27,7 +27,7 @@ from baimo.pipeline.schema.derived import DEFI_POPULATION, TVL_GROWTH_PERIODS
 from baimo.pipeline.settings import reference_dir
 from baimo.pipeline.sources.reference import load_companions, load_reference
 from baimo.pipeline.variables import BROAD, TVL, tvl_counts
-from baimo.simulation.growth.calendar import simulate_lives
+from baimo.simulation.growth.calendar import lives_ccdf, simulate_lives
 from baimo.simulation.growth.gbm import GrowthParams, mixture_ccdf
 from tests.pipeline.synthetic import (
     BEFORE,
@@ -87,25 +87,35 @@ def test_a_path_of_one_drift_and_one_entry_is_the_gbm(growth: GrowthCalibration)
     assert fit.ks == pytest.approx(growth.ks_growth, abs=1e-9)
 
 
-def test_draws_hold_the_error_of_the_drift_of_each_period() -> None:
+def test_draws_are_at_given_drifts_and_errors_are_those_of_each_period() -> None:
     fit = calendar()
+    day = day_of({**results_of_a_day(), GbmCalendar.needs[0]: fit})  # type: ignore[dict-item]
+    found = GbmCalendar().parameters(day, TVL)
+    assert found is not None
+    assert [e.value for e in found.values()] == fit.drifts.tolist()
+    assert [e.std_error for e in found.values()] == fit.drift_errors.tolist()
     rng = np.random.default_rng(1)
-    drawn = [CalendarSampler(fit)(rng) for _ in range(200)]
-    assert all(set(one) == {UNDATED} for one in drawn)
-    means = np.array([
-        np.average(np.log(one[UNDATED].values), weights=one[UNDATED].multiplicities)
-        for one in drawn
-    ])  # fmt: skip
-    expected = np.mean(fit.lives(fit.drifts).drift + fit.entry_mean)
-    assert abs(means.mean() - expected) < 4 * means.std(ddof=1) / math.sqrt(200)
-    moved = [fit.lives(fit.drifts + step).drift.mean() for step in np.diag(fit.drift_errors)]
-    of_drifts = math.hypot(*(np.array(moved) - fit.lives(fit.drifts).drift.mean()))
-    items = [
-        np.log(simulate_lives(fit.lives(fit.drifts), fit.shape, fit.sigma, rng)).mean()
-        for _ in range(200)
-    ]
-    exact = math.hypot(of_drifts, float(np.std(items, ddof=1)))
-    assert means.std(ddof=1) == pytest.approx(exact, rel=0.25)
+    for shift in (0.0, 0.5):
+        values = {name: (e.value or 0.0) + shift for name, e in found.items()}
+        sampler = GbmCalendar().sampler(day, TVL, values)
+        drawn = [sampler(rng) for _ in range(200)]
+        assert all(set(one) == {UNDATED} for one in drawn)
+        means = np.array([
+            np.average(np.log(one[UNDATED].values), weights=one[UNDATED].multiplicities)
+            for one in drawn
+        ])  # fmt: skip
+        expected = np.mean(fit.lives(fit.drifts + shift).drift + fit.entry_mean)
+        assert abs(means.mean() - expected) < 4 * means.std(ddof=1) / math.sqrt(200)
+
+
+def test_the_distance_is_that_from_the_mixture_along_the_path() -> None:
+    fit = calendar()
+    day = day_of({**results_of_a_day(), GbmCalendar.needs[0]: fit})  # type: ignore[dict-item]
+    rng = np.random.default_rng(2)
+    sizes = simulate_lives(fit.lives(fit.drifts), fit.shape, fit.sigma, rng)
+    measured = GbmCalendar().yardstick(day, TVL)({UNDATED: Counts.from_sample(sizes)})
+    cdf = 1.0 - lives_ccdf(fit.lives(fit.drifts), fit.shape, fit.sigma, np.sort(sizes))
+    assert measured["mixture_ks"] == pytest.approx(ks_of_cdf(cdf), abs=1e-3)
 
 
 def test_sizes_that_grew_at_one_drift_ask_for_it() -> None:
@@ -130,7 +140,7 @@ def test_without_the_table_of_periods_there_is_no_such_model(growth: GrowthCalib
     assert fit.ks is None
     assert ALL in fit.asked  # this needs no periods
     day = day_of({**results_of_a_day(), GbmCalendar.needs[0]: fit})  # type: ignore[dict-item]
-    assert GbmCalendar().sampler(day, TVL) is None
+    assert GbmCalendar().parameters(day, TVL) is None
     assert GbmCalendar().predicted_ccdf(day, TVL) is None
     assert encode(decode(encode(fit))) == encode(fit)
 

@@ -128,21 +128,28 @@ class TestOneSize:
         index = likes.index["top1pct_all"]
         assert first[0] == "Hub likes"
         assert first[1] == tables.p_value(likes.judged.goodness.p_value)
-        assert first[2] == likes.judged.support.level
-        assert first[4:8] == tuple(
+        assert first[2] == "-"  # owners are not known: the p is that of independent items
+        assert first[3] == likes.judged.support.level
+        assert first[5:9] == tuple(
             f"{index[m].zeta:.3f}" for m in ("hill", "hill_corrected", "moment", "kernel")
         )
-        assert first[8] == f"{-cut.slope:.3f}"
+        assert first[9] == f"{-cut.slope:.3f}"
         ci = cut.conf_int()["slope"]
         assert ci is not None
-        assert first[9] == f"[{-ci[1]:.2f}, {-ci[0]:.2f}]"
+        assert first[10] == f"[{-ci[1]:.2f}, {-ci[0]:.2f}]"
         assert second[0] == "  without the largest"
         assert second[1] == tables.p_value(likes.judged_without_largest.goodness.p_value)
-        assert second[4:] == ("",) * 7
+        assert second[5:] == ("",) * 7
+
+    def test_a_p_that_knows_owners_stands_before_the_other(self, likes: SizeFits) -> None:
+        known = replace(likes, judged=replace(likes.judged, clustered_p=0.0448))
+        first, second = tables.tail_rows({"likes": known})
+        assert first[1:3] == ("0.045", tables.p_value(likes.judged.goodness.p_value))
+        assert second[2] == "-"
 
     def test_a_cut_off_that_does_not_exist_leaves_dashes(self, likes: SizeFits) -> None:
         first, _ = tables.tail_rows({"likes": replace(likes, zipf={}, index={})})
-        assert first[4:10] == ("-",) * 6
+        assert first[5:11] == ("-",) * 6
 
     def test_other_populations_bear_their_own_titles(self, likes: SizeFits) -> None:
         first, _ = tables.tail_rows({"datasets_likes": likes}, POPULATIONS)
