@@ -12,6 +12,7 @@ from baimo.pipeline.analysis.observed import observed_statistics
 from baimo.pipeline.analysis.sizes import SizeFits
 from baimo.pipeline.analysis.summary_statistics import UNDATED, CohortSample, measure_sample
 from baimo.pipeline.analysis.two_dates import measure_growth, two_dates
+from baimo.pipeline.statistics import GROWTH
 from baimo.pipeline.variables import LIKES, TVL, hub_counts
 from tests.pipeline.synthetic import fits_of, kernel_of, likes_of_two_days, population
 
@@ -52,7 +53,7 @@ def test_without_cohorts_the_whole_sample_is_measured_with_the_growth_that_follo
     found = observed_statistics({}, fits, None, table)
     sizes = measure_sample({UNDATED: tvl.counts}, TVL, tvl.tail.x_min, scanned=True)
     growth = measure_growth(*two_dates(table))
-    assert growth.keys() == {"size_slope", "spread_slope", "autocorrelation"}
+    assert growth.keys() == {s.name for s in GROWTH}
     assert found["tvl"] == pytest.approx(sizes | growth, nan_ok=True)
     assert not found["likes"].keys() & {*growth, "young_in_tail", "theta"}
 

@@ -30,7 +30,8 @@ def found(*outcomes: str, others: str = CONTRADICTED) -> Finding:
 def test_attachment_has_three_models_to_its_name() -> None:
     assert found(*[CONTRADICTED] * 3).verdict is FAILS
     assert found(*[EXPLAINS] * 3).verdict is HOLDS
-    assert found(CONTRADICTED, CONTRADICTED, EXPLAINS).verdict is PART
+    assert found(CONTRADICTED, CONTRADICTED, EXPLAINS).verdict is HOLDS  # Yule, of likes alone
+    assert found(CONTRADICTED, EXPLAINS, CONTRADICTED).verdict is PART  # Simon, of one of two
     assert found(CONTRADICTED, CONTRADICTED, UNDECIDED).verdict is UNTOLD
 
 

@@ -46,10 +46,13 @@ def test_the_lognormal_is_said_with_its_vuong_where_there_is_one(zipf_likes: Siz
     rival = next(c for c in zipf_likes.comparisons if c.alternative == "lognormal")
     found = decided(CLAIM, likes=zipf_likes)
     assert rival.vuong is not None
-    assert f"against a lognormal, items taken as independent: {rival.verdict}" in found.evidence
+    assert f"against a lognormal, items as independent: {rival.verdict}" in found.evidence
     assert found.evidence.endswith(f"(Vuong {rival.vuong:.2f})")
     assert found.numbers[-1].name == "Vuong against a lognormal"
     assert found.numbers[-1].value == rival.vuong
+    known = tuple(replace(c, p_independent=0.5) for c in zipf_likes.comparisons)
+    by_owner = replace(zipf_likes, judged=replace(zipf_likes.judged, comparisons=known))
+    assert "against a lognormal, owners as clusters" in decided(CLAIM, likes=by_owner).evidence
     blind = tuple(replace(c, vuong=None, p_value=None) for c in zipf_likes.comparisons)
     without = replace(zipf_likes, judged=replace(zipf_likes.judged, comparisons=blind))
     assert "lognormal" not in decided(CLAIM, likes=without).evidence

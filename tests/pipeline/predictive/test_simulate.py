@@ -233,6 +233,8 @@ class TestSimulated:
                     for (c,), r in rows.group_by("cohort", maintain_order=True)
                 }  # fmt: skip
                 again = measure_sample(drawn, VARIABLES[measure], x_min[measure], scanned=True)
+                yardstick = chosen[model, measure].yardstick
+                again |= yardstick(drawn) if yardstick else {}
                 assert statistics == pytest.approx(again, nan_ok=True)
 
     def test_the_tail_is_scanned_for_in_the_first_fifty_samples(self) -> None:
