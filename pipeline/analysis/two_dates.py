@@ -16,7 +16,6 @@ from baimo.estimation.arrays import Floats
 from baimo.estimation.errors import DataError
 from baimo.estimation.growth.on_size import (
     GrowthOnSize,
-    bootstrap_growth_on_size,
     fit_growth_on_size,
 )
 from baimo.estimation.growth.size_exponent import (
@@ -28,7 +27,6 @@ from baimo.estimation.growth.size_exponent import (
 from baimo.pipeline.analysis.summary_statistics import Statistics
 from baimo.pipeline.analysis.tvl_statistics import measure_exit
 from baimo.pipeline.datasets.defi import category_rows
-from baimo.pipeline.settings import SEED
 from baimo.pipeline.statistics import AUTOCORRELATION, SIZE_SLOPE, SPREAD_SLOPE
 from baimo.pipeline.variables import DAYS_PER_YEAR, EXIT_THRESHOLD, expand
 
@@ -62,29 +60,6 @@ def measure_growth(before: Floats, after: Floats, years: float) -> Statistics:
         AUTOCORRELATION.name: found.autocorrelation,
         **measure_exit(before, after),
     }
-
-
-def growth_errors(population: pl.DataFrame) -> Statistics:
-    """Return standard errors of `measure_growth`, categories of protocols resampled whole.
-
-    Protocols of one category (lending, bridges) share shocks; a null category is one of its own.
-    """
-    rows = expand(population, "n_protocols").filter(pl.col("tvl_before") > 0)
-    before, after, years = two_dates(population)
-    errors = bootstrap_growth_on_size(
-        before,
-        after,
-        category_rows(rows),
-        years=years,
-        floor=EXIT_THRESHOLD,
-        rng=np.random.default_rng([SEED, 36]),
-    )
-    names = {
-        "slope": SIZE_SLOPE.name,
-        "spread_slope": SPREAD_SLOPE.name,
-        "autocorrelation": AUTOCORRELATION.name,
-    }
-    return {names[name]: error for name, error in errors.items()}
 
 
 def size_exponent(population: pl.DataFrame) -> tuple[SizeExponent | None, float]:

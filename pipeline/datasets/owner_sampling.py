@@ -36,6 +36,7 @@ from baimo.estimation.samples.influence import (
     zeta_influence,
 )
 from baimo.estimation.tails.power_law import fit_tail
+from baimo.pipeline.datasets.design_effects import owner_numbers
 from baimo.pipeline.schema.derived import HUB_COVARIANCES, HUB_SAMPLING
 from baimo.pipeline.statistics import (
     SHARE_ZERO,
@@ -111,7 +112,8 @@ def measure_owner_sampling(models: pl.DataFrame, day: date) -> dict[str, pl.Data
     table = models.select(
         pl.col("created_at").dt.date().alias("created_on"), "downloads", "likes", "author", "hub_id"
     )
-    owners = _owners(table)
+    named = owner_numbers(table)
+    owners = np.arange(table.height) if named is None else named - 1
     found = [
         sampling_of(table.with_columns(owner=pl.Series(owners)), variable, day) for variable in HUB
     ]
@@ -119,14 +121,6 @@ def measure_owner_sampling(models: pl.DataFrame, day: date) -> dict[str, pl.Data
         HUB_SAMPLING.name: pl.concat([sampling for sampling, _ in found]),
         HUB_COVARIANCES.name: pl.concat([covariances for _, covariances in found]),
     }
-
-
-def _owners(table: pl.DataFrame) -> Ints:
-    if 2 * table["author"].null_count() > table.height:
-        return np.arange(table.height)
-    unnamed = pl.concat_str(pl.lit("no author: "), pl.col("hub_id"))
-    owners = table.select(pl.coalesce("author", unnamed).rank("dense") - 1).to_series()
-    return owners.to_numpy().astype(np.int64)
 
 
 def sampling_of(

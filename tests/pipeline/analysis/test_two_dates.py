@@ -15,12 +15,10 @@ from baimo.estimation.growth.size_exponent import (
     jackknife_error,
 )
 from baimo.pipeline.analysis.two_dates import (
-    growth_errors,
     measure_growth,
     size_exponent,
     two_dates,
 )
-from baimo.pipeline.datasets.defi import category_rows
 from baimo.pipeline.models.gbm import calibrate_growth, next_date, slope_under_gbm
 from baimo.pipeline.variables import EXIT_THRESHOLD, expand
 from tests.pipeline.synthetic import listing, population, weekly
@@ -91,40 +89,6 @@ def test_a_floor_on_both_dates_bends_a_gbm_and_is_measured_on_it() -> None:
     high = table.with_columns(pl.col("tvl_before", "tvl_after") * 1e6)  # no floor in reach
     far = calibrate_growth(high, listing(high), weekly(6))
     assert abs(slope_under_gbm(far, high)) < 4 * slopes.std(ddof=1) / math.sqrt(100)
-
-
-def test_errors_by_resampling_agree_with_draws_of_a_gbm() -> None:
-    table = population(2_000, 7)  # one category: protocols are resampled one by one
-    growth = calibrate_growth(table, listing(table), weekly(6))
-    draw = next_date(growth, table)
-    runs = 200
-    found = [draw(np.random.default_rng([2, i])) for i in range(runs)]
-    errors = growth_errors(table)
-    # a standard deviation of n draws errs by 1/sqrt(2 (n - 1)): that of the draws, of 400 resamples
-    within = 4.0 * math.sqrt(1.0 / (2 * (runs - 1)) + 1.0 / (2 * 399))
-    for name in ("size_slope", "spread_slope", "autocorrelation"):
-        spread = float(np.std([f[name] for f in found], ddof=1))
-        assert errors[name] == pytest.approx(spread, rel=within), name
-
-
-def test_categories_that_share_shocks_widen_the_errors() -> None:
-    rng = np.random.default_rng(8)
-    table = population(1_200, 7).with_row_index()
-    group = pl.col("index") % 20
-    shocks = pl.Series(0.8 * rng.standard_normal(20))
-    sizes = pl.Series(2.0 * rng.standard_normal(20))
-    shared = table.with_columns(
-        category=group.cast(pl.String),
-        shock=group.replace_strict(list(range(20)), shocks),
-        level=group.replace_strict(list(range(20)), sizes),
-    ).with_columns(
-        tvl_before=pl.col("tvl_before") * pl.col("level").exp(),
-        tvl_after=pl.col("tvl_after") * (pl.col("level") + 2.5 * pl.col("shock")).exp(),
-    )
-    alone = shared.with_columns(category=pl.lit("one"))
-    assert growth_errors(shared)["size_slope"] > 1.5 * growth_errors(alone)["size_slope"]
-    assert len(category_rows(shared)) == 20
-    assert len(category_rows(alone)) == 1_200
 
 
 def test_zeta_resampled_agrees_with_the_delta_method_where_turnover_is_sure() -> None:
