@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     )
     from baimo.estimation.growth.bootstrap import bootstrap_growth as bootstrap_growth
     from baimo.estimation.growth.cce import fit_size_slope_cce as fit_size_slope_cce
+    from baimo.estimation.growth.censored import fit_censored_growth as fit_censored_growth
     from baimo.estimation.growth.later_size import fit_later_size as fit_later_size
     from baimo.estimation.growth.loadings import fit_loadings as fit_loadings
     from baimo.estimation.growth.on_size import fit_growth_on_size as fit_growth_on_size
@@ -163,6 +164,7 @@ _WHERE = {
     "estimation.growth.on_size": "fit_growth_on_size",
     "estimation.growth.size_dependence": "fit_gibrat fit_size_dependence",
     "estimation.growth.survivors": "fit_panel_growth",
+    "estimation.growth.censored": "fit_censored_growth",
     "estimation.growth.two_dates": "fit_population_growth",
     "estimation.growth.two_windows": "fit_two_windows",
     "estimation.growth.volatility": "fit_growth_paths",

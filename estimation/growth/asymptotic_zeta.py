@@ -13,9 +13,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from baimo.estimation.arrays import Floats, Ints
-from baimo.estimation.errors import DataError
+from baimo.estimation.errors import EstimationError
+from baimo.estimation.growth.censored import CensoredGrowthFit, fit_censored_growth
 from baimo.estimation.growth.entry import EntryTrendFit
-from baimo.estimation.growth.two_dates import PopulationGrowthFit, fit_population_growth
 from baimo.estimation.results import Estimate, registered
 
 N_REPLICATIONS, FEWEST_WITH_TAIL = 400, 100
@@ -40,17 +40,16 @@ class ZetaBootstrap:
     without_tail: float
 
 
-def asymptotic_zeta(growth: PopulationGrowthFit, entry: EntryTrendFit | None) -> Estimate:
+def asymptotic_zeta(growth: CensoredGrowthFit, entry: EntryTrendFit | None) -> Estimate:
     """Return the asymptotic zeta with its delta-method error, None where no tail exists."""
     params = growth.params(entry_growth=entry.rate if entry else 0.0)
     if params.exit_rate + params.entry_growth <= 0:
         return Estimate(value=None)
     zeta, s2 = params.zeta, params.sigma**2
     slope = s2 * zeta + params.m
-    gradient = np.array([-zeta, -(zeta**2) / 2.0]) / slope  # in (m, sigma^2)
-    errors = (growth.exit_std_error, entry.std_error if entry else None)
-    turnover = sum((error or 0.0) ** 2 for error in errors)
-    variance = float(gradient @ growth.covariance @ gradient) + turnover / slope**2
+    gradient = np.array([-zeta, -(zeta**2) / 2.0, 1.0]) / slope  # in (m, sigma^2, exit rate)
+    of_entry = (entry.std_error if entry else 0.0) / slope
+    variance = float(gradient @ growth.covariance @ gradient) + of_entry**2
     return Estimate(value=zeta, std_error=math.sqrt(variance))
 
 
@@ -69,7 +68,7 @@ def bootstrap_asymptotic_zeta(
     Parameters
     ----------
     before, after : (n,)
-        Sizes on two dates, NaN for gone; `floor` is the exit threshold and the floor of growth.
+        Sizes on two dates, NaN for gone; below `floor` they are gone as well.
     groups
         Rows of each group of items that share shocks.
 
@@ -84,10 +83,8 @@ def bootstrap_asymptotic_zeta(
         rows = np.concatenate([groups[i] for i in rng.integers(0, len(groups), len(groups))])
         trend = 0.0 if entry is None else entry.rate + entry.std_error * rng.standard_normal()
         try:
-            fit = fit_population_growth(
-                before[rows], after[rows], years=years, exit_threshold=floor, floor=floor
-            )
-        except DataError:
+            fit = fit_censored_growth(before[rows], after[rows], years=years, floor=floor)
+        except EstimationError:
             return None
         params = fit.params(entry_growth=float(trend))
         if params.exit_rate + params.entry_growth > 0:

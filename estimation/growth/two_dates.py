@@ -19,7 +19,6 @@ from baimo.estimation.arrays import Floats
 from baimo.estimation.errors import DataError
 from baimo.estimation.growth.on_size import fit_growth_on_size
 from baimo.estimation.results import Estimate, FitResult, registered
-from baimo.simulation.growth.gbm import GrowthParams
 
 FEWEST = 10
 
@@ -71,12 +70,6 @@ class PopulationGrowthFit(FitResult):
 
     title: ClassVar[str] = "Growth of the population (two matched dates)"
 
-    def params(self, *, entry_growth: float = 0.0) -> GrowthParams:
-        """Return the parameters for `baimo.simulation.growth.gbm`."""
-        return GrowthParams(
-            mu=self.mu, sigma=self.sigma, exit_rate=self.exit_rate, entry_growth=entry_growth
-        )
-
     def estimates(self) -> dict[str, Estimate]:
         """Return mu, sigma, m, exit and size slope."""
         return {
@@ -113,16 +106,16 @@ def fit_population_growth(
         Size below which an item counts as gone.
     floor
         Growth is measured on items above the floor on both dates. With 0 a few items that
-        fell to dust dominate sigma; the exit threshold is the floor that agrees with the exit
-        hazard.
+        fell to dust dominate sigma.
 
     Notes
     -----
     Log growth needs positive sizes on both dates, so drift is that of survivors over this one
-    interval; the exit hazard carries the rest. Errors take the market of the interval as given:
-    its common shock is not in them. Renamed items look like exits.
+    interval; `baimo.estimation.growth.censored` has drift, spread and hazard of all at risk. Errors
+    take the market of the interval as given: its common shock is not in them. Renamed items look
+    like exits.
     """
-    start, end = _checked(before, after, years)
+    start, end = checked_dates(before, after, years)
     both = (end > floor) & (start > floor)
     n = int(both.sum())
     if n < FEWEST:
@@ -171,7 +164,14 @@ def fit_population_growth(
     )
 
 
-def _checked(before: ArrayLike, after: ArrayLike, years: float) -> tuple[Floats, Floats]:
+def checked_dates(before: ArrayLike, after: ArrayLike, years: float) -> tuple[Floats, Floats]:
+    """Return sizes on two dates as arrays.
+
+    Raises
+    ------
+    DataError
+        Shapes that differ, no time between the dates, sizes before that are not positive.
+    """
     start, end = np.asarray(before, dtype=np.float64), np.asarray(after, dtype=np.float64)
     if start.shape != end.shape or start.ndim != 1:
         raise DataError(f"before and after must match; got shapes {start.shape}, {end.shape}")

@@ -17,7 +17,7 @@ import polars as pl
 
 from baimo.estimation.arrays import Floats
 from baimo.estimation.errors import EstimationError
-from baimo.estimation.growth.two_dates import fit_population_growth
+from baimo.estimation.growth.censored import fit_censored_growth
 from baimo.estimation.results import registered
 from baimo.estimation.samples.counts import Counts
 from baimo.pipeline.analysis.calibration import calibration
@@ -242,9 +242,11 @@ def _measure_tvl(listing: pl.DataFrame, population: pl.DataFrame, x_min: float) 
     before, after, years = two_dates(population)
     found |= measure_growth(before, after, years)
     try:
-        growth = fit_population_growth(
-            before, after, years=years, exit_threshold=EXIT_THRESHOLD, floor=EXIT_THRESHOLD
-        )
+        growth = fit_censored_growth(before, after, years=years, floor=EXIT_THRESHOLD)
     except EstimationError:
         return found
-    return found | {"gbm_m": growth.m, "gbm_sigma2": growth.sigma**2}
+    return found | {
+        "gbm_m": growth.m,
+        "gbm_sigma2": growth.sigma**2,
+        "gbm_exit_rate": growth.exit_rate,
+    }

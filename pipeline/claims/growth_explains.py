@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from baimo.estimation.growth.censored import CensoredGrowthFit
 from baimo.pipeline.claims._models import verdict_on
 from baimo.pipeline.claims.claim import Finding, Number, Paper, claim
 from baimo.pipeline.figures.of_claims import VERDICTS
@@ -45,7 +46,7 @@ def growth_explains(day: Day) -> Finding:
             f"{shown}; Kolmogorov-Smirnov distance of the mixture {fit.ks_growth:.3f}{along}, of "
             f"the entry sizes as if nothing had grown {fit.ks_entry_only:.3f}",
             _asked_for(calendar),
-            _measured(calendar, fit.alive.m, fit.alive.m_std_error),
+            _measured(calendar, fit.at_risk),
         )
     )
     kept = joined(
@@ -66,7 +67,7 @@ def growth_explains(day: Day) -> Finding:
             name=f"drift of the log that the sizes of {WHO[who]} ask for, a year",
             value=found.m,
             std_error=found.std_error,
-            held_against=fit.alive.m,
+            held_against=fit.at_risk.m,
         )
         for who, found in calendar.asked.items()
     )
@@ -82,7 +83,7 @@ def _asked_for(calendar: CalendarGrowth) -> str:
     return f"the sizes ask for a constant drift of {', '.join(parts)}" if parts else ""
 
 
-def _measured(calendar: CalendarGrowth, m: float, std_error: float) -> str:
+def _measured(calendar: CalendarGrowth, after: CensoredGrowthFit) -> str:
     """Say the drifts that were measured: of the interval that follows, and of each period."""
     periods = [
         f"{drift:+.2f} ({error:.2f}) from {day}"
@@ -91,4 +92,5 @@ def _measured(calendar: CalendarGrowth, m: float, std_error: float) -> str:
         )
     ]
     by_period = f"; by period {', '.join(periods)}" if periods else ""
-    return f"measured after the snapshot {m:+.2f} ({std_error:.2f}){by_period}"
+    own = f"{after.m:+.2f} ({after.std_errors[0]:.2f})"
+    return f"measured after the snapshot, the gone included, {own}{by_period}"

@@ -65,13 +65,17 @@ def join_population(protocols: pl.DataFrame, definition: Definition = HEADLINE) 
 FEWEST_CATEGORIES = 10
 
 
-def category_rows(protocols: pl.DataFrame) -> list[Ints]:
-    """Return the rows of each category of protocols, those without one together.
+def category_codes(protocols: pl.DataFrame) -> Ints:
+    """Return the category of each protocol as a number from 0; those without one share one.
 
     Fewer than ten categories say little of what they share: each protocol is then its own.
     """
     codes = protocols["category"].fill_null("").rank("dense").to_numpy().astype(np.int64) - 1
-    if codes.max(initial=0) + 1 < FEWEST_CATEGORIES:
-        return list(np.arange(codes.size)[:, None])
+    return codes if codes.max(initial=0) + 1 >= FEWEST_CATEGORIES else np.arange(codes.size)
+
+
+def category_rows(protocols: pl.DataFrame) -> list[Ints]:
+    """Return the rows of each category of `category_codes`."""
+    codes = category_codes(protocols)
     order = np.argsort(codes, kind="stable")
     return np.split(order, np.cumsum(np.bincount(codes))[:-1])

@@ -7,8 +7,9 @@ Three kinds of evidence, best where they can be had:
 - a weekly panel of those that were large in the end, by calendar year: survivors, so its drift is
   an upper bound. Nothing else is known of the years before 2022.
 
-Drift is that of the protocols above the exit threshold on both dates; what fell below it or
-vanished is in the exit share, and in the exponent of expected later size in earlier size.
+Drift is given twice: that of the protocols above the exit threshold on both dates, and that of all
+above it on the first, with those that fell below it or vanished as censored. These are also in the
+exit share, and in the exponent of expected later size in earlier size.
 """
 
 from __future__ import annotations
@@ -22,7 +23,9 @@ from typing import NamedTuple
 import numpy as np
 import polars as pl
 
-from baimo.estimation.arrays import Ints
+from baimo.estimation.arrays import Floats, Ints
+from baimo.estimation.errors import EstimationError
+from baimo.estimation.growth.censored import CensoredGrowthFit, fit_censored_growth
 from baimo.estimation.growth.size_exponent import (
     exponents_without,
     fit_size_exponent,
@@ -31,7 +34,7 @@ from baimo.estimation.growth.size_exponent import (
 from baimo.estimation.growth.survivors import WEEKS_PER_YEAR
 from baimo.estimation.growth.two_dates import fit_population_growth
 from baimo.pipeline.datasets._companions import require
-from baimo.pipeline.datasets.defi import category_rows
+from baimo.pipeline.datasets.defi import category_codes, category_rows
 from baimo.pipeline.errors import SourceError
 from baimo.pipeline.schema.derived import TVL_GROWTH_PERIODS
 from baimo.pipeline.variables import (
@@ -67,6 +70,10 @@ class Period(NamedTuple):
     sigma: float | None
     exit_share: float | None
     exit_std_error: float | None
+    gbm_log_drift: float | None
+    gbm_log_drift_std_error: float | None
+    gbm_sigma: float | None
+    gbm_exit_rate: float | None
     size_exponent: float | None
     size_exponent_std_error: float | None
     n_entrants: int | None
@@ -175,6 +182,7 @@ def _period(
         before, after, years=years, exit_threshold=EXIT_THRESHOLD, floor=EXIT_THRESHOLD
     )
     groups = category_rows(pair)
+    gbm = _censored(before, after, years, category_codes(pair))
     exponent = fit_size_exponent(before, after, above=EXIT_THRESHOLD)
     clustered = jackknife_error(exponents_without(before, after, groups, above=EXIT_THRESHOLD))
     entrants = listing.filter(
@@ -196,12 +204,28 @@ def _period(
         sigma=fit.sigma,
         exit_share=fit.exit_share,
         exit_std_error=math.sqrt(fit.exit_share * (1.0 - fit.exit_share) / fit.n_at_risk),
+        gbm_log_drift=gbm.m if gbm else None,
+        gbm_log_drift_std_error=gbm.std_errors[0] if gbm else None,
+        gbm_sigma=gbm.sigma if gbm else None,
+        gbm_exit_rate=gbm.exit_rate if gbm else None,
         size_exponent=exponent.exponent,
         size_exponent_std_error=max(exponent.std_error, clustered),
         n_entrants=entrants.len() if has_entrants else None,
         log_entry_mean=float(entrants.to_numpy().mean()) if has_entrants else None,
         log_entry_sd=float(entrants.to_numpy().std(ddof=1)) if has_entrants else None,
     )
+
+
+def _censored(
+    before: Floats, after: Floats, years: float, categories: Ints
+) -> CensoredGrowthFit | None:
+    """Return growth and exit of all at risk, categories as clusters; None where there is none."""
+    try:
+        return fit_censored_growth(
+            before, after, years=years, floor=EXIT_THRESHOLD, clusters=categories
+        )
+    except EstimationError:
+        return None
 
 
 def _drift_error(pair: pl.DataFrame, groups: Sequence[Ints]) -> float:
@@ -241,7 +265,7 @@ def _survivors(weekly: pl.DataFrame) -> list[Period]:
                 float(growth.mean()),
                 math.sqrt(alone) / growth.size,
                 math.sqrt(two_way) / growth.size,
-                *[None] * 8,
+                *[None] * 12,
             )
         )
     return found

@@ -77,9 +77,7 @@ def simulations(context: dg.AssetExecutionContext, config: SimulationConfig) -> 
     from baimo.pipeline.analysis.sizes import read_tails
     from baimo.pipeline.models.printed import simulate_printed_equation
     from baimo.pipeline.predictive.simulate import (
-        increments_of,
         mean_of,
-        refit_increments,
         refit_models,
         samplers_of,
         simulate_models,
@@ -92,7 +90,6 @@ def simulations(context: dg.AssetExecutionContext, config: SimulationConfig) -> 
         kept = simulate_models(samplers, n_replications=min(n, N_KEPT), seed=seed)
         yield dg.Output(kept, output_name=SIMULATIONS[family.name].name, metadata=rows(kept))
         refits = refit_models(samplers, x_min, n_replications=n, seed=seed)
-        refits = refit_increments(refits, increments_of(day, family), seed=seed)
         context.log.info(f"{family.name}: {n} samples of each model drawn and refitted")
         zetas = {
             f"{model}_{variable}_mean_zeta": mean_of(found.samples, "zeta")

@@ -120,7 +120,7 @@ class FittedModel(ABC):
     def sampler(self, day: Day, variable: Variable, values: Values) -> Sampler:
         """Return a draw of the variable at its observed size, at given parameters."""
 
-    def increments(self, day: Day, variable: Variable) -> IncrementSampler | None:
+    def increments(self, day: Day, variable: Variable, values: Values) -> IncrementSampler | None:
         """Return a draw of what comes next, None where the model or the data say nothing of it."""
         return None
 

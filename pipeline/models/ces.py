@@ -140,6 +140,13 @@ class DemandIncrements:
         return rng.poisson(at_observed_total(c, rates))
 
 
+def _tail_at(fit: DemandFit, values: Values, n: int) -> tuple[float, float]:
+    """Return zeta and the log of the smallest demand of n items at given parameters."""
+    zeta = min(max(values["ces_zeta"], 0.05), _BELOW * fit.x_min)
+    share = (10.0 ** values["ces_log10_tail"] - 1.0) / n
+    return zeta, log_smallest_demand(zeta, fit.x_min, share)
+
+
 @fitted_model
 class Ces(FittedModel):
     """CES demand of downloads and likes."""
@@ -167,22 +174,16 @@ class Ces(FittedModel):
         """Return demand for as many items as there are."""
         fit, cohorts = day.read(DEMAND_FIT)[variable.name], day.read(ATTACHMENT_FIT).cohorts
         rho = fit.params().rho
-        zeta = min(max(values["ces_zeta"], 0.05), _BELOW * fit.x_min)
-        share = (10.0 ** values["ces_log10_tail"] - 1.0) / cohorts.n_all
-        return DemandSampler(
-            DemandParams(alpha=zeta * rho / (1.0 - rho), rho=rho),
-            log_smallest_demand(zeta, fit.x_min, share),
-            cohorts,
-        )
+        zeta, least = _tail_at(fit, values, cohorts.n_all)
+        return DemandSampler(DemandParams(alpha=zeta * rho / (1.0 - rho), rho=rho), least, cohorts)
 
-    def increments(self, day: Day, variable: Variable) -> IncrementSampler | None:
+    def increments(self, day: Day, variable: Variable, values: Values) -> IncrementSampler | None:
         """Return increments at rates that are drawn from what the likes so far say of them."""
         c = whole_hub_kernel(day) if variable == LIKES else None
         if c is None:
             return None
         fit = day.read(DEMAND_FIT)[variable.name]
-        zeta = min(fit.zeta, _BELOW * fit.x_min)
-        least = log_smallest_demand(zeta, fit.x_min, fit.n_tail / fit.n_obs)
+        zeta, least = _tail_at(fit, values, fit.n_obs)
         return MeasuredIncrements(c, DemandIncrements(c, zeta, least))
 
     def predict(self, day: Day, variable: Variable) -> Prediction:

@@ -20,6 +20,7 @@ from baimo.estimation.growth.asymptotic_zeta import (
     asymptotic_zeta,
     bootstrap_asymptotic_zeta,
 )
+from baimo.estimation.growth.censored import CensoredGrowthFit, fit_censored_growth
 from baimo.estimation.growth.entry import EntryTrendFit, fit_entry_growth
 from baimo.estimation.growth.size_exponent import SizeExponent
 from baimo.estimation.growth.survivors import PanelGrowthFit, fit_panel_growth
@@ -32,7 +33,7 @@ from baimo.pipeline.analysis.sizes import TAILS
 from baimo.pipeline.analysis.summary_statistics import UNDATED, CohortSample, Statistics
 from baimo.pipeline.analysis.tvl_statistics import Mixture
 from baimo.pipeline.analysis.two_dates import measure_growth, size_exponent, two_dates
-from baimo.pipeline.datasets.defi import category_rows
+from baimo.pipeline.datasets.defi import category_codes, category_rows
 from baimo.pipeline.errors import SourceError
 from baimo.pipeline.lake.results import Day, Stored
 from baimo.pipeline.models.base import (
@@ -88,7 +89,10 @@ class GrowthCalibration:
     ----------
     population, alive
         Growth of all protocols positive on both dates, and of those above the exit threshold
-        on both: the second, with the exit hazard, is what the simulations use.
+        on both.
+    at_risk
+        Growth and exit of all above the exit threshold on the first, those that fell below it
+        censored, categories as clusters: what the simulations use.
     entry
         Trend of listings, None with fewer than four whole quarters.
     log_entry : (e,)
@@ -112,6 +116,7 @@ class GrowthCalibration:
 
     population: PopulationGrowthFit
     alive: PopulationGrowthFit
+    at_risk: CensoredGrowthFit
     panel: PanelGrowthFit
     entry: EntryTrendFit | None
     log_entry: Floats
@@ -126,7 +131,7 @@ class GrowthCalibration:
     @property
     def params(self) -> GrowthParams:
         """Return the calibrated GBM, entry growth included."""
-        return self.alive.params(entry_growth=self.entry.rate if self.entry else 0.0)
+        return self.at_risk.params(entry_growth=self.entry.rate if self.entry else 0.0)
 
     @property
     def survivors(self) -> GrowthParams:
@@ -141,7 +146,7 @@ class GrowthCalibration:
     @property
     def zeta(self) -> Estimate:
         """Return the asymptotic zeta with its delta-method error, None where none exists."""
-        return asymptotic_zeta(self.alive, self.entry)
+        return asymptotic_zeta(self.at_risk, self.entry)
 
 
 GROWTH_FIT: Stored[GrowthCalibration] = Stored("growth_fit", GrowthCalibration)
@@ -149,9 +154,9 @@ GROWTH_FIT: Stored[GrowthCalibration] = Stored("growth_fit", GrowthCalibration)
 
 def _shown(fit: GrowthCalibration) -> dict[str, float | None]:
     return {
-        "mu_per_year": fit.alive.mu,
-        "sigma_per_root_year": fit.alive.sigma,
-        "exit_rate_per_year": fit.population.exit_rate,
+        "mu_per_year": fit.at_risk.mu,
+        "sigma_per_root_year": fit.at_risk.sigma,
+        "exit_rate_per_year": fit.at_risk.exit_rate,
         "size_slope_per_year": fit.population.size_slope,
         "factor_share": fit.panel.factor_share,
         "asymptotic_zeta": fit.zeta.value,
@@ -159,18 +164,29 @@ def _shown(fit: GrowthCalibration) -> dict[str, float | None]:
 
 
 def _parameters(fit: GrowthCalibration) -> Iterator[Row]:
-    used = f"above {fit.alive.exit_threshold:,.0f} USD on both dates; what the simulations use"
-    for name in ("mu", "sigma", "log_drift", "size_slope"):
-        e = fit.alive.estimates()[name]
+    floor = f"{fit.at_risk.floor:,.0f} USD"
+    used = f"all above {floor} on the first of two dates; what the simulations use"
+    method = "maximum likelihood, falls below the floor censored"
+    for name, e in fit.at_risk.estimates().items():
+        yield parameter_row(f"gbm_{name}", e, fit.at_risk, method, "36", used)
+    method = "matched population, two dates"
+    of_alive = fit.alive.estimates()
+    for name in ("mu", "sigma", "log_drift"):
         yield parameter_row(
-            f"gbm_{name}", e, fit.alive, "matched population, two dates", "36", used
+            f"gbm_{name}_both_dates",
+            of_alive[name],
+            fit.alive,
+            method,
+            "36",
+            f"above {floor} on both dates",
         )
+    yield parameter_row("gbm_size_slope", of_alive["size_slope"], fit.alive, method, "38", "")
     for name, e in fit.population.estimates().items():
-        parameter = "gbm_exit_rate" if name == "exit_rate" else f"gbm_{name}_all_positive"
-        row = parameter_row(parameter, e, fit.population, "matched population, two dates", "36-38")
+        parameter = "gbm_exit_rate_all" if name == "exit_rate" else f"gbm_{name}_all_positive"
+        row = parameter_row(parameter, e, fit.population, method, "36-38")
         if name == "exit_rate":
             n = fit.population.n_at_risk
-            row |= {"n_obs": n, "n_used": n, "notes": fit.population.notes[-1]}
+            row |= {"n_obs": n, "n_used": n, "notes": "all that are gone, falls as well"}
         yield row
     if fit.exponent is not None:
         e = Estimate(value=fit.exponent.exponent, std_error=fit.exponent_error)
@@ -192,7 +208,7 @@ def _parameters(fit: GrowthCalibration) -> Iterator[Row]:
         row = parameter_row(
             f"gbm_ks_{name}",
             Estimate(value=ks),
-            fit.alive,
+            fit.at_risk,
             "distance of the positive TVL from the lognormal mixture, or from entry sizes alone",
             "39",
         )
@@ -200,7 +216,7 @@ def _parameters(fit: GrowthCalibration) -> Iterator[Row]:
     yield parameter_row(
         "gbm_zeta_asymptotic",
         fit.zeta,
-        fit.alive,
+        fit.at_risk,
         "root of the corrected eq 39, delta method",
         "39 corrected",
         "holds only for a long history; entrants' sizes taken as not growing",
@@ -209,7 +225,7 @@ def _parameters(fit: GrowthCalibration) -> Iterator[Row]:
         yield parameter_row(
             "gbm_zeta_asymptotic_bootstrap",
             Estimate(value=fit.zeta.value, interval=(drawn.low, drawn.high)),
-            fit.alive,
+            fit.at_risk,
             "the same, protocols resampled by category",
             "39 corrected",
             f"of resamples with a tail; {drawn.without_tail:.0%} have none: turnover of ages "
@@ -218,7 +234,8 @@ def _parameters(fit: GrowthCalibration) -> Iterator[Row]:
 
 
 def _estimates(fit: GrowthCalibration) -> Iterator[tuple[str, Mapping[str, Estimate]]]:
-    yield "GBM: above the exit threshold", fit.alive.estimates()
+    yield "GBM: above the exit threshold at first", fit.at_risk.estimates()
+    yield "GBM: above the exit threshold on both dates", fit.alive.estimates()
     yield "GBM: all positive", fit.population.estimates()
     yield "GBM: survivors' panel", fit.panel.estimates()
     yield "GBM: entry", fit.entry.estimates() if fit.entry else {}
@@ -277,6 +294,13 @@ def calibrate_growth(
         alive=fit_population_growth(
             before, after, years=years, exit_threshold=EXIT_THRESHOLD, floor=EXIT_THRESHOLD
         ),
+        at_risk=fit_censored_growth(
+            before,
+            after,
+            years=years,
+            floor=EXIT_THRESHOLD,
+            clusters=category_codes(moved),
+        ),
         panel=panel,
         entry=_entry_growth(listings, observed_on),
         log_entry=entry_sizes.sort().to_numpy(),
@@ -317,9 +341,9 @@ def _entry_growth(listings: pl.DataFrame, until: date) -> EntryTrendFit | None:
     return fit_entry_growth(per_quarter, step_years=0.25)
 
 
-def population_growth(values: Values, exit_rate: float) -> GrowthParams:
-    """Return GBM at a given log drift and squared volatility."""
-    s2 = max(values["gbm_sigma2"], 1e-6)
+def population_growth(values: Values) -> GrowthParams:
+    """Return GBM at a given log drift, squared volatility and hazard of exit."""
+    s2, exit_rate = max(values["gbm_sigma2"], 1e-6), max(values["gbm_exit_rate"], 0.0)
     return GrowthParams(mu=values["gbm_m"] + 0.5 * s2, sigma=math.sqrt(s2), exit_rate=exit_rate)
 
 
@@ -374,15 +398,15 @@ class NextDate:
         return measure_growth(self.before, after, self.years)
 
 
-def next_date(calibration: GrowthCalibration, population: pl.DataFrame) -> NextDate:
+def next_date(params: GrowthParams, population: pl.DataFrame) -> NextDate:
     """Return a draw of growth from the first of two dates of a population."""
     before, _, years = two_dates(population)
-    return NextDate(calibration.params, before, years)
+    return NextDate(params, before, years)
 
 
 def slope_under_gbm(calibration: GrowthCalibration, population: pl.DataFrame) -> float:
     """Return the mean slope of a GBM, which has none, measured with the floor on both dates."""
-    draw = next_date(calibration, population)
+    draw = next_date(calibration.params, population)
     samples = (draw(np.random.default_rng([SEED, 38, i])) for i in range(SLOPE_DRAWS))
     found = [s[SIZE_SLOPE.name] for s in samples if s]
     return float(np.mean(found)) if found else math.nan
@@ -404,28 +428,28 @@ class Gbm(FittedModel):
     needs = (GROWTH_FIT, DEFI_POPULATION, TAILS[TVL.name])
 
     def parameters(self, day: Day, variable: Variable) -> dict[str, Estimate]:
-        """Return log drift and squared volatility of protocols above the exit threshold."""
-        alive = day.read(GROWTH_FIT).alive
-        errors = np.sqrt(np.diag(alive.covariance))
+        """Return log drift, squared volatility and hazard of those above the exit threshold."""
+        fit = day.read(GROWTH_FIT).at_risk
+        of_m, of_sigma2, of_exit = fit.std_errors
         return {
-            "gbm_m": Estimate(value=alive.m, std_error=float(errors[0])),
-            "gbm_sigma2": Estimate(value=alive.sigma**2, std_error=float(errors[1])),
+            "gbm_m": Estimate(value=fit.m, std_error=of_m),
+            "gbm_sigma2": Estimate(value=fit.sigma**2, std_error=of_sigma2),
+            "gbm_exit_rate": Estimate(value=fit.exit_rate, std_error=of_exit),
         }
 
     def sampler(self, day: Day, variable: Variable, values: Values) -> Sampler:
         """Return growth over the observed ages."""
         fit = day.read(GROWTH_FIT)
-        params = population_growth(values, fit.params.exit_rate)
-        return GrowthSampler(params, fit.log_entry, fit.ages)
+        return GrowthSampler(population_growth(values), fit.log_entry, fit.ages)
 
     def yardstick(self, day: Day, variable: Variable) -> Yardstick:
         """Return the distance from the lognormal mixture at the estimate."""
         fit = day.read(GROWTH_FIT)
         return Mixture.of(fit.params, fit.log_entry, fit.ages)
 
-    def increments(self, day: Day, variable: Variable) -> IncrementSampler:
+    def increments(self, day: Day, variable: Variable, values: Values) -> IncrementSampler:
         """Return growth from the first of the two dates to the second."""
-        return next_date(day.read(GROWTH_FIT), day.table(DEFI_POPULATION))
+        return next_date(population_growth(values), day.table(DEFI_POPULATION))
 
     def predict(self, day: Day, variable: Variable) -> Prediction:
         """Return the asymptotic zeta."""

@@ -26,7 +26,7 @@ from baimo.pipeline.analysis.calibration import calibration
 from baimo.pipeline.analysis.sizes import TAILS
 from baimo.pipeline.analysis.summary_statistics import UNDATED, CohortSample
 from baimo.pipeline.analysis.tvl_statistics import Mixture
-from baimo.pipeline.datasets.defi import category_rows
+from baimo.pipeline.datasets.defi import category_codes
 from baimo.pipeline.datasets.growth_periods import SURVIVORS
 from baimo.pipeline.lake.results import Day, Stored
 from baimo.pipeline.models.base import (
@@ -166,10 +166,10 @@ def calibrate_calendar(
     means, sds = _entries(own, now - growth.ages, (now, mean, sd))
     fit = CalendarGrowth(
         starts=np.array([_years(day) for day in path["before_on"]]),
-        drifts=path["log_drift"].to_numpy(),
-        drift_errors=path["log_drift_std_error_clustered"].to_numpy(),
+        drifts=path["drift"].to_numpy(),
+        drift_errors=path["error"].to_numpy(),
         first_days=tuple(day.isoformat() for day in path["before_on"]),
-        sigma=growth.alive.sigma,
+        sigma=growth.at_risk.sigma,
         now=now,
         ages=growth.ages,
         entry_mean=means,
@@ -190,14 +190,18 @@ def _years(day: date) -> float:
 
 
 def _path(periods: pl.DataFrame, own: pl.DataFrame) -> pl.DataFrame:
-    """Return the periods of the path: the population's own, before them those of survivors."""
-    if own.is_empty():
-        return own
+    """Return the periods of the path: the population's own, before them those of survivors.
+
+    Drift is that of all at risk, and of survivors where that is all that is known.
+    """
+    first = own["before_on"].dt.year().min() if own.height else 0
     before = periods.filter(
-        (pl.col("population") == SURVIVORS)
-        & (pl.col("before_on").dt.year() < own["before_on"].dt.year().min())
+        (pl.col("population") == SURVIVORS) & (pl.col("before_on").dt.year() < first)
     )
-    return pl.concat([before.sort("before_on"), own])
+    return pl.concat([before.sort("before_on"), own]).with_columns(
+        drift=pl.coalesce("gbm_log_drift", "log_drift"),
+        error=pl.coalesce("gbm_log_drift_std_error", "log_drift_std_error_clustered"),
+    )
 
 
 def _entries(
@@ -219,9 +223,7 @@ def _entries(
 
 def _asked(growth: GrowthCalibration, alive: pl.DataFrame) -> dict[str, MixtureDriftFit]:
     """Return the constant drift that the sizes of all, of the dated and of the others ask for."""
-    cluster = np.empty(alive.height, dtype=np.int64)
-    for number, rows in enumerate(category_rows(alive)):
-        cluster[rows] = number
+    cluster = category_codes(alive)
     dated = alive["listed_on"].is_not_null().to_numpy()
     newest = (alive["listed_on"] == alive["listed_on"].max()).fill_null(False).to_numpy()
     sizes = alive["tvl_usd"].to_numpy()
@@ -233,7 +235,7 @@ def _asked(growth: GrowthCalibration, alive: pl.DataFrame) -> dict[str, MixtureD
                 sizes[kept],
                 growth.ages[kept],
                 np.log(sizes[entries]),
-                sigma=growth.alive.sigma,
+                sigma=growth.at_risk.sigma,
                 clusters=cluster[kept],
                 entry_clusters=cluster[entries],
             )

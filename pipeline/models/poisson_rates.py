@@ -100,16 +100,26 @@ class RateIncrements:
     onward: Floats
 
     @classmethod
-    def of(cls, c: KernelCalibration, fit: PoissonRatesFit) -> RateIncrements:
-        """Return the increments of fitted rates."""
-        posterior = lognormal_rate_posterior(c.stock, fit.mu + fit.phi * np.log(c.age), fit.sigma)
-        return cls(c, posterior, (1.0 + c.years / c.age) ** fit.phi - 1.0)
+    def of(cls, c: KernelCalibration, rates: PoissonRateParams) -> RateIncrements:
+        """Return the increments of given rates."""
+        centre = rates.mu + rates.phi * np.log(c.age)
+        posterior = lognormal_rate_posterior(c.stock, centre, rates.sigma)
+        return cls(c, posterior, (1.0 + c.years / c.age) ** rates.phi - 1.0)
 
     def __call__(self, rng: np.random.Generator) -> Ints:
         """Return the increment of each cell."""
         c = self.observed
         rates = self.onward * self.posterior.sample(c.items, rng)
         return rng.poisson(at_observed_total(c, rates))
+
+
+def rates_at(values: Values) -> PoissonRateParams:
+    """Return the law of rates at given parameters."""
+    return PoissonRateParams(
+        mu=values["fitness_mu"],
+        sigma=max(values["fitness_sigma"], 0.0),
+        phi=values["fitness_phi"],
+    )
 
 
 @fitted_model
@@ -137,22 +147,15 @@ class PoissonRates(FittedModel):
     def sampler(self, day: Day, variable: Variable, values: Values) -> Sampler:
         """Return counts at the fitted rates."""
         attachment = day.read(ATTACHMENT_FIT)
-        params = PoissonRateParams(
-            mu=values["fitness_mu"],
-            sigma=max(values["fitness_sigma"], 0.0),
-            phi=values["fitness_phi"],
-        )
-        return AgedSampler(
-            simulate_poisson_rates, params, attachment.cohorts, attachment.entry.horizon
-        )
+        params, horizon = rates_at(values), attachment.entry.horizon
+        return AgedSampler(simulate_poisson_rates, params, attachment.cohorts, horizon)
 
-    def increments(self, day: Day, variable: Variable) -> IncrementSampler | None:
+    def increments(self, day: Day, variable: Variable, values: Values) -> IncrementSampler | None:
         """Return increments at rates that are drawn from what likes and age say of them."""
         c = whole_hub_kernel(day) if variable == LIKES else None
-        fit = day.read(RATES_FIT).get(variable.name)
-        if c is None or fit is None:
+        if c is None:
             return None
-        return MeasuredIncrements(c, RateIncrements.of(c, fit))
+        return MeasuredIncrements(c, RateIncrements.of(c, rates_at(values)))
 
     def predict(self, day: Day, variable: Variable) -> Prediction:
         """Return no exponent: the rates are fitted to sizes and ages."""

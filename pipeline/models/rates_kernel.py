@@ -47,7 +47,7 @@ def kernels_of_rates(
         c = kernels.get(name)
         if c is None or c.kernel is None or c.total_gain <= 0:
             continue
-        sample, items = RateIncrements.of(c, fit), c.items.astype(np.float64)
+        sample, items = RateIncrements.of(c, fit.params), c.items.astype(np.float64)
         drawn = []
         for i in range(DRAWS):
             gains = sample(np.random.default_rng([SEED, 19, i])).astype(np.float64)

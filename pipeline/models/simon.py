@@ -116,7 +116,7 @@ class Simon(FittedModel):
         p = min(max(values["simon_p"], 2.0 / total), 1.0 - 1e-9)
         return SimonSampler.of(p, round(total), seen[variable.name])
 
-    def increments(self, day: Day, variable: Variable) -> IncrementSampler | None:
+    def increments(self, day: Day, variable: Variable, values: Values) -> IncrementSampler | None:
         """Return increments in proportion to likes."""
         c = whole_hub_kernel(day) if variable == LIKES else None
         return MeasuredIncrements(c, SimonIncrements(c)) if c else None

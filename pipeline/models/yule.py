@@ -28,7 +28,6 @@ from baimo.pipeline.models.base import (
     Values,
     file_model,
     fitted_model,
-    values_of,
 )
 from baimo.pipeline.models.ces import DEMAND_FIT
 from baimo.pipeline.models.increments import MeasuredIncrements, whole_hub_kernel
@@ -110,12 +109,12 @@ class Yule(FittedModel):
         params = yule_at(attachment, values)
         return AgedSampler(simulate_yule, params, attachment.cohorts, attachment.entry.horizon)
 
-    def increments(self, day: Day, variable: Variable) -> IncrementSampler | None:
+    def increments(self, day: Day, variable: Variable, values: Values) -> IncrementSampler | None:
         """Return births over the interval."""
-        c, found = whole_hub_kernel(day), self.parameters(day, variable)
-        if c is None or found is None:
+        c = whole_hub_kernel(day)
+        if c is None:
             return None
-        params = yule_at(day.read(ATTACHMENT_FIT), values_of(found))
+        params = yule_at(day.read(ATTACHMENT_FIT), values)
         weight = c.items * (c.stock + params.a)
         growth = c.total_gain / float(weight.sum())
         return MeasuredIncrements(c, YuleIncrements(weight, growth))

@@ -58,6 +58,10 @@ def needs_of(family: Family) -> tuple[Named, ...]:
     return (SAMPLING, *(need for model in of_family(family) for need in model.needs))
 
 
+def _nothing(_: Values) -> None:
+    return None
+
+
 @dataclass(frozen=True, eq=False)
 class Drawn:
     """A model of a variable, ready to be drawn at its estimate and beside it.
@@ -70,6 +74,8 @@ class Drawn:
         Standard errors of those that are estimated with one.
     sampler_at
         Returns the sampler at given parameters.
+    later_at
+        Returns what draws the following interval, None where the model says nothing of it.
     yardstick
         What only this model is measured by.
     """
@@ -77,6 +83,7 @@ class Drawn:
     values: Values
     steps: Values
     sampler_at: Callable[[Values], Sampler]
+    later_at: Callable[[Values], IncrementSampler | None] = _nothing
     yardstick: Yardstick | None = None
 
     @property
@@ -98,6 +105,7 @@ def samplers_of(day: Day, family: Family) -> dict[Key, Drawn]:
             values=values_of(estimates),
             steps=steps_of(values_of(estimates), errors),
             sampler_at=partial(model.sampler, own, variable),
+            later_at=partial(model.increments, own, variable),
             yardstick=model.yardstick(own, variable),
         )
     return found
@@ -127,16 +135,6 @@ def errors_of(estimates: Mapping[str, Estimate], sampling: Sampling | None) -> d
             continue
         clustered = sampling.std_error(name) if sampling else None
         found[name] = (estimate.std_error or 0.0) if clustered is None else clustered
-    return found
-
-
-def increments_of(day: Day, family: Family) -> dict[Key, IncrementSampler]:
-    """Return by model and variable what draws the next increments; models without one left out."""
-    found = {}
-    for model, variable in pairs(family):
-        increments = model.increments(day.only(model.needs), variable)
-        if increments is not None:
-            found[model.label, variable.name] = increments
     return found
 
 
@@ -197,10 +195,17 @@ def refit_models(
 ) -> Refits:
     """Draw every model and measure each sample as the data; `x_min` by variable.
 
-    The samples are those of `simulate_models` with the same seed, and are not kept.
+    The samples are those of `simulate_models` with the same seed, and are not kept. Each is joined
+    by what the same model gives over the following interval, where it says something of it: that
+    begins with the observed sizes, not with the simulated ones, so that it is drawn fifty times and
+    these are gone through again and again.
     """
     return {
-        key: _simulated(key, drawn, x_min[key[1]], n_replications, seed)
+        key: _followed(
+            _simulated(key, drawn, x_min[key[1]], n_replications, seed),
+            drawn,
+            seed_of(seed, (*key, "later")),
+        )
         for key, drawn in models.items()
     }
 
@@ -223,11 +228,30 @@ def _simulated(key: Key, drawn: Drawn, x_min: float, n: int, seed: int) -> Simul
     return Simulated(samples=samples, slopes=slopes)
 
 
+def _followed(before: Simulated, drawn: Drawn, seed: list[int]) -> Simulated:
+    """Add what comes next to samples, and how it moves with the parameters to the slopes."""
+    sampler, n = drawn.later_at(drawn.values), min(len(before.samples), MOST_LATER)
+    if sampler is None:
+        return before
+    seeds = np.random.SeedSequence(seed).spawn(n)
+    later = replicate_seeds(sampler, seeds)
+
+    def at(values: Values) -> IncrementSampler:
+        return drawn.later_at(values) or sampler
+
+    slopes = {
+        name: before.slopes[name] | _slope(drawn, name, step, at, seeds[:SLOPE_SAMPLES])
+        for name, step in drawn.steps.items()
+    }
+    samples = zip(before.samples, cycle(later), strict=False)
+    return Simulated(samples=tuple(sizes | moves for sizes, moves in samples), slopes=slopes)
+
+
 def _slope(
     drawn: Drawn,
     name: str,
     step: float,
-    measured: Callable[[Values], Measured],
+    measured: Callable[[Values], Callable[[np.random.Generator], Statistics]],
     seeds: Sequence[np.random.SeedSequence],
 ) -> Statistics:
     """Return the derivative of mean statistics in a parameter, the same seeds on both sides.
@@ -249,25 +273,6 @@ def mean_of(samples: Sequence[Statistics], statistic: str) -> float:
     found = [s.get(statistic, math.nan) for s in samples]
     finite = [v for v in found if math.isfinite(v)]
     return math.fsum(finite) / len(finite) if finite else math.nan
-
-
-def refit_increments(
-    refits: Refits, increments: Mapping[Key, IncrementSampler], *, seed: int
-) -> Refits:
-    """Add to simulated samples what the same model gives over the following interval.
-
-    The following interval begins with the observed sizes, not with the simulated ones, so that it
-    is drawn fifty times and these are gone through again and again.
-    """
-
-    def added(key: Key) -> Simulated:
-        before = refits[key].samples
-        n, seeds = min(len(before), MOST_LATER), seed_of(seed, (*key, "later"))
-        later = replicate(increments[key], n_replications=n, seed=seeds)
-        samples = tuple(sizes | moves for sizes, moves in zip(before, cycle(later), strict=False))
-        return replace(refits[key], samples=samples)
-
-    return refits | {key: added(key) for key in increments if key in refits}
 
 
 def seed_of(seed: int, key: Sequence[str]) -> list[int]:

@@ -296,6 +296,19 @@ TVL_GROWTH_PERIODS = Table(
         Column("sigma", pl.Float64, "sd of log growth over root years", "yr^-1/2", True, 0),
         Column("exit_share", pl.Float64, "share at risk that is gone or below", "", True, 0, 1),
         Column("exit_std_error", pl.Float64, "its binomial error", nullable=True, low=0),
+        Column(
+            "gbm_log_drift", pl.Float64, "drift of all at risk, the gone as censored", "1/yr", True
+        ),
+        Column(
+            "gbm_log_drift_std_error",
+            pl.Float64,
+            "its error, categories independent",
+            "1/yr",
+            nullable=True,
+            low=0,
+        ),
+        Column("gbm_sigma", pl.Float64, "dispersion of these", "yr^-1/2", True, 0),
+        Column("gbm_exit_rate", pl.Float64, "hazard of vanishing, falls apart", "1/yr", True, 0),
         Column("size_exponent", pl.Float64, "of expected later in earlier size; gone: 0", "", True),
         Column(
             "size_exponent_std_error",

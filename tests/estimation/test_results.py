@@ -42,6 +42,7 @@ from baimo.estimation.errors import DataError
 from baimo.estimation.growth.asymptotic_zeta import ZetaBootstrap
 from baimo.estimation.growth.bootstrap import GrowthBootstrap, bootstrap_growth
 from baimo.estimation.growth.cce import SizeSlopeFit, fit_size_slope_cce
+from baimo.estimation.growth.censored import CensoredGrowthFit, fit_censored_growth
 from baimo.estimation.growth.entry import EntryTrendFit, fit_entry_growth
 from baimo.estimation.growth.later_size import LaterSize
 from baimo.estimation.growth.loadings import LoadingsFit, fit_loadings
@@ -111,6 +112,14 @@ def population() -> PopulationGrowthFit:
     after = before * np.exp(rng.normal(0, 1, 60))
     after[:3] = np.nan
     return fit_population_growth(before, after, years=2.0)
+
+
+def censored() -> CensoredGrowthFit:
+    rng = np.random.default_rng(6)
+    before = np.exp(rng.normal(12, 1, 60))
+    after = before * np.exp(rng.normal(0, 1, 60))
+    after[:3] = np.nan
+    return fit_censored_growth(before, after, years=2.0, floor=1.0)
 
 
 RNG = np.random.default_rng(7)
@@ -194,6 +203,7 @@ MAKERS: dict[type, Callable[[], Any]] = {
     DemandTail: lambda: fit_demand_tail(SAMPLE * 3, x_min=2),
     PanelGrowthFit: panel,
     PopulationGrowthFit: population,
+    CensoredGrowthFit: censored,
     EntryTrendFit: lambda: fit_entry_growth([3, 5, 4, 9, 12], step_years=0.25),
     InflowFit: lambda: fit_inflow([1.0, 2.0, math.nan], [2.0, 2.0, 4.0], days=1.5),
     KernelFit: lambda: fit_attachment_kernel(

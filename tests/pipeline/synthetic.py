@@ -126,15 +126,30 @@ def weekly(seed: int) -> pl.DataFrame:
 def periods() -> pl.DataFrame:
     """Return a path of drifts: survivors at +2 in 2021, then -1 and -.3 by id, for all of DeFi."""
     own = [
-        (d.name, "id", first, last, 500, 400, m, 0.1, 0.2, 0.9, 0.1, 0.01, 1.0, 0.1, n, mean, sd)
+        (
+            d.name, "id", first, last, 500, 400,
+            m + 0.1, 0.1, 0.3, 0.9,  # of those on both dates: the luckier
+            0.1, 0.01, m, 0.2, 1.0, 0.05, 1.0, 0.1, n, mean, sd,
+        )
         for d in DEFINITIONS
         for first, last, m, n, mean, sd in (
             (date(2022, 1, 10), BEFORE, -1.0, 90, 17.0, 1.0),
             (BEFORE, AFTER, -0.3, None, None, None),
         )
-    ]
+    ]  # fmt: skip
     panel = [
-        ("survivors", "weeks", date(y, 1, 1), date(y + 1, 1, 1), None, 50, m, 0.1, 0.5, *[None] * 8)
+        (
+            "survivors",
+            "weeks",
+            date(y, 1, 1),
+            date(y + 1, 1, 1),
+            None,
+            50,
+            m,
+            0.1,
+            0.5,
+            *[None] * 12,
+        )
         for y, m in ((2021, 2.0), (2022, -0.5))
     ]
     return pl.DataFrame([*own, *panel], schema=TVL_GROWTH_PERIODS.schema, orient="row")

@@ -13,8 +13,8 @@ from baimo.estimation.growth.asymptotic_zeta import (
     asymptotic_zeta,
     bootstrap_asymptotic_zeta,
 )
+from baimo.estimation.growth.censored import CensoredGrowthFit, fit_censored_growth
 from baimo.estimation.growth.entry import EntryTrendFit
-from baimo.estimation.growth.two_dates import PopulationGrowthFit, fit_population_growth
 
 Floats = NDArray[np.float64]
 YEARS = 2.0
@@ -36,8 +36,8 @@ def population(n: int, seed: int, exit_share: float = 0.3) -> tuple[Floats, Floa
     return before, after
 
 
-def fitted(exit_share: float = 0.3) -> PopulationGrowthFit:
-    return fit_population_growth(*population(500, 1, exit_share), years=YEARS)
+def fitted(exit_share: float = 0.3) -> CensoredGrowthFit:
+    return fit_censored_growth(*population(500, 1, exit_share), years=YEARS, floor=1.0)
 
 
 def root(m: float, s2: float, turnover: float) -> float:
@@ -68,10 +68,8 @@ def test_its_error_is_the_delta_method_by_numerical_derivatives(
     at = np.array([growth.m, growth.sigma**2, growth.exit_rate + rate])
     h = 1e-5
     gradient = np.array([(root(*(at + h * e)) - root(*(at - h * e))) / (2 * h) for e in np.eye(3)])
-    covariance = np.zeros((3, 3))
-    covariance[:2, :2] = growth.covariance
-    assert (growth.exit_std_error is None) == (exit_share == 0.0)
-    covariance[2, 2] = (growth.exit_std_error or 0.0) ** 2
+    covariance = growth.covariance.copy()
+    assert (covariance[2, 2] == 0.0) == (exit_share == 0.0)
     covariance[2, 2] += (entry.std_error if entry else 0.0) ** 2
     expected = math.sqrt(gradient @ covariance @ gradient)
     assert asymptotic_zeta(growth, entry).std_error == pytest.approx(expected, rel=1e-6)
@@ -114,9 +112,7 @@ def singles(n: int) -> list[NDArray[np.int64]]:
 def test_the_interval_is_that_of_the_delta_method() -> None:
     before, after = population(500, 1)
     entry = trend(0.4, 0.05)
-    stated = asymptotic_zeta(
-        fit_population_growth(before, after, years=YEARS, exit_threshold=1.0, floor=1.0), entry
-    )
+    stated = asymptotic_zeta(fit_censored_growth(before, after, years=YEARS, floor=1.0), entry)
     found = bootstrap(before, after, singles(500), entry)
     assert found is not None
     assert found.low < (stated.value or 0.0) < found.high
@@ -129,11 +125,11 @@ def test_the_interval_is_that_of_the_delta_method() -> None:
 
 def test_an_unsure_trend_widens_the_interval_and_may_leave_no_tail() -> None:
     before, after = population(400, 2)
-    growth = fit_population_growth(before, after, years=YEARS, exit_threshold=1.0, floor=1.0)
+    growth = fit_censored_growth(before, after, years=YEARS, floor=1.0)
     entry = trend(-0.15, 0.1)
     found = bootstrap(before, after, singles(400), entry)
     assert found is not None
-    error = math.hypot(growth.exit_std_error or 0.0, entry.std_error)
+    error = math.hypot(growth.std_errors[2] or 0.0, entry.std_error)
     share = stats.norm.cdf(-(growth.exit_rate + entry.rate) / error)
     assert 0.1 < share < 0.75
     assert abs(found.without_tail - share) < 4 * math.sqrt(share * (1 - share) / 400)

@@ -136,14 +136,6 @@ def test_population_error_of_mu_holds_under_skewness() -> None:
     check_recovery(np.array(found), np.array(stated), 0.5)
 
 
-def test_population_parameters_feed_the_simulator() -> None:
-    fit = fit_population_growth(*two_dates(300, np.random.default_rng(67)), years=YEARS)
-    params = fit.params(entry_growth=0.4)
-    assert (params.mu, params.sigma, params.exit_rate) == (fit.mu, fit.sigma, fit.exit_rate)
-    assert params.entry_growth == 0.4
-    assert params.m == pytest.approx(fit.m, rel=1e-12)
-
-
 def test_population_of_one_size_has_no_size_slope_to_measure() -> None:
     # All start alike: the regression on log size has no slope; this must be said, not crash.
     after = 1e6 * np.exp(np.linspace(-1, 1, 20))

@@ -10,7 +10,7 @@ import polars as pl
 import pytest
 
 from baimo.estimation.arrays import Floats
-from baimo.estimation.growth.two_dates import fit_population_growth
+from baimo.estimation.growth.censored import fit_censored_growth
 from baimo.estimation.samples.counts import Counts
 from baimo.pipeline.analysis.increments import KERNEL_FIT
 from baimo.pipeline.analysis.sampling import (
@@ -166,9 +166,7 @@ def measured(protocols: pl.DataFrame, n: int | None = None) -> dict[str, float]:
     """
     sizes = {UNDATED: Counts.from_sample(protocols["tvl_before"].to_numpy())}
     before, after, years = two_dates(protocols)
-    growth = fit_population_growth(
-        before, after, years=years, exit_threshold=EXIT_THRESHOLD, floor=EXIT_THRESHOLD
-    )
+    growth = fit_censored_growth(before, after, years=years, floor=EXIT_THRESHOLD)
     every = n or protocols.height
     share = {
         name: np.mean(protocols["tvl_before"].to_numpy() >= cut)
@@ -180,6 +178,7 @@ def measured(protocols: pl.DataFrame, n: int | None = None) -> dict[str, float]:
         **measure_growth(before, after, years),
         "gbm_m": growth.m,
         "gbm_sigma2": growth.sigma**2,
+        "gbm_exit_rate": growth.exit_rate,
     }
 
 

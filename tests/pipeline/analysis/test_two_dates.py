@@ -69,7 +69,7 @@ def test_gbm_draws_have_growth_of_no_size_and_lose_their_exits() -> None:
     rows = expand(table, "n_protocols").filter(pl.col("tvl_before") > 0)
     assert before.size == rows.height
     assert np.isnan(after).sum() == rows["tvl_after"].null_count()
-    draw = next_date(growth, table)
+    draw = next_date(growth.params, table)
     found = [draw(np.random.default_rng([1, i])) for i in range(60)]
     slopes = np.array([f["size_slope"] for f in found])
     # The threshold keeps the small only when they grew: a slope below zero, the same in the data
@@ -82,7 +82,7 @@ def test_gbm_draws_have_growth_of_no_size_and_lose_their_exits() -> None:
 def test_a_floor_on_both_dates_bends_a_gbm_and_is_measured_on_it() -> None:
     table = population(2_000, 7)
     growth = calibrate_growth(table, listing(table), weekly(6))
-    draw = next_date(growth, table)
+    draw = next_date(growth.params, table)
     slopes = np.array([draw(np.random.default_rng([4, i]))["size_slope"] for i in range(100)])
     error = slopes.std(ddof=1) * math.sqrt(2 / 100)
     assert abs(slope_under_gbm(growth, table) - slopes.mean()) < 4 * error

@@ -74,14 +74,15 @@ def test_the_drift_asked_for_is_held_against_those_that_were_measured(
         assert f"{asked.m:+.2f} ({asked.std_error:.2f}) a year of {words}" in said.evidence
     assert f"along the drift of each period {fit.ks:.3f}" in said.evidence
     assert said.evidence.endswith(
-        f"measured after the snapshot {growth.alive.m:+.2f} ({growth.alive.m_std_error:.2f}); by "
+        "measured after the snapshot, the gone included, "
+        f"{growth.at_risk.m:+.2f} ({growth.at_risk.std_errors[0]:.2f}); by "
         "period +2.00 (0.50) from 2021-01-01, -1.00 (0.20) from 2022-01-10, -0.30 (0.20) from "
         "2023-06-27"
     )
     numbers = {n.name: n for n in said.numbers}
     of_all = numbers["drift of the log that the sizes of all ask for, a year"]
     assert (of_all.value, of_all.std_error) == (fit.asked["all"].m, fit.asked["all"].std_error)
-    assert of_all.held_against == growth.alive.m
+    assert of_all.held_against == growth.at_risk.m
 
 
 def test_without_the_table_of_periods_none_is_said(growth: GrowthCalibration) -> None:

@@ -20,9 +20,7 @@ from baimo.pipeline.models.printed import PRINTED_EQUATION, simulate_printed_equ
 from baimo.pipeline.predictive.simulate import (
     REFITS,
     SIMULATIONS,
-    increments_of,
     needs_of,
-    refit_increments,
     refit_models,
     samplers_of,
     simulate_models,
@@ -65,7 +63,6 @@ def test_samples_and_refits_are_those_of_the_functions_with_this_seed(
         kept = simulate_models(draws, n_replications=N_KEPT, seed=OTHER_SEED)
         assert day.read(SIMULATIONS[family.name]).equals(kept)
         refits = refit_models(draws, x_min, n_replications=N, seed=OTHER_SEED)
-        refits = refit_increments(refits, increments_of(day, family), seed=OTHER_SEED)
         found = day.read(REFITS[family.name])
         assert found.keys() == refits.keys()
         for key, simulated in refits.items():

@@ -92,7 +92,7 @@ def test_what_a_test_entered_is_gone_again() -> None:
 
 def test_a_model_says_nothing_of_what_comes_next_unless_it_is_written_to() -> None:
     model, day = Silent(), day_of({})
-    assert model.increments(day, TVL) is None
+    assert model.increments(day, TVL, {}) is None
     assert model.predicted_ccdf(day, TVL) is None
     assert model.predict(day, TVL) == Prediction(2.0, "")
     assert model.tuned == ()

@@ -78,7 +78,8 @@ def test_gains_are_those_of_the_fit_and_of_the_whole_cross_section(
 ) -> None:
     fit = replace(demand["likes"], zeta=1.3, std_error=0.05)
     day = day_of({**results_of_a_day(), DEMAND_FIT: {**demand, "likes": fit}})
-    measured = Ces().increments(day, LIKES)
+    values = values_of(Ces().parameters(day, LIKES))
+    measured = Ces().increments(day, LIKES, values)
     assert isinstance(measured, MeasuredIncrements)
     gains = measured.sample(np.random.default_rng(1))
     least = log_smallest_demand(1.3, fit.x_min, fit.n_tail / fit.n_obs)
@@ -91,7 +92,7 @@ def test_gains_are_those_of_the_fit_and_of_the_whole_cross_section(
     few, many = kernel.stock == 0, kernel.stock >= 50
     per_item = [gains[cells].sum() / kernel.items[cells].sum() for cells in (few, many)]
     assert 0 < 10 * per_item[0] < per_item[1]
-    assert Ces().increments(day, DOWNLOADS) is None
+    assert Ces().increments(day, DOWNLOADS, values) is None
 
 
 @pytest.mark.filterwarnings("ignore::baimo.estimation.errors.ConvergenceWarning")

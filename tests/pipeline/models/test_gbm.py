@@ -16,6 +16,7 @@ from baimo.pipeline.models.gbm import (
     GbmSurvivors,
     GrowthCalibration,
     GrowthSampler,
+    NextDate,
     calibrate_growth,
 )
 from baimo.pipeline.variables import DEFI_START, LISTING_FLOOR, TVL, tvl_counts
@@ -84,9 +85,9 @@ def test_growth_is_drawn_over_the_observed_ages(
         for one in drawn
     ])  # fmt: skip
     entry, ages, n = growth.log_entry, growth.ages, growth.ages.size
-    expected = entry.mean() + growth.alive.m * ages.mean()
+    expected = entry.mean() + growth.at_risk.m * ages.mean()
     # entry sizes are a sample of their own, of which each item draws; parameters do not scatter
-    variance = entry.var() * (1 / entry.size + 1 / n) + growth.alive.sigma**2 * ages.sum() / n**2
+    variance = entry.var() * (1 / entry.size + 1 / n) + growth.at_risk.sigma**2 * ages.sum() / n**2
     assert abs(logs.mean() - expected) < 4 * math.sqrt(variance / 60)
     assert abs(logs.var(ddof=1) / variance - 1) < 4 * math.sqrt(2 / 59)
 
@@ -95,18 +96,23 @@ def test_growth_is_drawn_at_the_parameters_that_are_given(
     day: Day, growth: GrowthCalibration
 ) -> None:
     population, survivors = Gbm().parameters(day, TVL), GbmSurvivors().parameters(day, TVL)
-    errors = np.sqrt(np.diag(growth.alive.covariance))
+    fit = growth.at_risk
     assert population == {
-        "gbm_m": Estimate(value=growth.alive.m, std_error=errors[0]),
-        "gbm_sigma2": Estimate(value=growth.alive.sigma**2, std_error=errors[1]),
+        "gbm_m": Estimate(value=fit.m, std_error=fit.std_errors[0]),
+        "gbm_sigma2": Estimate(value=fit.sigma**2, std_error=fit.std_errors[1]),
+        "gbm_exit_rate": Estimate(value=fit.exit_rate, std_error=fit.std_errors[2]),
     }
     error = growth.panel.drift_survivors_std_error
     assert survivors == {"gbm_survivors_mu": Estimate(value=growth.survivors.mu, std_error=error)}
-    one = Gbm().sampler(day, TVL, {"gbm_m": 0.3, "gbm_sigma2": 0.25})
+    given = {"gbm_m": 0.3, "gbm_sigma2": 0.25, "gbm_exit_rate": 0.2}
+    one = Gbm().sampler(day, TVL, given)
     assert isinstance(one, GrowthSampler)
     assert one.params.m == pytest.approx(0.3)
     assert one.params.sigma == 0.5
-    assert one.params.exit_rate == growth.params.exit_rate
+    assert one.params.exit_rate == 0.2
+    later = Gbm().increments(day, TVL, given)
+    assert isinstance(later, NextDate)
+    assert later.params == one.params
     other = GbmSurvivors().sampler(day, TVL, {"gbm_survivors_mu": 0.7})
     assert isinstance(other, GrowthSampler)
     assert (other.params.mu, other.params.sigma) == (0.7, growth.survivors.sigma)

@@ -17,15 +17,11 @@ from baimo.pipeline.models.attachment import (
     AttachmentCalibration,
     calibrate_attachment,
 )
-from baimo.pipeline.models.base import (
-    ATTACHMENT,
-    DEMAND,
-    HETEROGENEITY,
-    IncrementSampler,
-)
-from baimo.pipeline.models.ces import DEMAND_FIT, DemandIncrements
-from baimo.pipeline.models.poisson_rates import RATES_FIT, RateIncrements
-from baimo.pipeline.predictive.simulate import increments_of
+from baimo.pipeline.models.base import FittedModel, IncrementSampler, values_of
+from baimo.pipeline.models.ces import DEMAND_FIT, Ces, DemandIncrements
+from baimo.pipeline.models.poisson_rates import RATES_FIT, PoissonRates, RateIncrements
+from baimo.pipeline.models.simon import Simon
+from baimo.pipeline.models.yule import Yule
 from baimo.pipeline.variables import DOWNLOADS, LIKES, hub_counts
 from tests.pipeline.synthetic import (
     A_MONTH_BEFORE,
@@ -78,8 +74,11 @@ def likes_increments(
         }
     )  # fmt: skip
     found: dict[tuple[str, str], IncrementSampler] = {}
-    for family in (ATTACHMENT, DEMAND, HETEROGENEITY):
-        found |= increments_of(day, family)
+    models: tuple[FittedModel, ...] = (Simon(), Yule(), Ces(), PoissonRates())
+    for model in models:
+        sampler = model.increments(day, LIKES, values_of(model.parameters(day, LIKES) or {}))
+        if sampler is not None:
+            found[model.label, LIKES.name] = sampler
     return found
 
 

@@ -10,7 +10,7 @@ import pytest
 from baimo.pipeline.analysis.increments import KernelCalibration
 from baimo.pipeline.analysis.summary_statistics import CohortSample, pooled
 from baimo.pipeline.lake.results import Day
-from baimo.pipeline.models.base import Sampler
+from baimo.pipeline.models.base import Sampler, values_of
 from baimo.pipeline.models.poisson_rates import (
     RATES_FIT,
     PoissonRates,
@@ -76,11 +76,12 @@ def test_the_asset_is_the_fit_of_the_days_table_and_exports_it() -> None:
 def test_gains_are_drawn_of_likes_alone_and_at_the_observed_total(
     day: Day, kernel: KernelCalibration
 ) -> None:
-    measured = PoissonRates().increments(day, LIKES)
+    values = values_of(PoissonRates().parameters(day, LIKES) or {})
+    measured = PoissonRates().increments(day, LIKES, values)
     assert measured is not None
     assert measured(np.random.default_rng(1)).keys() == {"theta", "phi", "psi"}
-    assert PoissonRates().increments(day, DOWNLOADS) is None
-    draw = RateIncrements.of(kernel, day.read(RATES_FIT)["likes"])
+    assert PoissonRates().increments(day, DOWNLOADS, values) is None
+    draw = RateIncrements.of(kernel, day.read(RATES_FIT)["likes"].params)
     totals = [draw(np.random.default_rng(i)).sum() for i in range(20)]
     assert abs(np.mean(totals) - kernel.total_gain) < 4 * math.sqrt(kernel.total_gain / 20)
 

@@ -76,10 +76,10 @@ def test_gains_are_poisson_in_proportion_to_the_stock(kernel: KernelCalibration)
 
 
 def test_what_comes_next_is_said_of_likes_alone(day: Day) -> None:
-    increments = Simon().increments(day, LIKES)
+    increments = Simon().increments(day, LIKES, {})
     assert increments is not None
     assert increments(np.random.default_rng(1))["theta"] == pytest.approx(1.0, abs=0.1)
-    assert Simon().increments(day, DOWNLOADS) is None
+    assert Simon().increments(day, DOWNLOADS, {}) is None
 
 
 def test_zeta_is_one_over_the_chance_of_attachment(

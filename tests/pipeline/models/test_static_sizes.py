@@ -92,7 +92,7 @@ def test_each_model_has_the_law_of_its_name_and_none_where_it_was_not_fitted(day
             beta=p.get("beta", math.inf),
         )
         assert model.parameters(both, DOWNLOADS) is None
-        assert model.increments(both, LIKES) is None
+        assert model.increments(both, LIKES, {}) is None
         assert model.predict(both, LIKES).zeta is None
     assert Lognormal().parameters(day, LIKES) is None
 

@@ -100,16 +100,17 @@ def test_without_growth_of_entry_nothing_is_drawn(attachment: AttachmentCalibrat
     still = replace(attachment, entry=replace(attachment.entry, rate=-0.1))
     day = day_of({**results_of_a_day(), ATTACHMENT_FIT: still})
     assert Yule().parameters(day, LIKES) is None
-    assert Yule().increments(day, LIKES) is None
 
 
 def test_gains_are_negative_binomial_births(
     day: Day, kernel: KernelCalibration, attachment: AttachmentCalibration
 ) -> None:
-    measured = Yule().increments(day, LIKES)
+    values = values_of(Yule().parameters(day, LIKES) or {})
+    measured = Yule().increments(day, LIKES, values)
     assert measured is not None
     assert measured(np.random.default_rng(1))["theta"] == pytest.approx(1.0, abs=0.1)
-    assert Yule().increments(day_of({**results_of_a_day(), KERNEL_FIT: None}), LIKES) is None
+    without = day_of({**results_of_a_day(), KERNEL_FIT: None})
+    assert Yule().increments(without, LIKES, values) is None
     params = attachment.yule_likes.params
     assert params is not None
     weight = kernel.items * (kernel.stock + params.a)

@@ -3,6 +3,7 @@
 import math
 import pickle
 from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import numpy as np
@@ -41,17 +42,16 @@ from baimo.pipeline.predictive.simulate import (
     errors_of,
     first_samples,
     in_overview,
-    increments_of,
     needs_of,
     read_refits,
     read_simulations,
-    refit_increments,
     refit_models,
     samplers_of,
     seed_of,
     simulate_models,
 )
 from baimo.pipeline.schema.derived import HUB_FREQUENCY
+from baimo.pipeline.statistics import GROWTH as GROWTH_STATISTICS, KERNEL
 from baimo.pipeline.variables import DOWNLOADS, LIKES, VARIABLES, hub_counts
 from baimo.simulation.heterogeneity.static_sizes import StaticSizeParams, simulate_static_counts
 from tests.pipeline.synthetic import (
@@ -93,7 +93,8 @@ def test_what_a_family_declares_suffices_to_draw_it(draws: Draws) -> None:
         assert list(found) == [
             (m.label, v.name) for m, v in pairs(family) if (m.label, v.name) in draws
         ]
-        assert increments_of(day.only(declared), family).keys() <= found.keys()
+        for drawn in found.values():  # also what comes next is drawn from what was declared
+            drawn.later_at(drawn.values)
     with pytest.raises(UndeclaredError, match="growth_fit is read but not declared"):
         samplers_of(day.only(needs_of(ATTACHMENT)), GROWTH)
 
@@ -110,6 +111,16 @@ class Zeros:
     def __call__(self, rng: np.random.Generator) -> CohortSample:
         sizes = rng.zipf(2.0, N_TOYS)
         return {UNDATED: Counts.from_sample(np.where(rng.random(N_TOYS) < self.share, 0, sizes))}
+
+
+@dataclass(frozen=True)
+class Later:
+    """What comes next: a normal around ten times the first parameter."""
+
+    values: Mapping[str, float]
+
+    def __call__(self, rng: np.random.Generator) -> dict[str, float]:
+        return {"moves": 10.0 * self.values["share"] + rng.standard_normal()}
 
 
 def toy(scale: float, share: float = 0.2, step: float = 0.03) -> Drawn:
@@ -235,7 +246,10 @@ class TestSimulated:
                 again = measure_sample(drawn, VARIABLES[measure], x_min[measure], scanned=True)
                 yardstick = chosen[model, measure].yardstick
                 again |= yardstick(drawn) if yardstick else {}
-                assert statistics == pytest.approx(again, nan_ok=True)
+                assert {k: statistics[k] for k in again} == pytest.approx(again, nan_ok=True)
+                later = statistics.keys() - again.keys()  # measured on another draw
+                of_model = KERNEL if model == "Yule" else GROWTH_STATISTICS
+                assert later == {s.name for s in of_model}
 
     def test_the_tail_is_scanned_for_in_the_first_fifty_samples(self) -> None:
         found = refit_models(
@@ -251,31 +265,22 @@ class TestSimulated:
         assert fewer.samples == found.samples[:3]
 
     def test_what_comes_next_is_gone_through_again_after_fifty(self) -> None:
-        day = day_of(results_of_a_day())
-        increments = increments_of(day, ATTACHMENT)
-        assert list(increments) == [("Simon", "likes"), ("Yule", "likes")]
-        refits = {
-            ("Yule", "likes"): Simulated(
-                samples=tuple({"zeta": float(i)} for i in range(52)),
-                slopes={"yule_a": {"zeta": 3.0}},
-            ),
-            ("Simon", "downloads"): Simulated(samples=({"zeta": 1.0},), slopes={}),
-        }
-        found = refit_increments(refits, increments, seed=1)
-        assert list(found) == list(refits)  # Simon's likes were not drawn
-        assert found["Simon", "downloads"] == refits["Simon", "downloads"]
-        # the following interval begins with the data, so that it says nothing of slopes
-        assert found["Yule", "likes"].slopes == refits["Yule", "likes"].slopes
-        both = found["Yule", "likes"].samples
-        assert [s["zeta"] for s in both] == [float(i) for i in range(52)]
-        later = [{k: v for k, v in s.items() if k != "zeta"} for s in both]
-        assert {frozenset(s) for s in later} == {frozenset(("theta", "phi", "psi"))}
-        assert len({s["theta"] for s in later[:50]}) == 50
-        assert later[50:] == later[:2]
-        again = refit_increments(refits, increments, seed=1)["Yule", "likes"].samples
-        other = refit_increments(refits, increments, seed=2)["Yule", "likes"].samples
-        assert again == both
-        assert other[0]["theta"] != both[0]["theta"]
+        model = replace(toy(2.0), later_at=Later)
+        key, x_min = ("toy", "likes"), {"likes": 1.0}
+        plain = refit_models({key: toy(2.0)}, x_min, n_replications=52, seed=1)[key]
+        found = refit_models({key: model}, x_min, n_replications=52, seed=1)[key]
+        moves = [s["moves"] for s in found.samples]
+        without = [{k: v for k, v in s.items() if k != "moves"} for s in found.samples]
+        assert without == list(plain.samples)
+        assert len(set(moves[:50])) == 50
+        assert moves[50:] == moves[:2]
+        # a normal around ten times the first parameter, the same draws on both sides of a slope
+        assert abs(np.mean(moves[:50]) - 2.0) < 4 / math.sqrt(50)
+        assert found.slopes["share"]["moves"] == pytest.approx(10.0)
+        assert found.slopes["idle"]["moves"] == 0.0
+        assert "moves" not in plain.slopes["share"]
+        other = refit_models({key: model}, x_min, n_replications=52, seed=2)[key]
+        assert other.samples[0]["moves"] != moves[0]
 
     def test_the_first_sample_of_a_model_is_put_together_from_its_cohorts(
         self, draws: Draws
