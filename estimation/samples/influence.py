@@ -2,10 +2,11 @@
 
 The influence psi_i of an item is what it adds to an estimate: to first order the estimate moves by
 -psi_i when the item is left out, and by the sum over a cluster when the cluster is (one step of the
-delete-a-group jackknife). Summed within clusters c, influences give the covariance of several
-estimates at once,
+delete-a-group jackknife), divided by the share 1 - h_c of the information that the others leave:
+where one cluster holds a sixth of it, the plain sum is that much too small. These moves give the
+covariance of several estimates at once,
 
-    Cov = sum_c (sum_{i in c} psi_i)(sum_{i in c} psi_i)'.
+    Cov = sum_c m_c m_c',   m_c = sum_{i in c} psi_i/(1 - h_c).
 
 The influences of all items sum to zero. Functions take distinct values with their multiplicities
 and return the influence of one item of each value.
@@ -180,8 +181,13 @@ def _curvature(
     return out
 
 
-def cluster_sums(influence: Floats, cells: Ints, clusters: Ints) -> Floats:
-    """Return the influence of each cluster.
+def cluster_moves(
+    influence: Floats, cells: Ints, clusters: Ints, information: Floats | None = None
+) -> Floats:
+    """Return by how much each cluster raises an estimate: what it falls by when left out.
+
+    The sum of the influences of its items, over the share of the information that the others
+    leave: exact for a share and for a mean, whose denominators shrink with the cluster.
 
     Parameters
     ----------
@@ -191,9 +197,20 @@ def cluster_sums(influence: Floats, cells: Ints, clusters: Ints) -> Floats:
         Place of each item's value.
     clusters : (m,)
         Number of each item's cluster, from 0.
+    information : (n,)
+        What one item of each value adds to the denominator of the estimate, up to a factor; None:
+        no cluster has a share of it that matters.
 
     Returns
     -------
     (clusters,) float64
+        Infinite where a cluster is all that there is.
     """
-    return np.bincount(clusters, weights=influence[cells]).astype(np.float64)
+    sums = np.bincount(clusters, weights=influence[cells]).astype(np.float64)
+    if information is None:
+        return sums
+    held = np.bincount(clusters, weights=information[cells])
+    others = held.sum() - held
+    with np.errstate(divide="ignore", invalid="ignore"):
+        moves = sums * held.sum() / others
+    return np.asarray(np.where(others > 0, moves, np.where(held > 0, np.inf, sums)))

@@ -1,7 +1,7 @@
 """How surely the Hub's statistics, and the models fitted to it, are known when owners differ.
 
 One owner's models are not independent draws. Every statistic by which models are judged, and every
-parameter of a model of the Hub, has an influence of each model on it; summed by owner these give
+parameter of a model of the Hub, has an influence of each model on it; what each owner moves gives
 the covariance of all of them together (one step of the delete-an-owner jackknife), and what they
 are without the owner who moves the exponent of the tail most. The result is small and carries no
 owner.
@@ -28,7 +28,7 @@ from baimo.estimation.errors import ConvergenceWarning, DataError, EstimationErr
 from baimo.estimation.heterogeneity.poisson_rates import fit_poisson_rates, rates_log_likelihood
 from baimo.estimation.samples.counts import Counts
 from baimo.estimation.samples.influence import (
-    cluster_sums,
+    cluster_moves,
     likelihood_influence,
     log10_number_influence,
     share_influence,
@@ -55,11 +55,29 @@ LAWS = {"lognormal": "discretised_lognormal", "dpln": "discretised_double_pareto
 
 
 class Known(NamedTuple):
-    """An estimate and the influence on it of one model of each cell."""
+    """An estimate, the influence on it of one model of each cell, and what that adds to its base.
+
+    The base is what the estimate is divided by: the models of which a share is taken, or above
+    x_min; None where no owner has a share of it that matters. `less` is what is taken off.
+    """
 
     name: str
     value: float
     influence: Floats
+    base: Floats | None = None
+    less: Known | None = None
+
+    def moves(self, place: Ints, owners: Ints) -> Floats:
+        """Return what each owner raises the estimate by."""
+        own = cluster_moves(self.influence, place, owners, self.base)
+        return own if self.less is None else own - self.less.moves(place, owners)
+
+    def of_each(self, n_models: Floats) -> Floats:
+        """Return what one model of each cell, of so many, raises the estimate by."""
+        own = self.influence
+        if self.base is not None:
+            own = own / (1.0 - self.base / float(self.base @ n_models))
+        return own if self.less is None else own - self.less.of_each(n_models)
 
 
 @dataclass(frozen=True, eq=False)
@@ -141,22 +159,25 @@ def sampling_of(
     owners = table["owner"].to_numpy()
     closed = _closed(cells, variable, x_min, x_demand)
     fitted = {k.name: k for k in _fitted(cells)}
-    sums = _sums({**closed, **fitted}, place, owners)
-    largest = int(np.argmax(np.abs(sums[ZETA.name])))
+    moves = _moves({**closed, **fitted}, place, owners)
+    largest = int(np.argmax(np.abs(moves[ZETA.name])))
     its = np.bincount(place[owners == largest], minlength=cells.sizes.size)
     rest = replace(cells, n_models=cells.n_models - its)
     again = _closed(rest, variable, x_min, x_demand)
     moved = {k.name: k._replace(value=k.value - float(its @ k.influence)) for k in fitted.values()}
-    both = [
-        name
-        for name, k in {**closed, **fitted}.items()
-        if name in {**again, **moved} and np.any(k.influence)  # else it is known for certain
-    ]
     known, without = ({**a, **b} for a, b in ((closed, fitted), (again, moved)))
     kept = owners != largest
-    sums_rest = _sums(without, place[kept], owners[kept])
-    each = np.stack([known[name].influence for name in both], axis=1)
-    clustered, alone = (np.stack([s[name] for name in both], axis=1) for s in (sums, sums_rest))
+    rest_moves = _moves(without, place[kept], owners[kept])
+    both = [
+        name
+        for name, k in known.items()
+        if name in without
+        and np.any(k.influence)  # else it is known for certain
+        and np.all(np.isfinite(moves[name]))  # else one owner is all that there is
+        and np.all(np.isfinite(rest_moves[name]))
+    ]
+    each = np.stack([known[name].of_each(cells.n_models) for name in both], axis=1)
+    clustered, alone = (np.stack([m[name] for name in both], axis=1) for m in (moves, rest_moves))
     matrices = {
         "covariance": clustered.T @ clustered,
         "independent": each.T @ (each * cells.n_models[:, None]),
@@ -180,9 +201,9 @@ def sampling_of(
     )
 
 
-def _sums(known: Mapping[str, Known], place: Ints, owners: Ints) -> dict[str, Floats]:
-    """Return the influence of each owner on each estimate."""
-    return {name: cluster_sums(k.influence, place, owners) for name, k in known.items()}
+def _moves(known: Mapping[str, Known], place: Ints, owners: Ints) -> dict[str, Floats]:
+    """Return what each owner raises each estimate by."""
+    return {name: k.moves(place, owners) for name, k in known.items()}
 
 
 def cut_cells(table: pl.DataFrame, variable: Variable, day: date) -> tuple[Cells, Ints]:
@@ -233,22 +254,23 @@ def statistics_of(cells: Cells, variable: Variable, x_min: float) -> Iterator[Kn
     """
     sizes, n = cells.sizes, cells.n_models
     every, large = np.ones(sizes.size), (sizes >= x_min).astype(float)
-    yield Known(SHARE_ZERO.name, *share_influence((sizes == 0).astype(float), every, n))
-    yield Known(TAIL_ITEMS.name, *log10_number_influence(large, n, cells.scale))
+    yield Known(SHARE_ZERO.name, *share_influence((sizes == 0).astype(float), every, n), every)
+    yield Known(TAIL_ITEMS.name, *log10_number_influence(large, n, cells.scale), every)
     for statistic, cut in UPPER[variable.name]:
         inside = (sizes >= cut).astype(float)
-        yield Known(statistic.name, *log10_number_influence(inside, n, cells.scale))
+        yield Known(statistic.name, *log10_number_influence(inside, n, cells.scale), every)
     yield _zeta(cells, ZETA.name, every, x_min)
     values, multiplicities, place = cells.by_size()
     held, influence = top_share_influence(values, multiplicities, 0.01)
-    yield Known(TOP_1PCT.name, held, influence[place])
+    yield Known(TOP_1PCT.name, held, influence[place], sizes)
     dated, young = (cells.cohorts >= 0).astype(float), (cells.cohorts < YOUNG_COHORTS).astype(float)
-    yield Known(YOUNG_IN_TAIL.name, *share_influence(young, dated * large, n))
+    within = dated * large
+    yield Known(YOUNG_IN_TAIL.name, *share_influence(young, within, n), within)
     youngest, oldest = (
         _zeta(cells, "", (cells.cohorts == c).astype(float), x_min) for c in (0, N_COHORTS - 1)
     )
-    influence = oldest.influence - youngest.influence
-    yield Known(ZETA_GAP.name, oldest.value - youngest.value, influence)
+    gap = oldest.value - youngest.value
+    yield oldest._replace(name=ZETA_GAP.name, value=gap, less=youngest)
 
 
 def _zeta(cells: Cells, name: str, inside: Floats, x_min: float) -> Known:
@@ -256,7 +278,7 @@ def _zeta(cells: Cells, name: str, inside: Floats, x_min: float) -> Known:
     there = n > 0
     tail = fit_tail(Counts.from_pairs(cells.sizes[there], n[there]), x_min=x_min)
     influence = zeta_influence(cells.sizes, n, x_min, alpha=tail.alpha, discrete=True)
-    return Known(name, tail.zeta, inside * influence)
+    return Known(name, tail.zeta, inside * influence, inside * (cells.sizes >= x_min))
 
 
 def _closed(cells: Cells, variable: Variable, x_min: float, x_demand: float) -> dict[str, Known]:
@@ -278,7 +300,7 @@ def _simon(cells: Cells) -> Iterator[Known]:
     sizes, n = cells.sizes, cells.n_models
     total, positive = float(sizes @ n), (sizes > 0).astype(float)
     p = float(positive @ n) / total
-    yield Known("simon_p", p, (positive - p * sizes) / total)
+    yield Known("simon_p", p, (positive - p * sizes) / total, sizes)
     yield Known("log_total", math.log(total * cells.scale), sizes / total - 1.0 / n.sum())
 
 
@@ -288,7 +310,10 @@ def _entry(cells: Cells) -> Iterator[Known]:
     entry = fit_entry(cells.ages[dated], n, horizon=cells.horizon)
     ages = np.where(dated, entry.mean_age - np.nan_to_num(cells.ages), 0.0)
     yield Known(
-        "entry_rate", entry.rate, ages / (n.sum() * age_variance(entry.rate, cells.horizon))
+        "entry_rate",
+        entry.rate,
+        ages / (n.sum() * age_variance(entry.rate, cells.horizon)),
+        dated.astype(float),
     )
 
 
@@ -296,9 +321,9 @@ def _demand(cells: Cells, x_min: float) -> Iterator[Known]:
     """Yield zeta and size of the tail of demand, above an x_min as given."""
     sizes, n = cells.sizes, cells.n_models
     tail = fit_demand_tail(cells.counts, x_min=x_min)
-    yield Known("ces_zeta", tail.zeta, demand_tail_influence(sizes, n, tail))
-    large = (sizes >= tail.x_min).astype(float)
-    yield Known("ces_log10_tail", *log10_number_influence(large, n, cells.scale))
+    large, every = (sizes >= tail.x_min).astype(float), np.ones(sizes.size)
+    yield Known("ces_zeta", tail.zeta, demand_tail_influence(sizes, n, tail), large)
+    yield Known("ces_log10_tail", *log10_number_influence(large, n, cells.scale), every)
 
 
 def _fitted(cells: Cells) -> Iterator[Known]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import numpy as np
@@ -11,7 +12,7 @@ from baimo.estimation.errors import DataError
 from baimo.estimation.samples.concentration import measure_concentration
 from baimo.estimation.samples.counts import Counts
 from baimo.estimation.samples.influence import (
-    cluster_sums,
+    cluster_moves,
     likelihood_influence,
     log10_number_influence,
     share_influence,
@@ -119,17 +120,23 @@ def test_no_maximum_is_refused() -> None:
         likelihood_influence(lambda p: p[0] ** 2 * x, np.array([1.0]), np.array([0.1]), np.ones(5))
 
 
-def test_sums_over_clusters_are_the_jackknife_of_a_mean() -> None:
-    # A mean is linear: one step of the delete-a-cluster jackknife is exact for a share of a
-    # fixed denominator, and the sums of squares are its variance.
-    x = RNG.normal(size=60)
-    clusters = np.repeat(np.arange(12), 5)
-    influence = (x - x.mean()) / 60
-    sums = cluster_sums(influence, np.arange(60), clusters)
-    by_hand = [(x[clusters == c] - x.mean()).sum() / 60 for c in range(12)]
-    assert sums == pytest.approx(by_hand, abs=1e-15)
-    without = [x[clusters != c].mean() - x.mean() for c in range(12)]
-    assert -sums * 60 / 55 == pytest.approx(without, abs=1e-15)
+def test_moves_are_the_jackknife_of_a_mean() -> None:
+    # Clusters of 1 to 11 of 66 items: exact, whatever the share of a cluster is.
+    x = RNG.normal(size=66)
+    clusters = np.repeat(np.arange(11), np.arange(1, 12))
+    influence = (x - x.mean()) / 66
+    moves = cluster_moves(influence, np.arange(66), clusters, np.ones(66))
+    without = [x[clusters != c].mean() - x.mean() for c in range(11)]
+    assert -moves == pytest.approx(without, abs=1e-15)
+    plain = cluster_moves(influence, np.arange(66), clusters)
+    by_hand = [(x[clusters == c] - x.mean()).sum() / 66 for c in range(11)]
+    assert plain == pytest.approx(by_hand, abs=1e-15)
+
+
+def test_a_cluster_that_is_all_moves_without_bound() -> None:
+    influence, base = np.array([0.5, -0.5, 0.0]), np.array([1.0, 1.0, 0.0])
+    moves = cluster_moves(influence, np.arange(3), np.array([0, 0, 1]), base)
+    assert moves.tolist() == [math.inf, 0.0]
 
 
 def test_an_empty_share_is_refused() -> None:
