@@ -72,3 +72,8 @@ KERNEL = (THETA, PHI, PSI)
 GROWTH = (SIZE_SLOPE, SPREAD_SLOPE, AUTOCORRELATION, EXIT_SHARE, SIZE_EXPONENT)
 STATISTICS = {s.name: s for s in (ZETA, SHARE_ZERO, *TAIL, MIXTURE_KS, *KERNEL, *GROWTH)}
 """All of them by name, in the order in which they are shown."""
+
+
+def zeta_of_cohort(cohort: int) -> str:
+    """Return the name under which the zeta of a cohort is kept; 0 is the youngest."""
+    return f"zeta_cohort_{cohort + 1}"

@@ -160,11 +160,6 @@ def cohort_edges(ages: Floats, n_items: Ints) -> Floats:
     return np.unique(np.concatenate([[0.0], inner, [np.nextafter(ages[-1], np.inf)]]))
 
 
-def cohort_label(cohort: int) -> str:
-    """Return the name of a cohort; 0 is the youngest."""
-    return f"age_{cohort + 1}_of_{N_COHORTS}"
-
-
 def tvl_counts(listing: pl.DataFrame) -> Counts:
     """Return the TVL of all protocols of the day, zeros included."""
     return Counts.from_pairs(listing["tvl_usd"].to_numpy(), listing["n_protocols"].to_numpy())

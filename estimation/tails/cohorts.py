@@ -43,6 +43,8 @@ class CohortsFit(FitResult):
         Lower end of every tail.
     pooled_zeta, pooled_std_error
         Of all cohorts together.
+    number : (c,)
+        Which of all cohorts each is, from 1; those with too few items are left out.
     low, high, mean_age : (c,)
         Ages of each cohort.
     n_items, n_tail : (c,)
@@ -50,7 +52,7 @@ class CohortsFit(FitResult):
     zeta : (c,)
         CCDF exponents.
     covariance : (c, c)
-        Of zeta, clustered where labels or design effects were given.
+        Of zeta, clustered where labels or a covariance were given.
     chi2, df, p_value
         Test that all cohorts have one exponent: of scores at the pooled exponent where labels were
         given, else Wald.
@@ -61,6 +63,7 @@ class CohortsFit(FitResult):
     x_min: float
     pooled_zeta: float
     pooled_std_error: float
+    number: NDArray[np.int64]
     low: Floats
     high: Floats
     mean_age: Floats
@@ -84,8 +87,8 @@ class CohortsFit(FitResult):
     def estimates(self) -> dict[str, Estimate]:
         """Return zeta of each cohort and its trend with age."""
         out = {
-            f"zeta_cohort_{i + 1}": Estimate(value=float(z), std_error=float(e))
-            for i, (z, e) in enumerate(zip(self.zeta, self.std_error, strict=True))
+            f"zeta_cohort_{i}": Estimate(value=float(z), std_error=float(e))
+            for i, z, e in zip(self.number, self.zeta, self.std_error, strict=True)
         }
         out["zeta_by_log_age"] = Estimate(value=self.slope, std_error=self.slope_std_error)
         out["homogeneity_chi2"] = Estimate(value=self.chi2)
@@ -103,7 +106,7 @@ def fit_cohorts(
     x_min: float | None = None,
     discrete: bool = True,
     clusters: ArrayLike | None = None,
-    design_effects: Sequence[float] | None = None,
+    covariance: ArrayLike | None = None,
 ) -> CohortsFit:
     """Fit the tail of each age cohort and test whether they are one.
 
@@ -123,8 +126,9 @@ def fit_cohorts(
         Counts or sizes.
     clusters : (n,), optional
         Labels (authors); not with weights.
-    design_effects
-        Variance inflation of each cohort's zeta where it is known without labels.
+    covariance : (cohorts, cohorts)
+        Joint covariance of the exponents where it is known without labels; NaN where not, and then
+        that of independent items.
 
     Raises
     ------
@@ -141,19 +145,16 @@ def fit_cohorts(
     where[tau == ends[-1]] = ends.size - 2
     chosen, inside, in_tail = _large_enough(x, w, where, x_min, ends.size - 1)
     fits = [fit_tail(Counts.from_pairs(x[i], w[i]), discrete=discrete, x_min=x_min) for i in inside]
-    if design_effects is not None and len(design_effects) != ends.size - 1:
-        raise DataError(f"{ends.size - 1} cohorts but {len(design_effects)} design effects")
-    covariance = _covariance(x, labels, fits, in_tail)
-    if design_effects is not None:
-        scale = np.sqrt([design_effects[c] for c in chosen])
-        covariance = covariance * np.outer(scale, scale)
+    joint = _covariance(x, labels, fits, in_tail)
+    if covariance is not None:
+        joint = _known_covariance(covariance, clusters, chosen, ends.size - 1, joint)
     zeta = np.array([f.zeta for f in fits])
     mean_age = np.array([np.average(tau[i], weights=w[i]) for i in inside])
-    slope, error = _trend(zeta, covariance, np.log(mean_age))
+    slope, error = _trend(zeta, joint, np.log(mean_age))
     used = np.isin(where, chosen)
     pooled = fit_tail(Counts.from_pairs(x[used], w[used]), discrete=discrete, x_min=x_min)
     if labels is None:
-        chi2, p_value = _homogeneity(zeta, covariance)
+        chi2, p_value = _homogeneity(zeta, joint)
     else:
         chi2, p_value = _homogeneity(*_pooled_scores(x, labels, pooled, in_tail))
     left = ends.size - 1 - len(fits)
@@ -164,13 +165,14 @@ def fit_cohorts(
         x_min=float(x_min),
         pooled_zeta=pooled.zeta,
         pooled_std_error=_pooled_error(x, labels, pooled, used & (x >= x_min)),
+        number=np.array(chosen, dtype=np.int64) + 1,
         low=ends[:-1][chosen],
         high=ends[1:][chosen],
         mean_age=mean_age,
         n_items=np.array([w[i].sum() for i in inside], dtype=np.int64),
         n_tail=np.array([w[t].sum() for t in in_tail], dtype=np.int64),
         zeta=zeta,
-        covariance=covariance,
+        covariance=joint,
         chi2=chi2,
         df=len(fits) - 1,
         p_value=p_value,
@@ -249,6 +251,26 @@ def _covariance(
     present = np.count_nonzero(sizes, axis=0)
     moves = sums / (sizes.sum(axis=0) - sizes) * np.sqrt((present - 1) / present)
     return np.asarray(moves.T @ moves)
+
+
+def _known_covariance(
+    given: ArrayLike,
+    clusters: ArrayLike | None,
+    chosen: list[int],
+    n_cohorts: int,
+    independent: Floats,
+) -> Floats:
+    """Return the given covariance of the cohorts that have a tail, as far as it is known."""
+    known = np.asarray(given, dtype=np.float64)
+    if clusters is not None:
+        raise DataError("give clusters or the covariance, not both: labels make their own")
+    if known.shape != (n_cohorts, n_cohorts):
+        raise DataError(
+            f"a covariance of shape {known.shape} for {n_cohorts} cohorts: give one row and column "
+            "for each"
+        )
+    part = known[np.ix_(chosen, chosen)]
+    return np.asarray(np.where(np.isfinite(part), part, independent))
 
 
 def _by_label(

@@ -9,16 +9,22 @@ slope of log size on log rank would be -1/zeta. Ties get consecutive ranks. The 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from baimo.estimation.arrays import Values
+from baimo.estimation.arrays import Floats, Values
 from baimo.estimation.errors import DataError
 from baimo.estimation.results import Estimate, FitResult, registered
-from baimo.estimation.samples.clusters import clustered_effect
+from baimo.estimation.samples.arguments import checked_effect
+from baimo.estimation.samples.clusters import (
+    ClusterSums,
+    checked_labels,
+    refitted_error,
+    sum_clusters,
+)
 from baimo.estimation.samples.counts import Counts, as_counts
 
 
@@ -39,7 +45,13 @@ class ZipfFit(FitResult):
     r_squared
         Of the regression; near 1 for almost any heavy tail, so no evidence by itself.
     design_effect
-        Variance inflation by clusters, None where unknown. Intervals use it where it exceeds 1.
+        Variance inflation by clusters, None where unknown. Without `cluster_error` intervals use it
+        where it exceeds 1.
+    cluster_error
+        Standard error with one cluster left out at a time, None without labels.
+    n_clusters, effective_clusters
+        Clusters among the items used, and the number of equal ones whose shares of the slope's
+        variance are as uneven; None without labels.
     """
 
     slope: float
@@ -49,12 +61,21 @@ class ZipfFit(FitResult):
     threshold: float
     r_squared: float
     design_effect: float | None = None
+    cluster_error: float | None = None
+    n_clusters: int | None = None
+    effective_clusters: float | None = None
 
     title: ClassVar[str] = "Rank-size regression (Gabaix-Ibragimov)"
 
     @property
     def std_error_clustered(self) -> float:
-        """Standard error of the slope times the square root of the design effect."""
+        """Standard error of the slope that knows the clusters, at least `std_error`.
+
+        With labels the delete-a-cluster jackknife; without, `std_error` times the square root of
+        the design effect.
+        """
+        if self.cluster_error is not None:
+            return max(self.std_error, self.cluster_error)
         return self.std_error * math.sqrt(max(1.0, self.design_effect or 1.0))
 
     def estimates(self) -> dict[str, Estimate]:
@@ -66,7 +87,13 @@ class ZipfFit(FitResult):
         }
 
 
-def fit_zipf(data: Counts | ArrayLike, *, k: int, design_effect: float | None = None) -> ZipfFit:
+def fit_zipf(
+    data: Counts | ArrayLike,
+    *,
+    k: int,
+    clusters: ArrayLike | None = None,
+    design_effect: float | None = None,
+) -> ZipfFit:
     """Regress log(rank - 1/2) on log(size) over the k largest items.
 
     Parameters
@@ -75,8 +102,10 @@ def fit_zipf(data: Counts | ArrayLike, *, k: int, design_effect: float | None = 
         Counts, or a flat array of non-negative numbers.
     k
         Number of items used, at least 3 and all of them positive.
+    clusters : (n,)
+        Label of each item's cluster; needs `data` as an array.
     design_effect
-        Variance inflation by clusters, if known.
+        Variance inflation by clusters where it is known without labels.
 
     Raises
     ------
@@ -86,6 +115,8 @@ def fit_zipf(data: Counts | ArrayLike, *, k: int, design_effect: float | None = 
     from statsmodels.api import OLS, add_constant
 
     counts = as_counts(data)
+    labels = None if clusters is None else checked_labels(data, clusters)
+    checked_effect(design_effect, clusters)
     if k < 3:
         raise DataError(f"k = {k}: the regression needs at least 3 items")
     sizes = counts.largest(k)
@@ -97,7 +128,7 @@ def fit_zipf(data: Counts | ArrayLike, *, k: int, design_effect: float | None = 
     ranks = np.arange(1, k + 1)
     fitted = OLS(np.log(ranks - 0.5), add_constant(np.log(sizes))).fit()
     slope = float(fitted.params[1])
-    return ZipfFit(
+    fit = ZipfFit(
         n_obs=counts.n_obs,
         n_used=k,
         slope=slope,
@@ -108,6 +139,17 @@ def fit_zipf(data: Counts | ArrayLike, *, k: int, design_effect: float | None = 
         r_squared=float(fitted.rsquared),
         design_effect=design_effect,
     )
+    if labels is None:
+        return fit
+    found, error = zipf_cluster_error(np.asarray(data, dtype=np.float64), labels, fit)
+    return replace(
+        fit,
+        design_effect=found.design_effect,
+        cluster_error=error,
+        n_clusters=found.n_clusters,
+        effective_clusters=found.effective_clusters,
+        notes=found.notes,
+    )
 
 
 def share_to_k(n: int, share: float) -> int:
@@ -117,8 +159,29 @@ def share_to_k(n: int, share: float) -> int:
     return max(1, round(n * share))
 
 
-def zipf_design_effect(sizes: Values, clusters: Values, fit: ZipfFit) -> tuple[float, int]:
-    """Return (design effect of the rank-size slope, number of clusters among the k largest).
+def zipf_cluster_error(sizes: Values, clusters: Values, fit: ZipfFit) -> tuple[ClusterSums, float]:
+    """Return `zipf_cluster_sums`, and the standard error by leaving out one cluster at a time."""
+    found = zipf_cluster_sums(sizes, clusters, fit)
+    order = np.argsort(-sizes, kind="stable")[: fit.k]
+    largest, labels = np.log(sizes[order]), clusters[order]
+
+    def again(label: object) -> float:
+        return _slope(largest[labels != label])
+
+    return found, refitted_error(found, fit.slope, again)
+
+
+def _slope(logs: Floats) -> float:
+    """Return the slope of log(rank - 1/2) on log sizes, given from the largest on."""
+    centred = logs - logs.mean()
+    spread = float(centred @ centred)
+    if spread == 0:
+        return math.nan
+    return float(np.log(np.arange(1, logs.size + 1) - 0.5) @ centred) / spread
+
+
+def zipf_cluster_sums(sizes: Values, clusters: Values, fit: ZipfFit) -> ClusterSums:
+    """Return the influence of the k largest items on the slope, summed within clusters.
 
     The slope is Cov(log R, Y) / Var(Y) with R the empirical survival of Y = log size; its
     influence function has the usual regression part and the part that comes through the
@@ -131,4 +194,5 @@ def zipf_design_effect(sizes: Values, clusters: Values, fit: ZipfFit) -> tuple[f
     residual = np.log(rank) - np.log(rank).mean() - fit.slope * centred
     through_ranks = np.cumsum((centred / rank)[::-1])[::-1]
     influence = residual * centred + through_ranks
-    return clustered_effect(influence - influence.mean(), clusters[order], "the tail")
+    influence = (influence - influence.mean()) / float(np.mean(centred**2))
+    return sum_clusters(influence, clusters[order], "the tail")

@@ -41,11 +41,14 @@ from baimo.estimation.arrays import Floats, Ints, Values
 from baimo.estimation.errors import DataError
 from baimo.estimation.laws import chi2_sf, normal_cdf
 from baimo.estimation.results import Estimate, FitResult, registered
+from baimo.estimation.samples.arguments import checked_effect
 from baimo.estimation.samples.clusters import (
+    ClusterSums,
     checked_labels,
-    clustered_effect,
     effective_number,
+    refitted_error,
     refuse_few,
+    sum_clusters,
 )
 from baimo.estimation.samples.counts import Counts
 from baimo.estimation.tails import _tail_index
@@ -72,7 +75,13 @@ class IndexFit(FitResult):
     k, threshold
         Items in the tail, at the end of a group of ties, and the threshold u below them.
     design_effect
-        Variance inflation by clusters, None where unknown. Intervals use it where it exceeds 1.
+        Variance inflation by clusters, None where unknown. Without `cluster_error` intervals use it
+        where it exceeds 1.
+    cluster_error
+        Standard error of zeta with one cluster left out at a time, None without labels.
+    n_clusters, effective_clusters
+        Clusters in the tail, and the number of equal ones whose shares of the variance are as
+        uneven; None without labels.
     """
 
     method: str
@@ -82,14 +91,23 @@ class IndexFit(FitResult):
     k: int
     threshold: float
     design_effect: float | None = None
+    cluster_error: float | None = None
+    n_clusters: int | None = None
+    effective_clusters: float | None = None
 
     title: ClassVar[str] = "Tail index"
 
     @property
     def std_error_clustered(self) -> float | None:
-        """Standard error of zeta times the square root of the design effect."""
+        """Standard error of zeta that knows the clusters, at least `std_error`.
+
+        With labels the delete-a-cluster jackknife; without, `std_error` times the square root of
+        the design effect.
+        """
         if self.std_error is None:
             return None
+        if self.cluster_error is not None:
+            return max(self.std_error, self.cluster_error)
         return self.std_error * math.sqrt(max(1.0, self.design_effect or 1.0))
 
     def estimates(self) -> dict[str, Estimate]:
@@ -164,8 +182,15 @@ class LognormalPath:
 
 
 def _fit(
-    data: Counts | ArrayLike, method: str, k: int, discrete: bool, design_effect: float | None
+    data: Counts | ArrayLike,
+    method: str,
+    k: int,
+    discrete: bool,
+    clusters: ArrayLike | None,
+    design_effect: float | None,
 ) -> IndexFit:
+    labels = None if clusters is None else checked_labels(data, clusters)
+    checked_effect(design_effect, clusters)
     ends = TieEnds(data, discrete)
     j, notes = ends.index(k)
     gamma, relative = _tail_index.INDEX[method](ends, j)
@@ -176,7 +201,7 @@ def _fit(
         notes += (f"gamma = {gamma:.4g} is not positive: the tail is not of power type",)
     if method == "hill_corrected":
         notes += _tail_index.second_order_notes(ends, j)
-    return IndexFit(
+    fit = IndexFit(
         n_used=int(ends.k[j]),
         method=method,
         zeta=1 / gamma if power else None,
@@ -186,6 +211,17 @@ def _fit(
         notes=notes,
         **ends.place(j),
     )
+    if labels is None:
+        return fit
+    found, error = index_cluster_error(np.asarray(data, dtype=np.float64), labels, fit)
+    return replace(
+        fit,
+        design_effect=found.design_effect,
+        cluster_error=error,
+        n_clusters=found.n_clusters,
+        effective_clusters=found.effective_clusters,
+        notes=fit.notes + found.notes,
+    )
 
 
 def fit_hill(
@@ -194,6 +230,7 @@ def fit_hill(
     k: int,
     discrete: bool = True,
     bias_corrected: bool = False,
+    clusters: ArrayLike | None = None,
     design_effect: float | None = None,
 ) -> IndexFit:
     """Return the estimate of [Hill1975]: gamma = M_1, standard error zeta/sqrt(k).
@@ -217,8 +254,10 @@ def fit_hill(
         nothing, and a note says so. The standard error contains that of beta (theirs is Hill's,
         right for k far below n only), not that of rho: 1.03 times Hill's at k = n/10, 1.5 at n/2,
         rho = -1.
+    clusters : (n,)
+        Label of each item's cluster; needs `data` as an array.
     design_effect
-        Variance inflation by clusters, if known.
+        Variance inflation by clusters where it is known without labels.
 
     Raises
     ------
@@ -226,18 +265,23 @@ def fit_hill(
         Sizes with discrete=True; k outside its range; beta or rho not estimable.
     """
     method = "hill_corrected" if bias_corrected else "hill"
-    return _fit(data, method, k, discrete, design_effect)
+    return _fit(data, method, k, discrete, clusters, design_effect)
 
 
 def fit_moment(
-    data: Counts | ArrayLike, *, k: int, discrete: bool = True, design_effect: float | None = None
+    data: Counts | ArrayLike,
+    *,
+    k: int,
+    discrete: bool = True,
+    clusters: ArrayLike | None = None,
+    design_effect: float | None = None,
 ) -> IndexFit:
     """Return the moment estimate of [DekkersEtAl1989], eq. 1.7.
 
     gamma = M_1 + 1 - 1/2 / (1 - M_1^2/M_2), any sign; for gamma > 0 its standard error is
     sqrt((1 + gamma^2)/k). Parameters and errors as `fit_hill`.
     """
-    return _fit(data, "moment", k, discrete, design_effect)
+    return _fit(data, "moment", k, discrete, clusters, design_effect)
 
 
 def fit_pickands(
@@ -248,13 +292,19 @@ def fit_pickands(
     With m = floor(k/4), gamma = log2[(X_(m) - X_(2m)) / (X_(2m) - X_(4m))] and standard error
     gamma sqrt(2^(2 gamma + 1) + 1) / (2 (2^gamma - 1) log 2 sqrt(m))
     ([DekkersDeHaan1989], Theorem 2.3). Equal counts are spread evenly over their unit interval.
-    Parameters and errors as `fit_hill`, with k at least 4.
+    Parameters and errors as `fit_hill`, with k at least 4 and no clusters: their influence on it is
+    not known.
     """
-    return _fit(data, "pickands", k, discrete, design_effect)
+    return _fit(data, "pickands", k, discrete, None, design_effect)
 
 
 def fit_kernel(
-    data: Counts | ArrayLike, *, k: int, discrete: bool = True, design_effect: float | None = None
+    data: Counts | ArrayLike,
+    *,
+    k: int,
+    discrete: bool = True,
+    clusters: ArrayLike | None = None,
+    design_effect: float | None = None,
 ) -> IndexFit:
     """Return the kernel estimate of [CsorgoEtAl1985].
 
@@ -262,7 +312,7 @@ def fit_kernel(
     K(s) = 15/8 (1 - s^2)^2; standard error gamma sqrt(int K^2 / k), int K^2 = 10/7.
     Parameters and errors as `fit_hill`.
     """
-    return _fit(data, "kernel", k, discrete, design_effect)
+    return _fit(data, "kernel", k, discrete, clusters, design_effect)
 
 
 def index_path(
@@ -452,8 +502,44 @@ def _with_clusters(found: IndexTest, p_value: float, sums: Floats) -> IndexTest:
     )
 
 
-def index_design_effect(sizes: Values, clusters: Values, fit: IndexFit) -> tuple[float, int]:
-    """Return (design effect of zeta, number of clusters among the k largest).
+def index_cluster_error(
+    sizes: Values, clusters: Values, fit: IndexFit
+) -> tuple[ClusterSums, float | None]:
+    """Return `index_cluster_sums`, and the standard error of zeta by leaving out one cluster.
+
+    None where there is no zeta. The factor of the corrected Hill is taken as given.
+    """
+    found = index_cluster_sums(sizes, clusters, fit)
+    if fit.zeta is None:
+        return found, None
+    inside = sizes > fit.threshold
+    logs, labels = np.log(sizes[inside] / fit.threshold), clusters[inside]
+    method = fit.method.removesuffix("_corrected")
+    factor = fit.gamma / _gamma(logs, method)
+
+    def again(label: object) -> float:
+        return factor * _gamma(logs[labels != label], method)
+
+    return found, refitted_error(found, fit.gamma, again) / fit.gamma**2
+
+
+def _gamma(logs: Floats, method: str) -> float:
+    """Return Hill's, the moment or the kernel estimate of gamma from log excesses."""
+    if not logs.size or logs.max() == logs.min():
+        return math.nan
+    m1 = float(np.mean(logs))
+    if method == "hill":
+        return m1
+    if method == "moment":
+        return m1 + 1.0 - 0.5 / (1.0 - m1**2 / float(np.mean(logs**2)))
+    share = np.arange(1, logs.size + 1) / logs.size
+    kernel = 15.0 / 8.0 * (1.0 - share**2) ** 2
+    gaps = -np.diff(np.sort(logs)[::-1], append=0.0)
+    return float((share * kernel) @ gaps / kernel.mean())
+
+
+def index_cluster_sums(sizes: Values, clusters: Values, fit: IndexFit) -> ClusterSums:
+    """Return the influence of the items in the tail on gamma, summed within clusters.
 
     Raises
     ------
@@ -462,7 +548,10 @@ def index_design_effect(sizes: Values, clusters: Values, fit: IndexFit) -> tuple
     """
     inside = sizes > fit.threshold
     logs = np.log(sizes[inside] / fit.threshold)
-    return clustered_effect(index_influence(logs, fit.method), clusters[inside], "the tail")
+    influence = index_influence(logs, fit.method)
+    if fit.method == "hill_corrected":
+        influence = influence * (fit.gamma / float(logs.mean()))
+    return sum_clusters(influence, clusters[inside], "the tail")
 
 
 def index_influence(logs: Floats, method: str) -> Floats:

@@ -16,12 +16,13 @@ from baimo.estimation.samples.counts import Counts
 from baimo.estimation.tails.cohorts import CohortsFit, fit_cohorts
 from baimo.pipeline.analysis.calibration import calibration
 from baimo.pipeline.analysis.sizes import TAILS, SizeFits, read_tails
-from baimo.pipeline.analysis.summary_statistics import UNDATED, CohortSample, Refits, zeta_of_cohort
+from baimo.pipeline.analysis.summary_statistics import UNDATED, CohortSample, Refits
 from baimo.pipeline.lake.results import Day, Stored
-from baimo.pipeline.schema.derived import HUB_DESIGN_EFFECTS, HUB_FREQUENCY
+from baimo.pipeline.schema.derived import HUB_COVARIANCES, HUB_FREQUENCY
 from baimo.pipeline.schema.results import Row, parameter_row
+from baimo.pipeline.statistics import zeta_of_cohort
 from baimo.pipeline.text import joined
-from baimo.pipeline.variables import HUB, N_COHORTS, cohort_edges, cohort_label, hub_ages
+from baimo.pipeline.variables import HUB, N_COHORTS, cohort_edges, hub_ages
 
 COHORTS: Stored[dict[str, CohortsFit]] = Stored("cohorts", dict)
 """By variable: the tail of every age cohort above the x_min of all."""
@@ -126,7 +127,7 @@ def _parameters(found: dict[str, CohortsFit]) -> Iterator[Row]:
     order=35,
     description="Tails of five age cohorts above the x_min of all: one exponent, or light tails "
     "that only their mixture makes heavy?",
-    needs=(HUB_FREQUENCY, HUB_DESIGN_EFFECTS, *(TAILS[v.name] for v in HUB)),
+    needs=(HUB_FREQUENCY, HUB_COVARIANCES, *(TAILS[v.name] for v in HUB)),
     shown=_shown,
     parameters=_parameters,
 )
@@ -135,12 +136,12 @@ def measure_cohorts_of(day: Day) -> dict[str, CohortsFit]:
     frequency = day.table(HUB_FREQUENCY)
     fits = read_tails(day, (v.name for v in HUB))
     edges = cut_cohorts(frequency, day.date).edges
-    return measure_cohorts(frequency, day.table(HUB_DESIGN_EFFECTS), edges, fits, day.date)
+    return measure_cohorts(frequency, day.table(HUB_COVARIANCES), edges, fits, day.date)
 
 
 def measure_cohorts(
     frequency: pl.DataFrame,
-    effects: pl.DataFrame,
+    covariances: pl.DataFrame,
     edges: Floats,
     fits: Mapping[str, SizeFits],
     day: date,
@@ -149,8 +150,7 @@ def measure_cohorts(
     dated, _ = hub_ages(frequency, day)
     found = {}
     for name in (v.name for v in HUB):
-        inflation = [_effect(effects, name, c) for c in range(edges.size - 1)]
-        known = [e for e in inflation if e is not None]
+        covariance = _covariance(covariances, name, edges.size - 1)
         try:
             fit = fit_cohorts(
                 dated[name].to_numpy(),
@@ -158,23 +158,35 @@ def measure_cohorts(
                 dated["n_models"].to_numpy(),
                 edges=edges.tolist(),
                 x_min=fits[name].tail.x_min,
-                design_effects=[e or 1.0 for e in inflation],
+                covariance=covariance,
             )
         except DataError:
             continue  # too few items of known age in the tail; the audit says it cannot be told
-        how = f"errors of {len(known)} of {len(inflation)} cohorts clustered by author"
+        known = int(np.isfinite(np.diag(covariance)).sum())
+        how = f"errors of {known} of {edges.size - 1} cohorts clustered by author"
         found[name] = replace(fit, notes=(*fit.notes, how))
     return found
 
 
-def _effect(effects: pl.DataFrame, variable: str, cohort: int) -> float | None:
-    """Look up the design effect of one cohort's zeta, None where none was measured."""
-    row = effects.filter(
+def _covariance(covariances: pl.DataFrame, variable: str, n_cohorts: int) -> Floats:
+    """Return the joint covariance of the cohorts' exponents, NaN where it is not known.
+
+    Parameters
+    ----------
+    covariances
+        Table hub_covariances.
+    """
+    place = {zeta_of_cohort(c): c for c in range(n_cohorts)}
+    found = np.full((n_cohorts, n_cohorts), np.nan)
+    of_cohorts = covariances.filter(
         (pl.col("measure") == variable)
-        & (pl.col("statistic") == "cohort_alpha")
-        & (pl.col("cutoff") == cohort_label(cohort))
+        & pl.col("first").is_in(list(place))
+        & pl.col("second").is_in(list(place))
     )
-    return float(row["design_effect"][0]) if row.height else None
+    for first, second, value in of_cohorts.select("first", "second", "covariance").iter_rows():
+        i, j = place[first], place[second]
+        found[i, j] = found[j, i] = value
+    return found
 
 
 def cohort_zetas(refits: Refits) -> dict[tuple[str, str], tuple[float, ...]]:

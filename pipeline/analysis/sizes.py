@@ -8,12 +8,15 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from typing import TypeVar
 
 import numpy as np
 import polars as pl
 
 from baimo.estimation.distributions.fit import WholeSampleComparison, compare_whole_sample
+from baimo.estimation.errors import EstimationError
 from baimo.estimation.results import registered
 from baimo.estimation.samples.concentration import Concentration, measure_concentration
 from baimo.estimation.samples.counts import Counts
@@ -85,6 +88,9 @@ class SizeFits:
         Rank-size regression by cut-off.
     index
         Tail index by cut-off and method (hill, hill_corrected, moment, kernel).
+    without_owner, without_item
+        The slopes and indices, by cut-off and name, without the owner who moves each most, and
+        without the largest item: as far as they exist, and owners are known.
     pareto_lognormal
         UMPU test of Pareto against lognormal over thresholds [MalevergneEtAl2011].
     whole
@@ -101,6 +107,8 @@ class SizeFits:
     whole: WholeSampleComparison
     concentration: Concentration
     concentration_without_largest: Concentration
+    without_owner: dict[str, dict[str, float]] = field(default_factory=dict)
+    without_item: dict[str, dict[str, float]] = field(default_factory=dict)
 
     @property
     def tail(self) -> TailFit:
@@ -118,6 +126,7 @@ class SizeFits:
         return self.judged.comparisons
 
 
+F = TypeVar("F", TailFit, ZipfFit, IndexFit)
 TAILS: dict[str, Stored[SizeFits]] = {name: Stored(f"{name}_tail", SizeFits) for name in VARIABLES}
 """By variable: everything measured on it."""
 
@@ -140,24 +149,27 @@ def fit_sizes(
     `effects` (hub_design_effects) makes intervals of indices and slopes clustered, `tests`
     (hub_clustered_tests) those of the tail and its p-values.
     """
-    tail = fit_tail(counts, discrete=measure.discrete)
-    effect = _effect(effects, measure, "alpha", "x_min", tail.n_tail)
+    known = _known_effects(effects, measure)
+    tail = with_effect(fit_tail(counts, discrete=measure.discrete), known, "alpha", "x_min")
     trimmed = counts.without_largest()
-    lines, index = {}, {}
+    lines, index, fewer = {}, {}, {}
     for label, k in cutoffs(counts).items():
-        slope_effect = _effect(effects, measure, "slope", label, k)
-        lines[label] = fit_zipf(counts, k=k, design_effect=slope_effect)
-        index[label] = _index(counts, measure.discrete, k, slope_effect)
+        lines[label] = with_effect(fit_zipf(counts, k=k), known, "slope", label)
+        index[label] = {
+            fit.method: with_effect(fit, known, fit.method, label)
+            for fit in _index(counts, measure.discrete, k)
+        }
+        fewer[label] = _without_largest(trimmed, measure.discrete, k)
     with ThreadPoolExecutor() as pool:  # the compiled loops release the interpreter lock
         whole = pool.submit(_whole, counts, measure)
         judged = pool.submit(
-            judge_tail, counts, measure, effect, n_replications, _tests(tests, measure, "none")
+            judge_tail, counts, tail, measure, n_replications, _tests(tests, measure, "none")
         )
         judged_without = pool.submit(
             judge_tail,
             trimmed,
+            _tail_like(tail, trimmed),
             measure,
-            effect,
             n_replications,
             _tests(tests, measure, "largest item"),
         )
@@ -172,6 +184,8 @@ def fit_sizes(
         whole=whole.result(),
         concentration=measure_concentration(counts),
         concentration_without_largest=measure_concentration(trimmed),
+        without_owner=_without_owner(known),
+        without_item=fewer,
     )
 
 
@@ -182,17 +196,16 @@ def _whole(counts: Counts, measure: Variable) -> WholeSampleComparison:
 
 def judge_tail(
     counts: Counts,
+    tail: TailFit,
     measure: Variable,
-    design_effect: float | None,
     n_replications: int,
     tests: Mapping[str, Row] | None = None,
 ) -> JudgedTail:
-    """Fit the tail, test it, hold it against its rivals.
+    """Test a fitted tail and hold it against its rivals.
 
-    `tests`, by name, are what was found where owners were known, at the same x_min.
+    `tests`, by name, are what was found where owners were known, at their x_min.
     """
     ks = (tests or {}).get("ks")
-    tail = fit_tail(counts, discrete=measure.discrete, design_effect=design_effect)
     if ks is not None and tail.x_min != ks["x_min"]:  # tested at the x_min of all items
         tail = fit_tail(counts, discrete=measure.discrete, x_min=ks["x_min"])
     seed = np.random.SeedSequence((SEED, *measure.name.encode()))
@@ -219,6 +232,12 @@ def judge_tail(
     )
 
 
+def _tail_like(tail: TailFit, trimmed: Counts) -> TailFit:
+    """Fit the tail of other items, which owners are taken to share as unevenly."""
+    fit = fit_tail(trimmed, discrete=tail.discrete)
+    return replace(fit, design_effect=tail.design_effect)
+
+
 def _clustered(comparison: Comparison, test: Row | None) -> Comparison:
     """Return the comparison with the ratio and p of clustered items."""
     if test is None:
@@ -239,28 +258,56 @@ def _tests(tests: pl.DataFrame | None, measure: Variable, left_out: str) -> dict
     return {row["test"]: row for row in rows.iter_rows(named=True)}
 
 
-def _index(
-    counts: Counts, discrete: bool, k: int, design_effect: float | None
-) -> dict[str, IndexFit]:
-    fits = (
-        fit_hill(counts, k=k, discrete=discrete, design_effect=design_effect),
-        fit_hill(counts, k=k, discrete=discrete, bias_corrected=True, design_effect=design_effect),
-        fit_moment(counts, k=k, discrete=discrete, design_effect=design_effect),
-        fit_kernel(counts, k=k, discrete=discrete, design_effect=design_effect),
+def _index(counts: Counts, discrete: bool, k: int) -> tuple[IndexFit, ...]:
+    return (
+        fit_hill(counts, k=k, discrete=discrete),
+        fit_hill(counts, k=k, discrete=discrete, bias_corrected=True),
+        fit_moment(counts, k=k, discrete=discrete),
+        fit_kernel(counts, k=k, discrete=discrete),
     )
-    return {fit.method: fit for fit in fits}
 
 
-def _effect(
-    effects: pl.DataFrame | None, measure: Variable, statistic: str, cutoff: str, k: int
-) -> float | None:
-    """Look up the design effect measured on exactly these items, None where there is none."""
+def _without_largest(trimmed: Counts, discrete: bool, k: int) -> dict[str, float]:
+    """Return slope and indices of the k - 1 largest that remain, as far as they exist."""
+    found: dict[str, float] = {}
+    with suppress(EstimationError):
+        found["slope"] = fit_zipf(trimmed, k=k - 1).slope
+        for fit in _index(trimmed, discrete, k - 1):
+            if fit.zeta is not None:
+                found[fit.method] = fit.zeta
+    return found
+
+
+Known = dict[tuple[str, str], Row]
+"""By statistic and cut-off: the row of hub_design_effects."""
+
+
+def _known_effects(effects: pl.DataFrame | None, measure: Variable) -> Known:
+    """Return what is known with owners of one variable; nothing where they are not known."""
     if effects is None:
-        return None
-    row = effects.filter(
-        (pl.col("measure") == measure.name)
-        & (pl.col("statistic") == statistic)
-        & (pl.col("cutoff") == cutoff)
-        & (pl.col("k") == k)
+        return {}
+    rows = effects.filter(pl.col("measure") == measure.name).iter_rows(named=True)
+    return {(row["statistic"], row["cutoff"]): row for row in rows}
+
+
+def with_effect(fit: F, known: Known, statistic: str, cutoff: str) -> F:
+    """Return a fit with the error that knows owners, itself where none is of these items."""
+    row = known.get((statistic, cutoff))
+    k = fit.n_tail if isinstance(fit, TailFit) else fit.k
+    if row is None or row["k"] != k:
+        return fit
+    return replace(
+        fit,
+        design_effect=row["design_effect"],
+        cluster_error=row["std_error"],
+        n_clusters=row["n_clusters"],
+        effective_clusters=row["effective_clusters"],
     )
-    return float(row["design_effect"][0]) if row.height else None
+
+
+def _without_owner(known: Known) -> dict[str, dict[str, float]]:
+    found: dict[str, dict[str, float]] = {}
+    for (statistic, cutoff), row in known.items():
+        if row["without_largest"] is not None:
+            found.setdefault(cutoff, {})[statistic] = row["without_largest"]
+    return found

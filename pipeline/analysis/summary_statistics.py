@@ -23,6 +23,7 @@ from baimo.pipeline.statistics import (
     YOUNG_IN_TAIL,
     ZETA,
     ZETA_GAP,
+    zeta_of_cohort,
 )
 from baimo.pipeline.variables import N_COHORTS, Variable
 
@@ -89,11 +90,6 @@ def measure_sample(
     ends = (found.get(zeta_of_cohort(c), math.nan) for c in (N_COHORTS - 1, 0))
     found[ZETA_GAP.name] = next(ends) - next(ends)
     return found
-
-
-def zeta_of_cohort(cohort: int) -> str:
-    """Return the name under which the zeta of a cohort is kept; 0 is the youngest."""
-    return f"zeta_cohort_{cohort + 1}"
 
 
 def _top_share(counts: Counts) -> float:

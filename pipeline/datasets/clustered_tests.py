@@ -65,8 +65,8 @@ def _kept(left_out: str, sizes: Floats, owners: Ints, whole: TailFit) -> NDArray
     if left_out == "largest item":
         kept[np.argmax(sizes)] = False
     elif left_out == "largest owner" and found.size >= FEWEST_CLUSTERS:
-        sums = tail_cluster_sums(sizes, owners, whole).sums
-        kept = owners != found[np.argmax(np.abs(sums))]
+        sums = tail_cluster_sums(sizes, owners, whole)
+        kept = owners != sums.labels[sums.largest]
     return kept
 
 

@@ -1,10 +1,16 @@
-"""Design effects of authors, measured on a listing and kept as a table."""
+"""Errors that know authors, measured on a listing and kept as a table.
+
+Beside each stands the statistic without the author who moves it most.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import math
+from collections.abc import Callable, Iterator
 from contextlib import suppress
+from dataclasses import dataclass
 from datetime import date
+from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
@@ -12,17 +18,26 @@ import polars as pl
 
 from baimo.estimation.arrays import Floats, Ints
 from baimo.estimation.errors import EstimationError
-from baimo.estimation.samples.clusters import design_effect
+from baimo.estimation.samples.clusters import ClusterSums, sum_clusters
 from baimo.estimation.samples.counts import Counts
-from baimo.estimation.tails.power_law import fit_tail, tail_design_effect
-from baimo.estimation.tails.rank_size import fit_zipf, zipf_design_effect
+from baimo.estimation.tails.power_law import (
+    TailFit,
+    fit_tail,
+    tail_cluster_sums,
+    tail_information,
+)
+from baimo.estimation.tails.rank_size import fit_zipf, zipf_cluster_error
+from baimo.estimation.tails.tail_index import (
+    IndexFit,
+    fit_hill,
+    fit_kernel,
+    fit_moment,
+    index_cluster_error,
+)
 from baimo.pipeline.schema.catalog import TABLES
 from baimo.pipeline.variables import (
     DOWNLOADS,
     LIKES,
-    Variable,
-    cohort_edges,
-    cohort_label,
     cutoffs,
     hub_ages,
     naming,
@@ -39,8 +54,12 @@ class Effect(NamedTuple):
     cutoff: str
     k: int
     threshold: float
+    value: float
+    std_error: float
     design_effect: float
     n_clusters: int
+    effective_clusters: float
+    without_largest: float | None
 
 
 def measure_design_effects(models: pl.DataFrame, day: date) -> pl.DataFrame:
@@ -54,15 +73,11 @@ def measure_design_effects(models: pl.DataFrame, day: date) -> pl.DataFrame:
             effects += _tail_effects(models[measure.name], authors)
     dated, _ = hub_ages(
         models.select(
-            "downloads",
-            "likes",
             created_on=pl.col("created_at").dt.date(),
             author=pl.Series(authors),
         ),
         day,
     )
-    for measure in (DOWNLOADS, LIKES):
-        effects += _cohort_effects(models, dated, measure)
     effects += _mean_age_effect(dated["age"].to_numpy(), dated["author"].to_numpy())
     # Fewer owners are too few to learn a variance from.
     rows = [effect for effect in effects if effect.n_clusters >= FEWEST_CLUSTERS]
@@ -100,40 +115,134 @@ def measure_size_effects(rows: pl.DataFrame) -> pl.DataFrame:
     return pl.DataFrame(rows_kept, schema=TABLES["hub_design_effects"].schema, orient="row")
 
 
+@dataclass(frozen=True, eq=False)
+class _Sizes:
+    """Sizes of one measure, their authors, and the sizes without one of them.
+
+    Parameters
+    ----------
+    measure
+        What they are of.
+    sizes, authors : (n,)
+        Of each item.
+    """
+
+    measure: str
+    sizes: Floats
+    authors: Ints
+
+    @cached_property
+    def counts(self) -> Counts:
+        """All of them."""
+        return Counts.from_sample(self.sizes)
+
+    @cached_property
+    def _rest(self) -> dict[int, Counts]:
+        return {}
+
+    def without(self, author: int) -> Counts:
+        """Return the sizes of all other authors."""
+        if author not in self._rest:
+            self._rest[author] = Counts.from_sample(self.sizes[self.authors != author])
+        return self._rest[author]
+
+    def effect(
+        self,
+        statistic: str,
+        cutoff: str,
+        at: tuple[int, float, float],
+        sums: ClusterSums,
+        std_error: float,
+        again: Callable[[Counts, int], float | None],
+    ) -> Effect:
+        """Return the row of a statistic.
+
+        Parameters
+        ----------
+        at
+            Items used, smallest of them, value.
+        sums, std_error
+            Influence by author, and the error that knows authors.
+        again
+            Measures the sizes without an author, of whom so many were used.
+        """
+        largest = sums.largest
+        try:
+            without = again(self.without(int(sums.labels[largest])), int(sums.sizes[largest]))
+        except EstimationError:
+            without = None
+        return Effect(
+            self.measure,
+            statistic,
+            cutoff,
+            *at,
+            std_error,
+            sums.design_effect,
+            sums.n_clusters,
+            sums.effective_clusters,
+            without,
+        )
+
+
+INDICES: dict[str, Callable[[Counts, int], IndexFit]] = {
+    "hill": lambda counts, k: fit_hill(counts, k=k),
+    "hill_corrected": lambda counts, k: fit_hill(counts, k=k, bias_corrected=True),
+    "moment": lambda counts, k: fit_moment(counts, k=k),
+    "kernel": lambda counts, k: fit_kernel(counts, k=k),
+}
+
+
 def _tail_effects(column: pl.Series, authors: Ints) -> Iterator[Effect]:
-    """Yield the effects on the tail's alpha and on the slope of log size on log rank."""
-    sizes, counts = column.to_numpy().astype(np.float64), Counts.from_sample(column.to_numpy())
-    tail = fit_tail(counts)
-    found = tail_design_effect(sizes, authors, tail)
-    yield Effect(column.name, "alpha", "x_min", tail.n_tail, tail.x_min, *found)
-    for label, k in cutoffs(counts).items():
-        line = fit_zipf(counts, k=k)
-        found = zipf_design_effect(sizes, authors, line)
-        yield Effect(column.name, "slope", label, k, line.threshold, *found)
+    """Yield the effects on the tail's alpha, on the rank-size slope and on the tail indices."""
+    held = _Sizes(column.name, column.to_numpy().astype(np.float64), authors)
+    yield _alpha_effect(held, fit_tail(held.counts))
+    for label, k in cutoffs(held.counts).items():
+        yield _slope_effect(held, label, k)
+        for name, index in INDICES.items():
+            found = index(held.counts, k)
+            if found.zeta is not None:
+                yield _index_effect(held, name, label, found)
+
+
+def _slope_effect(held: _Sizes, label: str, k: int) -> Effect:
+    line = fit_zipf(held.counts, k=k)
+    sums, error = zipf_cluster_error(held.sizes, held.authors, line)
+
+    def again(rest: Counts, n: int) -> float:
+        return fit_zipf(rest, k=k - n).slope
+
+    return held.effect("slope", label, (k, line.threshold, line.slope), sums, error, again)
+
+
+def _index_effect(held: _Sizes, name: str, label: str, found: IndexFit) -> Effect:
+    sums, error = index_cluster_error(held.sizes, held.authors, found)
+    zeta = found.zeta or math.nan
+
+    def again(rest: Counts, n: int) -> float | None:
+        return INDICES[name](rest, found.k - n).zeta
+
+    return held.effect(name, label, (found.k, found.threshold, zeta), sums, error or 0.0, again)
+
+
+def _alpha_effect(held: _Sizes, tail: TailFit) -> Effect:
+    sums = tail_cluster_sums(held.sizes, held.authors, tail)
+    return held.effect(
+        "alpha",
+        "x_min",
+        (tail.n_tail, tail.x_min, tail.alpha),
+        sums,
+        sums.jackknife_error / tail_information(tail),
+        lambda rest, _: fit_tail(rest, x_min=tail.x_min).alpha,
+    )
 
 
 def _mean_age_effect(ages: Floats, owners: Ints) -> Iterator[Effect]:
     if ages.size > 1 and ages.std() > 0:
-        found = design_effect(ages - ages.mean(), owners)
-        yield Effect("age", "mean", "dated", ages.size, 0.0, found, int(np.unique(owners).size))
+        held, mean = _Sizes("age", ages, owners), float(ages.mean())
+        sums = sum_clusters(ages - mean, owners, "the dated models")
+        at = (ages.size, 0.0, mean)
+        yield held.effect("mean", "dated", at, sums, sums.jackknife_error, lambda c, _: _mean(c))
 
 
-def _cohort_effects(
-    models: pl.DataFrame, dated: pl.DataFrame, measure: Variable
-) -> Iterator[Effect]:
-    """Yield the effects on the alpha of each age cohort."""
-    by_age = dated.group_by("age").len().sort("age")
-    if by_age.height < 2:
-        return
-    edges = cohort_edges(by_age["age"].to_numpy(), by_age["len"].to_numpy())
-    x_min = fit_tail(Counts.from_sample(models[measure.name].to_numpy())).x_min
-    sizes, owners = dated[measure.name].to_numpy().astype(np.float64), dated["author"].to_numpy()
-    where = np.searchsorted(edges, dated["age"].to_numpy(), side="right") - 1
-    for c in range(edges.size - 1):
-        inside = where == c
-        tail = inside & (sizes >= x_min)
-        if np.unique(sizes[tail]).size < 2 or np.unique(owners[tail]).size < FEWEST_CLUSTERS:
-            continue
-        fit = fit_tail(sizes[inside], x_min=x_min)
-        found = tail_design_effect(sizes[inside], owners[inside], fit)
-        yield Effect(measure.name, "cohort_alpha", cohort_label(c), fit.n_tail, x_min, *found)
+def _mean(counts: Counts) -> float:
+    return counts.sum(counts.values) / counts.n_obs

@@ -47,6 +47,7 @@ from baimo.pipeline.statistics import (
     YOUNG_IN_TAIL,
     ZETA,
     ZETA_GAP,
+    zeta_of_cohort,
 )
 from baimo.pipeline.variables import HUB, N_COHORTS, Variable, cohort_edges, hub_ages
 
@@ -245,7 +246,7 @@ def cut_cells(table: pl.DataFrame, variable: Variable, day: date) -> tuple[Cells
 
 
 def statistics_of(cells: Cells, variable: Variable, x_min: float) -> Iterator[Known]:
-    """Yield the statistics by which models of a variable are judged.
+    """Yield the statistics by which models of a variable are judged, and zeta of each cohort.
 
     Raises
     ------
@@ -266,11 +267,16 @@ def statistics_of(cells: Cells, variable: Variable, x_min: float) -> Iterator[Kn
     dated, young = (cells.cohorts >= 0).astype(float), (cells.cohorts < YOUNG_COHORTS).astype(float)
     within = dated * large
     yield Known(YOUNG_IN_TAIL.name, *share_influence(young, within, n), within)
-    youngest, oldest = (
-        _zeta(cells, "", (cells.cohorts == c).astype(float), x_min) for c in (0, N_COHORTS - 1)
-    )
-    gap = oldest.value - youngest.value
-    yield oldest._replace(name=ZETA_GAP.name, value=gap, less=youngest)
+    by_age = {}
+    for c in range(N_COHORTS):
+        with suppress(EstimationError):  # a cohort without a tail
+            inside = (cells.cohorts == c).astype(float)
+            by_age[c] = _zeta(cells, zeta_of_cohort(c), inside, x_min)
+    if by_age.keys() >= {0, N_COHORTS - 1}:
+        youngest, oldest = by_age[0], by_age[N_COHORTS - 1]
+        gap = oldest.value - youngest.value
+        yield oldest._replace(name=ZETA_GAP.name, value=gap, less=youngest)
+    yield from by_age.values()
 
 
 def _zeta(cells: Cells, name: str, inside: Floats, x_min: float) -> Known:

@@ -49,10 +49,12 @@ def _paint_cohorts(axes: Axes, name: str, fit: CohortsFit, simulated: Oldest) ->
         fit.pooled_zeta, color=FIT, lw=1, ls=":", label=f"all dated: {fit.pooled_zeta:.2f}"
     )
     for (model, measure), zetas in simulated.items():
-        y = np.asarray(zetas)[: fit.mean_age.size]
-        if measure != name or not np.isfinite(y).any():
+        if measure != name:
             continue
-        axes.plot(fit.mean_age[: y.size], y, "-", lw=1.4, marker=".", label=model,
+        y = np.asarray(zetas)[fit.number - 1]
+        if not np.isfinite(y).any():
+            continue
+        axes.plot(fit.mean_age, y, "-", lw=1.4, marker=".", label=model,
                   color=COLOURS.get(model, GUIDE))  # fmt: skip
     axes.set_yscale("log")
     axes.set_ylim(0.35, 12.0)

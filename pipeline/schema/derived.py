@@ -57,16 +57,25 @@ HUB_AUTHORS = Table(
 
 HUB_DESIGN_EFFECTS = Table(
     "hub_design_effects",
-    "Variance inflation of each statistic because one author's models are not independent.",
+    "How surely each statistic is known when one author's models are not independent, and what it "
+    "is without the author who moves it most.",
     ("measure", "statistic", "cutoff"),
     (
         Column("measure", pl.String, "downloads, likes or age"),
-        Column("statistic", pl.String, "alpha (CSN), slope (rank-size) or mean"),
+        Column(
+            "statistic",
+            pl.String,
+            "alpha (CSN), slope (rank-size), mean; hill, hill_corrected, moment, kernel: zeta",
+        ),
         Column("cutoff", pl.String, "which items: x_min, top1pct_all, ..."),
         Column("k", pl.Int64, "items used", low=1),
         Column("threshold", pl.Float64, "smallest item used"),
+        Column("value", pl.Float64, "of the statistic"),
+        Column("std_error", pl.Float64, "delete-an-author jackknife", low=0),
         Column("design_effect", pl.Float64, "clustered over independent variance", low=0),
         Column("n_clusters", pl.Int64, "authors among the items used", low=1),
+        Column("effective_clusters", pl.Float64, "equal ones of shares as uneven", low=1),
+        Column("without_largest", pl.Float64, "without that author; null: not defined", "", True),
     ),
 )
 

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from typing import TYPE_CHECKING, TypeVar
 
 from baimo.estimation.errors import ConvergenceError, DataError
 from baimo.estimation.results import shown
-from baimo.estimation.samples.clusters import cluster_notes
 from baimo.estimation.samples.counts import Counts
 from baimo.estimation.tails.choose_k import choose_k, scan_k
-from baimo.estimation.tails.rank_size import ZipfFit, fit_zipf, zipf_design_effect
+from baimo.estimation.tails.rank_size import ZipfFit, fit_zipf
 from baimo.estimation.tails.tail_index import (
     IndexFit,
     IndexTest,
@@ -19,7 +17,6 @@ from baimo.estimation.tails.tail_index import (
     fit_kernel,
     fit_moment,
     fit_pickands,
-    index_design_effect,
     pareto_lognormal_path,
     pareto_lognormal_test,
     zipf_lm_test,
@@ -30,7 +27,6 @@ if TYPE_CHECKING:
     from baimo.pipeline.cli.fit.records import Record
 
 T = TypeVar("T")
-F = TypeVar("F", bound=IndexFit | ZipfFit)
 
 
 def chosen_k(counts: Counts, discrete: bool, seed: int, notes: list[str]) -> tuple[int, Record]:
@@ -50,20 +46,30 @@ def chosen_k(counts: Counts, discrete: bool, seed: int, notes: list[str]) -> tup
 
 
 def index_fits(
-    counts: Counts, k: int, discrete: bool, notes: list[str]
+    items: Counts | Values,
+    k: int,
+    discrete: bool,
+    notes: list[str],
+    labels: Values | None = None,
 ) -> dict[str, IndexFit | ZipfFit]:
     """Return every estimate of the tail index that k allows; `notes` says which it does not."""
-    hill = fit_hill(counts, k=k, discrete=discrete)  # where this fails, k itself is wrong
+    hill = fit_hill(items, k=k, discrete=discrete, clusters=labels)  # fails where k is wrong
     others: dict[str, Callable[[], IndexFit | ZipfFit]] = {
-        "hill_corrected": lambda: fit_hill(counts, k=k, discrete=discrete, bias_corrected=True),
-        "moment": lambda: fit_moment(counts, k=k, discrete=discrete),
-        "kernel": lambda: fit_kernel(counts, k=k, discrete=discrete),
-        "pickands": lambda: fit_pickands(counts, k=k, discrete=discrete),
-        "rank_size": lambda: fit_zipf(counts, k=k),
+        "hill_corrected": lambda: fit_hill(
+            items, k=k, discrete=discrete, bias_corrected=True, clusters=labels
+        ),
+        "moment": lambda: fit_moment(items, k=k, discrete=discrete, clusters=labels),
+        "kernel": lambda: fit_kernel(items, k=k, discrete=discrete, clusters=labels),
+        "pickands": lambda: fit_pickands(items, k=k, discrete=discrete),
+        "rank_size": lambda: fit_zipf(items, k=k, clusters=labels),
     }
     found = {"hill": hill} | _those_that_exist(others, notes)
     for fit in found.values():
         notes += fit.notes
+    if labels is not None and "pickands" in found:
+        notes.append(
+            "no influence of clusters on Pickands is known: its interval takes items as independent"
+        )
     return found
 
 
@@ -106,18 +112,3 @@ def _those_that_exist(calls: Mapping[str, Callable[[], T]], notes: list[str]) ->
         except DataError as error:
             notes.append(f"{name.replace('_', ' ')}: {error}")
     return found
-
-
-def clustered(fit: F, sizes: Values, labels: Values, notes: list[str]) -> F:
-    """Return a fit with its design effect, itself where none is known, which `notes` then says."""
-    if isinstance(fit, ZipfFit):
-        effect, n_clusters = zipf_design_effect(sizes, labels, fit)
-    elif fit.method == "pickands":
-        notes.append(
-            "no design effect is known for Pickands: its interval takes items as independent"
-        )
-        return fit
-    else:
-        effect, n_clusters = index_design_effect(sizes, labels, fit)
-    notes += cluster_notes(n_clusters)
-    return replace(fit, design_effect=effect)

@@ -50,6 +50,9 @@ def _errors(found: TailFit | ZipfFit | IndexFit) -> Record:
     if found.design_effect is not None:
         record["std_error_naive"] = found.std_error
         record["design_effect"] = found.design_effect
+    if not isinstance(found, TailFit) and found.n_clusters is not None:
+        record["effective_clusters"] = found.effective_clusters
+        record["n_clusters"] = found.n_clusters
     return record
 
 

@@ -255,18 +255,16 @@ def fit_zipf_command(
 ) -> None:
     """Rank-size regression: log(rank - 1/2) on log(size) over the largest items."""
     from baimo.estimation.tails.rank_size import fit_zipf, share_to_k
-    from baimo.pipeline.cli.fit.index import clustered
     from baimo.pipeline.cli.fit.read_columns import read_sample
     from baimo.pipeline.cli.fit.records import zipf_record
 
     if (k is None) == (share is None):
         raise SourceError("say how many of the largest items to use: --top K or --share S")
     sample = read_sample(file, column, weights, clusters)
-    counts, notes = sample.counts, list[str]()
-    line = fit_zipf(counts, k=k if k is not None else share_to_k(counts.n_obs, float(share or 0)))
-    if sample.labels is not None:
-        line = clustered(line, sample.sizes, sample.labels, notes)
-    _print_record(zipf_record(line), [*line.notes, *notes], as_json)
+    if k is None:
+        k = share_to_k(sample.counts.n_obs, float(share or 0))
+    line = fit_zipf(sample.items, k=k, clusters=sample.labels)
+    _print_record(zipf_record(line), list(line.notes), as_json)
 
 
 @fit.command("index")
@@ -290,7 +288,7 @@ def fit_index_command(
     as_json: bool,
 ) -> None:
     """Tail index by Hill and its kin, rank-size, and tests of Pareto and of Zipf."""
-    from baimo.pipeline.cli.fit.index import chosen_k, clustered, index_fits, index_tests
+    from baimo.pipeline.cli.fit.index import chosen_k, index_fits, index_tests
     from baimo.pipeline.cli.fit.read_columns import read_sample
     from baimo.pipeline.cli.fit.records import index_record, index_test_record
 
@@ -302,9 +300,7 @@ def fit_index_command(
     if k is None:
         k, chosen = chosen_k(sample.counts, kind, seed or 0, notes)
         record |= chosen
-    fits = index_fits(sample.counts, k, kind, notes)
-    if sample.labels is not None:
-        fits = {n: clustered(f, sample.sizes, sample.labels, notes) for n, f in fits.items()}
+    fits = index_fits(sample.items, k, kind, notes, sample.labels)
     record["estimators"] = {name: index_record(found) for name, found in fits.items()}
     tests = index_tests(sample.items, k, kind, notes, sample.labels)
     record["tests"] = {name: index_test_record(found) for name, found in tests.items()}

@@ -5,6 +5,7 @@ import math
 import numpy as np
 import pytest
 from hypothesis import given, settings, strategies as st
+from scipy import stats
 
 from baimo.estimation.errors import DataError
 from baimo.estimation.samples.clusters import (
@@ -16,13 +17,13 @@ from baimo.estimation.samples.clusters import (
 )
 from baimo.estimation.tails.bootstrap import bootstrap_tail
 from baimo.estimation.tails.power_law import fit_tail, tail_design_effect
-from baimo.estimation.tails.rank_size import fit_zipf, zipf_design_effect
+from baimo.estimation.tails.rank_size import fit_zipf, zipf_cluster_sums
 from baimo.estimation.tails.tail_index import (
     fit_hill,
     fit_kernel,
     fit_moment,
     fit_pickands,
-    index_design_effect,
+    index_cluster_sums,
     index_influence,
 )
 
@@ -105,8 +106,8 @@ def test_one_cluster_is_refused() -> None:
     hill = fit_hill(sizes, k=50)
     for call in (
         lambda: tail_design_effect(sizes, one, fit),
-        lambda: zipf_design_effect(sizes, one, line),
-        lambda: index_design_effect(sizes, one, hill),
+        lambda: zipf_cluster_sums(sizes, one, line),
+        lambda: index_cluster_sums(sizes, one, hill),
         lambda: fit_tail(sizes, x_min=4, clusters=one),
         lambda: bootstrap_tail(sizes, fit_tail(sizes), clusters=one, n_replications=5),
     ):
@@ -141,31 +142,82 @@ def test_influence_has_the_variance_of_the_estimator(method: str) -> None:
 def test_index_of_singletons_and_of_duplicates(method: str) -> None:
     sizes, m = pareto(600, 3), 5
     fit = INDEX[method](sizes, k=300, discrete=False)
-    assert index_design_effect(sizes, np.arange(600), fit) == (pytest.approx(1, rel=1e-12), 300)
+    found = index_cluster_sums(sizes, np.arange(600), fit)
+    assert (found.design_effect, found.n_clusters) == (pytest.approx(1, rel=1e-12), 300)
     copies, labels = np.repeat(sizes, m), np.repeat(np.arange(600), m)
     fit = INDEX[method](copies, k=300 * m, discrete=False)
-    assert index_design_effect(copies, labels, fit) == (pytest.approx(m, rel=1e-9), 300)
+    found = index_cluster_sums(copies, labels, fit)
+    assert (found.design_effect, found.n_clusters) == (pytest.approx(m, rel=1e-9), 300)
 
 
 def test_pickands_has_no_design_effect() -> None:
     sizes = pareto(600, 3)
     with pytest.raises(DataError, match="independent"):
-        index_design_effect(sizes, np.arange(600), fit_pickands(sizes, k=300, discrete=False))
+        index_cluster_sums(sizes, np.arange(600), fit_pickands(sizes, k=300, discrete=False))
 
 
 def test_zipf_of_singletons_and_of_duplicates() -> None:
     sizes = pareto(600, 3)
     fit = fit_zipf(sizes, k=300)
-    deff, n = zipf_design_effect(sizes, np.arange(600), fit)
-    assert deff == pytest.approx(1, rel=1e-12)
-    assert n == 300
+    found = zipf_cluster_sums(sizes, np.arange(600), fit)
+    assert found.design_effect == pytest.approx(1, rel=1e-12)
+    assert found.n_clusters == 300
     m = 5
     copies = np.repeat(sizes, m)
-    deff, n = zipf_design_effect(copies, np.repeat(np.arange(600), m), fit_zipf(copies, k=300 * m))
+    labels = np.repeat(np.arange(600), m)
+    found = zipf_cluster_sums(copies, labels, fit_zipf(copies, k=300 * m))
     # Copies have neighbouring ranks, not equal ones: the influence differs within a cluster by
     # O(1/k) in the bulk and by O(1) for the few largest.
-    assert deff == pytest.approx(m, rel=10 * m / (300 * m))
-    assert n == 300
+    assert found.design_effect == pytest.approx(m, rel=10 * m / (300 * m))
+    assert found.n_clusters == 300
+
+
+ESTIMATORS = {
+    "slope": (lambda sizes, k, **how: fit_zipf(sizes, k=k, **how), "slope"),
+    **{
+        name: (lambda sizes, k, fit=fit, **how: fit(sizes, k=k, discrete=False, **how), "zeta")
+        for name, fit in INDEX.items()
+    },
+}
+
+
+@pytest.mark.parametrize("name", ESTIMATORS)
+def test_the_error_is_that_of_leaving_out_one_cluster_at_a_time(name: str) -> None:
+    # A tenth of the tail in one cluster, the others of 1 to 6 items; refitted without each.
+    rng = np.random.default_rng(31)
+    n_items = np.append(rng.integers(1, 7, 150), 55)
+    labels = np.repeat(np.arange(151), n_items)
+    shared = rng.standard_normal(151)[labels]
+    z = np.sqrt(0.3) * shared + np.sqrt(0.7) * rng.standard_normal(labels.size)
+    sizes = stats.norm.sf(z) ** (-1 / 1.2)
+    fitted, value = ESTIMATORS[name]
+    fit = fitted(sizes, 400, clusters=labels)
+    threshold = fit.threshold if name != "slope" else np.sort(sizes)[-401]
+    inside = sizes > threshold
+    moved = []
+    for label in np.unique(labels[inside]):
+        rest = sizes[labels != label]
+        again = fitted(rest, int(np.sum(rest > threshold)))
+        moved.append(getattr(again, value) - getattr(fit, value))
+    g = len(moved)
+    exact = math.sqrt((g - 1) / g * float(np.sum(np.square(moved))))
+    assert fit.n_clusters == g
+    # small clusters are left out to first order, and with the threshold as it is
+    assert fit.cluster_error == pytest.approx(exact, rel=0.01 if name == "slope" else 0.05)
+    assert fit.std_error_clustered == max(fit.std_error, fit.cluster_error)
+    error = fit.conf_int()[value]
+    assert error is not None
+    assert (error[1] - error[0]) / (2 * 1.959964) == pytest.approx(fit.std_error_clustered)
+
+
+def test_corrected_hill_has_the_error_of_hill_times_its_factor() -> None:
+    rng = np.random.default_rng(32)
+    sizes, labels = pareto(600, 3), rng.integers(0, 100, 600)
+    hill = fit_hill(sizes, k=300, discrete=False, clusters=labels)
+    corrected = fit_hill(sizes, k=300, discrete=False, bias_corrected=True, clusters=labels)
+    assert corrected.design_effect == pytest.approx(hill.design_effect, rel=1e-9)
+    factor = corrected.zeta / hill.zeta
+    assert corrected.cluster_error == pytest.approx(hill.cluster_error * factor, rel=1e-9)
 
 
 def clustered_sizes(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
@@ -195,7 +247,7 @@ def clustered_runs() -> dict[str, np.ndarray]:
                 tail_design_effect(sizes, labels, tail)[0],
                 zipf.slope,
                 zipf.std_error,
-                zipf_design_effect(sizes, labels, zipf)[0],
+                zipf_cluster_sums(sizes, labels, zipf).design_effect,
             )
         )
     names = ("alpha", "alpha_error", "alpha_deff", "slope", "slope_error", "slope_deff")

@@ -150,22 +150,33 @@ def test_authors_across_cohorts_widen_the_pooled_error_and_narrow_the_gaps() -> 
     assert joint.slope_std_error < 0.8 * plain.slope_std_error
 
 
-def test_design_effects_scale_the_covariance() -> None:
+def test_a_given_covariance_is_used_as_far_as_it_is_known() -> None:
     sizes, ages = paretos([1.0, 1.2, 1.4], 200, 9)
     options = {"edges": range(4), "x_min": 1.0, "discrete": False}
     plain = fit_cohorts(sizes, ages, **options)
-    wide = fit_cohorts(sizes, ages, **options, design_effects=[4.0, 4.0, 4.0])
+    wide = fit_cohorts(sizes, ages, **options, covariance=4.0 * plain.covariance)
     assert wide.std_error == pytest.approx(2 * plain.std_error, rel=1e-12)
     assert wide.chi2 == pytest.approx(plain.chi2 / 4, rel=1e-9)
     assert wide.slope_std_error == pytest.approx(2 * plain.slope_std_error, rel=1e-9)
-    uneven = fit_cohorts(sizes, ages, **options, design_effects=[1.0, 4.0, 9.0])
-    assert uneven.std_error == pytest.approx(plain.std_error * [1, 2, 3], rel=1e-12)
-    # effects belong to cohorts, not to their places: a small first one is left out with its own
+    known = np.diag([np.nan, 0.04, 0.09])
+    known[1, 2] = known[2, 1] = 0.01
+    partly = fit_cohorts(sizes, ages, **options, covariance=known)
+    assert partly.std_error == pytest.approx([plain.std_error[0], 0.2, 0.3], rel=1e-12)
+    assert partly.covariance[1, 2] == 0.01
+    # it belongs to cohorts, not to their places: a small first one is left out with its own
     few = ages >= 0.9
-    cut = fit_cohorts(sizes[few], ages[few], **options, design_effects=[100.0, 4.0, 9.0])
-    assert cut.std_error == pytest.approx(plain.std_error[1:] * [2, 3], rel=1e-12)
+    cut = fit_cohorts(sizes[few], ages[few], **options, covariance=known)
+    assert cut.std_error == pytest.approx([0.2, 0.3], rel=1e-12)
+    assert cut.number.tolist() == [2, 3]
+    assert list(cut.estimates())[:2] == ["zeta_cohort_2", "zeta_cohort_3"]
+    difference = cut.zeta[0] - cut.zeta[1]  # Wald's statistic of two that hang together
+    assert cut.chi2 == pytest.approx(difference**2 / (0.04 + 0.09 - 0.02), rel=1e-9)
     assert cut.notes == ("1 cohorts with fewer than 50 items in the tail left out",)
     assert cut.low.tolist() == [1, 2]
+    with pytest.raises(DataError, match="for 3 cohorts"):
+        fit_cohorts(sizes, ages, **options, covariance=np.eye(2))
+    with pytest.raises(DataError, match="not both"):
+        fit_cohorts(sizes, ages, **options, covariance=np.eye(3), clusters=np.arange(ages.size))
 
 
 def test_weights_are_repetitions() -> None:
@@ -254,13 +265,13 @@ SIZES, AGES = paretos([1.0, 1.0], 100, 14)
         (SIZES, AGES, {"edges": [0, 2, 1]}, "fewer than two cohorts of different age"),
         (SIZES, AGES, {"n_cohorts": 20}, "take fewer cohorts or a lower x_min"),
         (SIZES, AGES, {"x_min": 100.0}, "0 of 5 cohorts.*lower x_min"),
-        (SIZES, AGES, {"n_cohorts": 2, "design_effects": [1.0]}, "2 cohorts but 1 design effects"),
+        (SIZES, AGES, {"n_cohorts": 2, "covariance": np.eye(1)}, "for 2 cohorts: give one row"),
         (SIZES, AGES, {"clusters": [1.0]}, "200 items but 1 cluster labels"),
         (SIZES, AGES, {"n_cohorts": 2, "clusters": np.zeros(200)}, "cohort 1 are in one cluster"),
         (SIZES, AGES, {"n_cohorts": 2, "clusters": np.arange(200) % 2}, "take fewer cohorts"),
     ],
-    ids=["lengths", "both", "undated", "one", "equal", "edges", "order", "many", "x_min", "effects",
-         "labels", "one-cluster", "two-clusters"],
+    ids=["lengths", "both", "undated", "one", "equal", "edges", "order", "many", "x_min",
+         "covariance", "labels", "one-cluster", "two-clusters"],
 )  # fmt: skip
 def test_refusals(sizes: Floats, ages: Floats, options: dict, says: str) -> None:
     with pytest.raises(DataError, match=says):

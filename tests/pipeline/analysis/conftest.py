@@ -6,6 +6,7 @@ import pytest
 
 from baimo.estimation.samples.counts import Counts
 from baimo.estimation.tails.power_law import fit_tail
+from baimo.estimation.tails.tail_index import fit_hill
 from baimo.pipeline.analysis.cohorts import observed_by_cohort
 from baimo.pipeline.analysis.sizes import SizeFits, fit_sizes
 from baimo.pipeline.analysis.summary_statistics import CohortSample
@@ -43,12 +44,13 @@ def effects(counts: Counts) -> pl.DataFrame:
     rows = [
         ("likes", "alpha", "x_min", n_tail, 4.0),
         ("likes", "slope", "top100", 100, 9.0),
+        ("likes", "hill", "top100", fit_hill(counts, k=100).k, 16.0),
         ("likes", "slope", "top10pct_all", 399, 25.0),  # of 400
         ("likes", "alpha", "top1pct_all", 40, 36.0),  # of another statistic
         ("downloads", "slope", "top1pct_all", 40, 49.0),  # of another size
     ]
     return pl.DataFrame(
-        [(*row[:4], 1.0, row[4], 10) for row in rows],
+        [(*row[:4], 1.0, 0.9, 0.1 * row[4], row[4], 10, 3.0, 0.8) for row in rows],
         schema=HUB_DESIGN_EFFECTS.schema,
         orient="row",
     )

@@ -24,25 +24,25 @@ from baimo.pipeline.analysis.summary_statistics import UNDATED, CohortSample, Si
 from baimo.pipeline.lake.results import Stored
 from baimo.pipeline.models.attachment import AttachmentCalibration
 from baimo.pipeline.models.registry import CALIBRATIONS
-from baimo.pipeline.schema.derived import HUB_DESIGN_EFFECTS, HUB_FREQUENCY
+from baimo.pipeline.schema.derived import HUB_COVARIANCES, HUB_FREQUENCY
 from baimo.pipeline.schema.table import Table
 from baimo.pipeline.variables import (
     DOWNLOADS,
     LIKES,
     N_COHORTS,
-    cohort_label,
     hub_ages,
     hub_counts,
 )
 from tests.pipeline.synthetic import (
     DAY,
     N_OLD,
-    NO_EFFECTS,
     calibrated,
     day_of,
     fits_of,
     hub_frequency,
 )
+
+NO_COVARIANCES = pl.DataFrame(schema=HUB_COVARIANCES.schema)
 
 
 class TestCohorts:
@@ -148,29 +148,30 @@ def given(frequency: pl.DataFrame) -> dict[str, SizeFits]:
 
 
 class TestTails:
-    def test_cohorts_of_the_data_carry_the_design_effects(
+    def test_cohorts_of_the_data_carry_the_errors_of_owners(
         self,
         frequency: pl.DataFrame,
         attachment: AttachmentCalibration,
         given: dict[str, SizeFits],
     ) -> None:
         edges = attachment.cohorts.edges
-        plain = measure_cohorts(frequency, NO_EFFECTS, edges, given, DAY)["likes"]
+        plain = measure_cohorts(frequency, NO_COVARIANCES, edges, given, DAY)["likes"]
         assert plain.x_min == 2.0
         assert plain.n_obs == frequency["n_models"].sum() - N_OLD
         assert plain.n_items.size == N_COHORTS - 1  # hardly any of the youngest has two likes
-        effects = pl.DataFrame(
-            {
-                "measure": "likes",
-                "statistic": "cohort_alpha",
-                "cutoff": cohort_label(4),
-                "k": 1,
-                "design_effect": 9.0,
-            }
+        rows = [
+            ("likes", "zeta_cohort_5", "zeta_cohort_5", 0.09),
+            ("likes", "zeta_cohort_4", "zeta_cohort_5", 0.01),
+            ("downloads", "zeta_cohort_4", "zeta_cohort_4", 9.0),
+            ("likes", "zeta", "zeta_cohort_4", 9.0),
+        ]
+        known = pl.DataFrame(
+            [(*row, 0.0, 0.0) for row in rows], schema=HUB_COVARIANCES.schema, orient="row"
         )
-        wide = measure_cohorts(frequency, effects, edges, given, DAY)["likes"]
-        assert wide.std_error[-1] == pytest.approx(3 * plain.std_error[-1])
+        wide = measure_cohorts(frequency, known, edges, given, DAY)["likes"]
+        assert wide.std_error[-1] == pytest.approx(0.3)
         assert wide.std_error[:-1] == pytest.approx(plain.std_error[:-1])
+        assert wide.covariance[-1, -2] == wide.covariance[-2, -1] == 0.01
         assert "errors of 0 of 5 cohorts clustered by author" in plain.notes
         assert "errors of 1 of 5 cohorts clustered by author" in wide.notes
 
@@ -181,7 +182,7 @@ class TestTails:
         given: dict[str, SizeFits],
     ) -> None:
         edges = attachment.cohorts.edges
-        fit = measure_cohorts(frequency, NO_EFFECTS, edges, given, DAY)["downloads"]
+        fit = measure_cohorts(frequency, NO_COVARIANCES, edges, given, DAY)["downloads"]
         dated, _ = hub_ages(frequency, DAY)
         assert fit.zeta.size == N_COHORTS
         for zeta, low, high in zip(fit.zeta, edges[:-1], edges[1:], strict=True):
@@ -194,7 +195,7 @@ class TestTails:
     ) -> None:
         top = replace(given["likes"].judged, tail=replace(given["likes"].tail, x_min=1e6))
         high = {**given, "likes": replace(given["likes"], judged=top)}
-        found = measure_cohorts(frequency, NO_EFFECTS, attachment.cohorts.edges, high, DAY)
+        found = measure_cohorts(frequency, NO_COVARIANCES, attachment.cohorts.edges, high, DAY)
         assert set(found) == {"downloads"}
 
     def test_the_asset_cuts_the_days_table_and_exports_its_exponents(
@@ -203,18 +204,18 @@ class TestTails:
         calibration = next(c for c in CALIBRATIONS if c.stored is COHORTS)
         values: dict[Stored[Any] | Table, Any] = {
             HUB_FREQUENCY: frequency,
-            HUB_DESIGN_EFFECTS: NO_EFFECTS,
+            HUB_COVARIANCES: NO_COVARIANCES,
             TAILS["likes"]: given["likes"],
             TAILS["downloads"]: given["downloads"],
         }
         found = calibration.fit(day_of(values).only(calibration.needs))
         edges = cut_cohorts(frequency, DAY).edges
-        direct = measure_cohorts(frequency, NO_EFFECTS, edges, given, DAY)
+        direct = measure_cohorts(frequency, NO_COVARIANCES, edges, given, DAY)
         assert list(found) == list(direct) == ["downloads", "likes"]
         rows = {row["name"]: row for row in calibration.parameters(found)}
         for variable, fit in direct.items():
-            for i, (zeta, error) in enumerate(zip(fit.zeta, fit.std_error, strict=True)):
-                row = rows[f"cohorts_hub_{variable}_zeta_cohort_{i + 1}"]
+            for i, zeta, error in zip(fit.number, fit.zeta, fit.std_error, strict=True):
+                row = rows[f"cohorts_hub_{variable}_zeta_cohort_{i}"]
                 assert (row["value"], row["std_error"]) == (zeta, error)
             p = rows[f"cohorts_hub_{variable}_homogeneity_p_value"]
             assert p["value"] == calibration.shown(found)[f"{variable}_homogeneity_p"]

@@ -49,7 +49,7 @@ def test_the_tail_is_the_fit_with_its_clustered_errors(likes: SizeFits) -> None:
         assert (row["n_obs"], row["n_used"]) == (4_000, tail.n_tail)
         assert row["method"] == "CSN maximum likelihood, discrete"
     zeta = rows["tail_hub_likes_zeta"]
-    assert zeta["std_error"] == pytest.approx(2 * tail.std_error)  # a design effect of 4
+    assert zeta["std_error"] == tail.cluster_error == pytest.approx(0.4)
     assert (zeta["ci_low"], zeta["ci_high"]) == tail.conf_int()["zeta"]
     assert zeta["notes"].startswith("author-clustered, design effect 4; ")
     assert "clustered" not in rows["tail_hub_likes_x_min"]["notes"]

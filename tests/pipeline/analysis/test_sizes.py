@@ -88,16 +88,32 @@ def test_the_verdict_rests_on_the_bootstrap_of_a_seed_of_its_own(
     assert likes.comparisons is likes.judged.comparisons
 
 
-def test_design_effects_are_those_of_exactly_these_items(likes: SizeFits) -> None:
+def test_errors_of_owners_are_those_of_exactly_these_items(likes: SizeFits) -> None:
     assert likes.tail.design_effect == 4.0
-    assert likes.tail.std_error_clustered == pytest.approx(2 * likes.tail.std_error)
+    assert likes.tail.std_error_clustered == pytest.approx(0.4)
+    assert (likes.tail.n_clusters, likes.tail.effective_clusters) == (10, 3.0)
     assert likes.tail_without_largest.design_effect == 4.0  # of the sample with it
     assert {label: line.design_effect for label, line in likes.zipf.items()} == {
         "top10pct_all": None, "top10pct_positive": None, "top1pct_all": None, "top100": 9.0,
     }  # fmt: skip
+    assert likes.zipf["top100"].std_error_clustered == pytest.approx(0.9)
     for label, methods in likes.index.items():
-        effect = 9.0 if label == "top100" else None
-        assert {fit.design_effect for fit in methods.values()} == {effect}
+        for name, fit in methods.items():  # each has its own, and none that of the slope
+            of_its_own = (label, name) == ("top100", "hill")
+            assert fit.design_effect == (16.0 if of_its_own else None)
+            assert fit.cluster_error == (pytest.approx(1.6) if of_its_own else None)
+
+
+def test_slopes_and_indices_stand_without_one_owner_and_without_one_item(
+    counts: Counts, likes: SizeFits
+) -> None:
+    assert likes.without_owner["top100"] == {"slope": 0.8, "hill": 0.8}
+    rest = counts.without_largest()
+    for label, k in cutoffs(counts).items():
+        found = likes.without_item[label]
+        assert found["slope"] == fit_zipf(rest, k=k - 1).slope
+        assert found["hill"] == fit_hill(rest, k=k - 1).zeta
+        assert found["kernel"] == fit_kernel(rest, k=k - 1).zeta
 
 
 def test_without_design_effects_items_count_as_independent(

@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 
 from baimo.estimation.samples.counts import Counts
+from baimo.estimation.tails.power_law import fit_tail
 from baimo.pipeline.analysis.populations import CompanionFits
 from baimo.pipeline.analysis.sizes import SizeFits, judge_tail
 from baimo.pipeline.claims._power_law import CRITERION, TriedTail, lognormal_of, power_law_of
@@ -21,7 +22,8 @@ def test_a_pareto_holds_and_a_lognormal_fails(
 ) -> None:
     assert decided(CLAIM, tvl=pareto_tvl).verdict is HOLDS
     many = Counts.from_sample(np.exp(np.random.default_rng(4).normal(12, 1, 20_000)))
-    fits = replace(lognormal_tvl, counts=many, judged=judge_tail(many, TVL, None, 50))
+    judged = judge_tail(many, fit_tail(many, discrete=False), TVL, 50)
+    fits = replace(lognormal_tvl, counts=many, judged=judged)
     assert decided(CLAIM, tvl=fits).verdict is FAILS
 
 

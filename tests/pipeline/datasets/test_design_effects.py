@@ -10,8 +10,9 @@ import pytest
 
 from baimo.estimation.samples.clusters import design_effect
 from baimo.estimation.samples.counts import Counts
-from baimo.estimation.tails.power_law import fit_tail, tail_design_effect
-from baimo.estimation.tails.rank_size import fit_zipf, zipf_design_effect
+from baimo.estimation.tails.power_law import fit_tail, tail_cluster_sums, tail_design_effect
+from baimo.estimation.tails.rank_size import fit_zipf, zipf_cluster_sums
+from baimo.estimation.tails.tail_index import fit_hill
 from baimo.pipeline.datasets.design_effects import (
     FEWEST_CLUSTERS,
     measure_design_effects,
@@ -19,7 +20,7 @@ from baimo.pipeline.datasets.design_effects import (
 )
 from baimo.pipeline.schema.derived import HUB_DESIGN_EFFECTS
 from baimo.pipeline.schema.validate import validate
-from baimo.pipeline.variables import DAYS_PER_YEAR, N_COHORTS
+from baimo.pipeline.variables import DAYS_PER_YEAR
 
 DAY = date(2024, 7, 11)
 N = 4_000
@@ -66,9 +67,8 @@ def test_four_copies_of_each_model_multiply_the_variance_by_four(copied: pl.Data
         assert effects(table, measure, "alpha") == pytest.approx({"x_min": 4.0})
         slopes = effects(table, measure, "slope")
         assert slopes["top10pct_all"] == pytest.approx(4.0, rel=0.02)  # a cut splits one owner
-        cohorts = effects(table, measure, "cohort_alpha")
-        assert list(cohorts) == [f"age_{c + 1}_of_{N_COHORTS}" for c in range(N_COHORTS)]
-        assert list(cohorts.values()) == pytest.approx([4.0] * N_COHORTS)
+        hill = effects(table, measure, "hill")
+        assert hill["top10pct_all"] == pytest.approx(4.0, rel=0.02)
     assert effects(table, "age", "mean") == pytest.approx({"dated": 4.0})
 
 
@@ -92,8 +92,27 @@ def test_each_number_is_that_of_the_estimator_on_these_items(lone: pl.DataFrame)
     assert row["n_clusters"] == n_clusters
     line = fit_zipf(Counts.from_sample(sizes), k=100)
     assert effects(table, "downloads", "slope")["top100"] == pytest.approx(
-        zipf_design_effect(sizes, owners, line)[0]
+        zipf_cluster_sums(sizes, owners, line).design_effect
     )
+    by_name = {(r["statistic"], r["cutoff"]): r for r in table.iter_rows(named=True)
+               if r["measure"] == "downloads"}  # fmt: skip
+    clustered = fit_zipf(sizes, k=100, clusters=owners)
+    slope = by_name["slope", "top100"]
+    assert (slope["value"], slope["std_error"]) == (line.slope, clustered.cluster_error)
+    assert slope["effective_clusters"] == clustered.effective_clusters
+    sums = zipf_cluster_sums(sizes, owners, line)
+    rest, n_left_out = sizes[owners != sums.labels[sums.largest]], sums.sizes[sums.largest]
+    assert slope["without_largest"] == fit_zipf(rest, k=100 - n_left_out).slope
+    hill = fit_hill(sizes, k=100, clusters=owners)
+    found = by_name["hill", "top100"]
+    assert (found["k"], found["value"], found["std_error"]) == (
+        hill.k, hill.zeta, pytest.approx(hill.cluster_error),
+    )  # fmt: skip
+    alpha = fit_tail(sizes, clusters=owners)
+    assert row["std_error"] == pytest.approx(alpha.cluster_error)
+    sums = tail_cluster_sums(sizes, owners, tail)
+    rest = sizes[owners != sums.labels[sums.largest]]
+    assert row["without_largest"] == fit_tail(rest, x_min=tail.x_min).alpha
     days = [(DAY - d.date()).days + 0.5 for d in frame["created_at"]]
     ages = np.array(days) / DAYS_PER_YEAR
     assert effects(table, "age", "mean")["dated"] == pytest.approx(

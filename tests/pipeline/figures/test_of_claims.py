@@ -14,7 +14,7 @@ from baimo.estimation.tails.cohorts import fit_cohorts
 from baimo.pipeline.analysis.cohorts import COHORTS
 from baimo.pipeline.analysis.increments import KERNEL_FIT
 from baimo.pipeline.analysis.sizes import TAILS
-from baimo.pipeline.analysis.summary_statistics import Simulated, zeta_of_cohort
+from baimo.pipeline.analysis.summary_statistics import Simulated
 from baimo.pipeline.claims.registry import ALL_CLAIMS
 from baimo.pipeline.figures.of_claims import (
     AGE_COHORTS,
@@ -28,6 +28,7 @@ from baimo.pipeline.figures.of_claims import (
 from baimo.pipeline.lake.results import UndeclaredError, names_of
 from baimo.pipeline.predictive.simulate import REFITS
 from baimo.pipeline.schema.results import COMPARISON
+from baimo.pipeline.statistics import zeta_of_cohort
 from baimo.pipeline.variables import LIKES
 from tests.pipeline.synthetic import (
     comparison_of,

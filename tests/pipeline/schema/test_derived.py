@@ -28,7 +28,8 @@ ROWS: dict[str, tuple[Table, Row, tuple[str, ...]]] = {
     "hub_design_effects": (
         derived.HUB_DESIGN_EFFECTS,
         {"measure": "likes", "statistic": "alpha", "cutoff": "x_min", "k": 9, "threshold": 2.0,
-         "design_effect": 1.4, "n_clusters": 4},
+         "value": 2.1, "std_error": 0.1, "design_effect": 1.4, "n_clusters": 4,
+         "effective_clusters": 1.5, "without_largest": None},
         ("measure", "statistic", "cutoff"),
     ),
     "hub_sampling": (
@@ -102,7 +103,8 @@ ROWS: dict[str, tuple[Table, Row, tuple[str, ...]]] = {
     "other_design_effects": (
         derived.OTHER_DESIGN_EFFECTS,
         {"measure": "datasets_likes", "statistic": "alpha", "cutoff": "x_min", "k": 9,
-         "threshold": 4.0, "design_effect": 1.5, "n_clusters": 12},
+         "threshold": 4.0, "value": 2.1, "std_error": 0.1, "design_effect": 1.5,
+         "n_clusters": 12, "effective_clusters": 6.0, "without_largest": 2.2},
         ("measure", "statistic", "cutoff"),
     ),
     "other_sizes": (
@@ -120,7 +122,9 @@ ROWS: dict[str, tuple[Table, Row, tuple[str, ...]]] = {
         {"population": "broad", "joined_by": "id", "before_on": DAY, "after_on": LATER,
          "n_at_risk": 90, "n_grown": 80, "log_drift": -1.8, "log_drift_std_error": 0.1,
          "log_drift_std_error_clustered": 0.2, "sigma": 1.7, "exit_share": 0.1,
-         "exit_std_error": 0.01, "size_exponent": 1.1, "size_exponent_std_error": 0.1,
+         "exit_std_error": 0.01, "gbm_log_drift": -1.9, "gbm_log_drift_std_error": 0.1,
+         "gbm_sigma": 1.8, "gbm_exit_rate": 0.1,
+         "size_exponent": 1.1, "size_exponent_std_error": 0.1,
          "n_entrants": 9, "log_entry_mean": 12.0, "log_entry_sd": 3.0},
         ("population", "before_on"),
     ),

@@ -12,14 +12,11 @@ import pytest
 from baimo.estimation.errors import DataError
 from baimo.estimation.samples.counts import Counts
 from baimo.estimation.tails.choose_k import choose_k, scan_k
-from baimo.estimation.tails.rank_size import fit_zipf, zipf_design_effect
+from baimo.estimation.tails.rank_size import fit_zipf
 from baimo.estimation.tails.tail_index import (
-    fit_hill,
     fit_moment,
-    fit_pickands,
-    index_design_effect,
 )
-from baimo.pipeline.cli.fit.index import chosen_k, clustered, index_fits, index_tests
+from baimo.pipeline.cli.fit.index import chosen_k, index_fits, index_tests
 from tests.pipeline.cli.round_trip import strict
 from tests.pipeline.command import baimo
 
@@ -47,17 +44,20 @@ def test_clusters_reach_every_estimator(tmp_path: Path) -> None:
     pl.DataFrame({"size": sizes, "owner": labels}).write_parquet(path)
     options = ("--column", "size", "--clusters", "owner", "--top", 200, "--json")
     line = strict(baimo("fit", "zipf", path, *options))
-    effect, _ = zipf_design_effect(sizes, labels, fit_zipf(sizes, k=200))
-    assert line["design_effect"] == pytest.approx(effect)
+    direct = fit_zipf(sizes, k=200, clusters=labels)
+    assert line["design_effect"] == pytest.approx(direct.design_effect)
+    assert line["std_error"] == pytest.approx(direct.cluster_error)
+    assert line["std_error_naive"] == pytest.approx(direct.std_error)
+    assert line["n_clusters"] == direct.n_clusters
     answer = strict(baimo("fit", "index", path, *options))
     found = answer["estimators"]
-    moment = fit_moment(sizes, k=200, discrete=False)
-    effect, _ = index_design_effect(sizes, labels, moment)
-    assert found["moment"]["design_effect"] == pytest.approx(effect)
+    moment = fit_moment(sizes, k=200, discrete=False, clusters=labels)
+    assert found["moment"]["design_effect"] == pytest.approx(moment.design_effect)
+    assert found["moment"]["std_error"] == pytest.approx(moment.cluster_error)
     assert 2 < found["hill"]["design_effect"] < 4  # near three copies of each item
     assert found["rank_size"]["design_effect"] == line["design_effect"]
     assert "design_effect" not in found["pickands"]
-    assert any("Pickands: its interval takes items as" in n for n in answer["notes"])
+    assert any("Pickands is known: its interval takes items as" in n for n in answer["notes"])
 
 
 # Sizes at the quantiles of P(X > x) = 1/x: no sampling error, zeta 1.
@@ -126,12 +126,11 @@ def test_k_is_that_of_the_double_bootstrap_where_it_settles() -> None:
 
 def test_few_clusters_are_told_and_copies_multiply_the_variance() -> None:
     sizes, labels = np.repeat(PARETO[:40], 5), np.repeat(np.arange(40), 5)
-    counts = Counts.from_sample(sizes)
     notes: list[str] = []
-    hill = clustered(fit_hill(counts, k=100, discrete=False), sizes, labels, notes)
-    assert hill.design_effect == pytest.approx(5.0)  # five copies of each item are one
-    assert notes == ["only 20 clusters in the tail: the clustered error is itself uncertain"]
-    line = clustered(fit_zipf(counts, k=100), sizes, labels, notes)
-    assert line.design_effect == pytest.approx(zipf_design_effect(sizes, labels, line)[0])
-    pickands = fit_pickands(counts, k=100, discrete=False)
-    assert clustered(pickands, sizes, labels, notes) is pickands
+    found = index_fits(sizes, 100, False, notes, labels)
+    assert found["hill"].design_effect == pytest.approx(5.0)  # five copies of each item are one
+    few = "only 20 clusters in the tail: the clustered error is itself uncertain"
+    assert notes.count(few) == 5
+    assert sum("no influence of clusters on Pickands" in note for note in notes) == 1
+    assert found["rank_size"].cluster_error == fit_zipf(sizes, k=100, clusters=labels).cluster_error
+    assert found["pickands"].cluster_error is None
