@@ -279,9 +279,10 @@ def _support_text(fits: SizeFits) -> str:
 
 
 def _thresholds_text(fits: SizeFits) -> str:
+    more = "; with owners as clusters more do" if fits.tail.design_effect else ""
     return (
         "Other x_min fit about as well (their distance exceeds the smallest by no more than its "
-        f"sampling error, items as independent): {threshold_words(fits.thresholds)}."
+        f"sampling error, items as independent{more}): {threshold_words(fits.thresholds)}."
     )
 
 

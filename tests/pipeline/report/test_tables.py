@@ -210,7 +210,9 @@ class TestOneSize:
         assert "clustered" not in text
         assert "zero" not in tables.section_text(TVL, tvl)
         clustered = replace(likes.judged, tail=replace(tail, design_effect=4.0))
-        assert "(author-clustered)" in tables.section_text(LIKES, replace(likes, judged=clustered))
+        text = tables.section_text(LIKES, replace(likes, judged=clustered))
+        assert "(author-clustered)" in text
+        assert "items as independent; with owners as clusters more do): zeta " in text
 
 
 def test_what_the_cohorts_leave_out(likes: SizeFits) -> None:
