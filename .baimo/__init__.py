@@ -107,6 +107,11 @@ if TYPE_CHECKING:
         pareto_lognormal_test as pareto_lognormal_test,
         zipf_lm_test as zipf_lm_test,
     )
+    from baimo.estimation.tails.thresholds import (
+        clustered_spread as clustered_spread,
+        near_minimal as near_minimal,
+        threshold_range as threshold_range,
+    )
     from baimo.pipeline.errors import SourceError as SourceError
     from baimo.pipeline.report.parameters import load_parameters as load_parameters
     from baimo.simulation.attachment.kernel import (
@@ -185,6 +190,7 @@ _WHERE = {
     "estimation.tails.rank_size": "fit_zipf",
     "estimation.tails.tail_index": "fit_hill fit_kernel fit_moment "
     "fit_pickands index_path pareto_lognormal_test zipf_lm_test",
+    "estimation.tails.thresholds": "clustered_spread near_minimal threshold_range",
     "pipeline.errors": "SourceError",
     "pipeline.report.parameters": "load_parameters",
     "simulation.attachment.kernel": "KernelParams simulate_increments simulate_kernel",

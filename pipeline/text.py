@@ -6,10 +6,14 @@ Words are made here and nowhere read back: whoever needs a verdict reads its fie
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from baimo.estimation.predictive.joint import JointVerdict, Outcome
 from baimo.estimation.predictive.replicate import Replicated
 from baimo.pipeline.statistics import STATISTICS
+
+if TYPE_CHECKING:
+    from baimo.estimation.tails.thresholds import ThresholdRange
 
 NO_PREDICTION = "no prediction"
 NOTHING_LEFT = "fitted to all that it predicts"
@@ -58,6 +62,20 @@ def clustered_words(design_effect: float | None) -> str:
     if design_effect is None:
         return "items taken as independent"
     return f"author-clustered, design effect {design_effect:.3g}"
+
+
+def threshold_words(found: ThresholdRange) -> str:
+    """Say between which x_min the KS distance is near-minimal, and what zeta they give."""
+    return (
+        f"zeta {found.zeta_lowest:.3f} to {found.zeta_highest:.3f} from x_min "
+        f"{_size_words(found.x_min_lowest)} to {_size_words(found.x_min_highest)} "
+        f"({found.n_tail_highest:,} to {found.n_tail_lowest:,} items)"
+    )
+
+
+def _size_words(value: float) -> str:
+    """Return a size to six digits, large ones in full."""
+    return f"{value:,.0f}" if 1e5 <= value < 1e15 else f"{value:,.6g}"
 
 
 def outcome_words(joint: JointVerdict | None) -> str:

@@ -479,12 +479,12 @@ def tail_path(data: Counts | ArrayLike, fit: TailFit, *, n_points: int = 400) ->
     """Return alpha and ks over x_min, at no more than n_points candidates.
 
     The candidates are distinct values, log-evenly spaced in n_tail (all of them where they are
-    few), each tail of at least ten items, and the x_min of the fit among them.
+    few), each tail of at least ten items and of `n_tail_min` of the fit; its x_min is among them.
     """
     tail = _usable(as_counts(data), fit.discrete, fit.x_max, [])
     sample, log_sums = suffix_sums(tail)
     above = sample[2][:-1]
-    last = max(int(np.searchsorted(-above, -10, side="right")), 2)
+    last = max(int(np.searchsorted(-above, -max(10, fit.n_tail_min), side="right")), 2)
     wanted = np.geomspace(above[0], above[min(last, above.size) - 1], n_points)
     chosen = np.searchsorted(-above, -wanted, side="left")
     chosen = np.append(chosen, np.searchsorted(tail.values, fit.x_min))

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from baimo.estimation.results import Estimate
-from baimo.pipeline.analysis.sizes import SizeFits
+from baimo.pipeline.analysis.sizes import JudgedTail, SizeFits
 from baimo.pipeline.schema.results import Row, parameter_row
-from baimo.pipeline.text import clustered_words
+from baimo.pipeline.text import clustered_words, joined, threshold_words
 from baimo.pipeline.variables import SHARES
 
 
@@ -18,7 +18,7 @@ def size_rows(prefix: str, fit: SizeFits) -> Iterator[Row]:
 
 
 def tail_rows(prefix: str, fit: SizeFits) -> Iterator[Row]:
-    """Return the CSN fit, and zeta without the largest item."""
+    """Return the CSN fit, zeta without the largest item, and zeta over near-minimal x_min."""
     kind = "discrete" if fit.tail.discrete else "continuous"
     method = f"CSN maximum likelihood, {kind}"
     for name, e in fit.tail.estimates().items():
@@ -33,6 +33,16 @@ def tail_rows(prefix: str, fit: SizeFits) -> Iterator[Row]:
         "18-19, 39",
         f"the largest item left out; {clustered_words(trimmed.design_effect)}",
     )
+    near = fit.thresholds
+    for end, value in (("lowest", near.zeta_lowest), ("highest", near.zeta_highest)):
+        yield parameter_row(
+            f"tail_{prefix}_zeta_near_{end}",
+            Estimate(value=value),
+            fit.tail,
+            f"{method}, {end} over near-minimal x_min",
+            "18-19, 39",
+            joined((threshold_words(near), clustered_words(None))),
+        )
 
 
 def verdict_rows(prefix: str, fit: SizeFits) -> Iterator[Row]:
@@ -55,6 +65,26 @@ def verdict_rows(prefix: str, fit: SizeFits) -> Iterator[Row]:
         for each, p in found.items():
             row = parameter_row(each, p, judged.tail, methods[each], "18-19, 39", note)
             yield row | {"ci_low": None, "ci_high": None}
+        yield from _umpu_rows(f"tail_{prefix}_umpu_p{suffix}", judged)
+
+
+def _umpu_rows(name: str, judged: JudgedTail) -> Iterator[Row]:
+    """Return p of Pareto against lognormal above x_min, that which knows owners first."""
+    umpu = judged.umpu
+    if umpu is None:
+        return
+    found = {name: umpu.p_value}
+    words = {name: clustered_words(None)}
+    if umpu.p_independent is not None:
+        found[f"{name}_independent"] = umpu.p_independent
+        words = {
+            name: f"items of one owner as a cluster, {umpu.effective_clusters:.3g} effective of "
+            f"{umpu.n_clusters:,}",
+            f"{name}_independent": clustered_words(None),
+        }
+    for each, p in found.items():
+        method = "UMPU test of Pareto against lognormal above x_min; small p for the lognormal"
+        yield parameter_row(each, Estimate(value=p), judged.tail, method, "18-19, 39", words[each])
 
 
 def index_rows(prefix: str, fit: SizeFits) -> Iterator[Row]:

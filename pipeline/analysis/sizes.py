@@ -17,21 +17,25 @@ import polars as pl
 
 from baimo.estimation.distributions.fit import WholeSampleComparison, compare_whole_sample
 from baimo.estimation.errors import EstimationError
+from baimo.estimation.errors import DataError
 from baimo.estimation.results import registered
 from baimo.estimation.samples.concentration import Concentration, measure_concentration
 from baimo.estimation.samples.counts import Counts
 from baimo.estimation.tails.alternatives import Comparison, Support, compare_tail, judge_support
 from baimo.estimation.tails.bootstrap import GoodnessOfFit, goodness_of_fit
-from baimo.estimation.tails.power_law import TailFit, fit_tail
+from baimo.estimation.tails.power_law import TailFit, fit_tail, tail_path
 from baimo.estimation.tails.rank_size import ZipfFit, fit_zipf
 from baimo.estimation.tails.tail_index import (
     IndexFit,
+    IndexTest,
     LognormalPath,
     fit_hill,
     fit_kernel,
     fit_moment,
     pareto_lognormal_path,
+    pareto_lognormal_test,
 )
+from baimo.estimation.tails.thresholds import ThresholdRange, threshold_range
 from baimo.pipeline.datasets.clustered_tests import N_REPLICATIONS as CLUSTERED_DRAWS
 from baimo.pipeline.lake.results import Day, Stored
 from baimo.pipeline.schema.results import Row
@@ -64,6 +68,9 @@ class JudgedTail:
     clustered_p
         p of the power law with the items of one owner as one cluster, None where owners are not
         known; `goodness` has items as independent.
+    umpu
+        Test of Pareto against lognormal above x_min [MalevergneEtAl2011]: p_value knows the owners
+        where there is p_independent beside it. None of a tail that is too short.
     """
 
     tail: TailFit
@@ -71,6 +78,7 @@ class JudgedTail:
     comparisons: tuple[Comparison, ...]
     support: Support
     clustered_p: float | None = None
+    umpu: IndexTest | None = None
 
 
 @registered("SizeFits")
@@ -84,6 +92,8 @@ class SizeFits:
         The sample itself, compressed.
     judged, judged_without_largest
         CSN fit and verdict of the sample, and of the sample without its largest item.
+    thresholds
+        Other x_min at which the power law fits about as well, and what zeta they give.
     zipf
         Rank-size regression by cut-off.
     index
@@ -101,6 +111,7 @@ class SizeFits:
     counts: Counts
     judged: JudgedTail
     judged_without_largest: JudgedTail
+    thresholds: ThresholdRange
     zipf: dict[str, ZipfFit]
     index: dict[str, dict[str, IndexFit]]
     pareto_lognormal: LognormalPath
@@ -178,6 +189,7 @@ def fit_sizes(
         counts=counts,
         judged=judged.result(),
         judged_without_largest=judged_without.result(),
+        thresholds=threshold_range(tail_path(counts, tail)),
         zipf=lines,
         index=index,
         pareto_lognormal=pareto_lognormal_path(counts, discrete=measure.discrete),
@@ -210,10 +222,12 @@ def judge_tail(
         tail = fit_tail(counts, discrete=measure.discrete, x_min=ks["x_min"])
     seed = np.random.SeedSequence((SEED, *measure.name.encode()))
     goodness = goodness_of_fit(counts, tail, n_replications=n_replications, seed=seed)
-    comparisons = compare_tail(counts, tail)
+    comparisons, umpu = compare_tail(counts, tail), _umpu(counts, tail)
     if tests is None or ks is None or ks["n_tail"] != tail.n_tail:
         support = judge_support(tail, goodness, comparisons)
-        return JudgedTail(tail=tail, goodness=goodness, comparisons=comparisons, support=support)
+        return JudgedTail(
+            tail=tail, goodness=goodness, comparisons=comparisons, support=support, umpu=umpu
+        )
     tail = replace(
         tail,
         cluster_error=ks["std_error"],
@@ -229,6 +243,7 @@ def judge_tail(
         comparisons=known,
         support=judge_support(tail, replace(by_owner, n_replications=CLUSTERED_DRAWS), known),
         clustered_p=p,
+        umpu=None if umpu is None else _umpu_clustered(umpu, tests.get("umpu")),
     )
 
 
@@ -236,6 +251,22 @@ def _tail_like(tail: TailFit, trimmed: Counts) -> TailFit:
     """Fit the tail of other items, which owners are taken to share as unevenly."""
     fit = fit_tail(trimmed, discrete=tail.discrete)
     return replace(fit, design_effect=tail.design_effect)
+
+
+def _umpu(counts: Counts, tail: TailFit) -> IndexTest | None:
+    """Return the test of Pareto against lognormal at the x_min of the fit, None of a short tail."""
+    try:
+        return pareto_lognormal_test(counts, discrete=tail.discrete, threshold=tail.x_min)
+    except DataError:
+        return None
+
+
+def _umpu_clustered(umpu: IndexTest, test: Row | None) -> IndexTest:
+    """Return the test with the p of clustered items before its own."""
+    if test is None:
+        return umpu
+    found = ("p_value", "p_independent", "n_clusters", "effective_clusters")
+    return replace(umpu, **{name: test[name] for name in found})
 
 
 def _clustered(comparison: Comparison, test: Row | None) -> Comparison:

@@ -71,6 +71,10 @@ def run(source: str, day: datetime | None, out: Path | None, seed: int, replicat
     click.echo()
     click.echo(aligned([TAIL_HEADER, *tail_rows(read_tails(results))], left=(0, 3, 4)))
     click.echo("p: items of one owner as a cluster; p indep.: as if every item were independent")
+    click.echo(
+        "UMPU: Pareto against lognormal above x_min, small p for the lognormal; "
+        "open (indep.): no test tells among these"
+    )
     click.echo()
     click.echo(aligned([(c.verdict, c.text) for c in results.read(AUDIT)], left=(0, 1)))
     click.echo()

@@ -14,12 +14,15 @@ import polars as pl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogFormatterSciNotation, LogLocator, NullFormatter
+from numpy.typing import NDArray
 
+from baimo.estimation.arrays import Floats
 from baimo.estimation.samples.counts import Counts
 from baimo.estimation.samples.curves import Line, ccdf_series, rank_size_series
 from baimo.estimation.tails.power_law import TailFit, tail_ccdf, tail_path
 from baimo.estimation.tails.rank_size import ZipfFit
 from baimo.estimation.tails.tail_index import index_path
+from baimo.estimation.tails.thresholds import near_minimal
 from baimo.pipeline.analysis.sizes import SizeFits
 from baimo.pipeline.figures.style import FIT, GUIDE, INK, STYLE
 from baimo.pipeline.models.registry import COLOURS
@@ -164,7 +167,10 @@ def plot_index_path(measure: Variable, fits: SizeFits) -> Figure:
 
 
 def plot_tail_path(measure: Variable, fits: SizeFits) -> Figure:
-    """Draw the KS distance and zeta of the CSN fit over the candidates for x_min."""
+    """Draw the KS distance and zeta of the CSN fit over the candidates for x_min.
+
+    Where the distance is near-minimal the ground is shaded; dashed lines bound the zetas there.
+    """
     path = tail_path(fits.counts, fits.tail)
     with matplotlib.rc_context(STYLE):
         figure = Figure(figsize=(5.6, 3.4))
@@ -173,7 +179,8 @@ def plot_tail_path(measure: Variable, fits: SizeFits) -> Figure:
         axes.axvline(fits.tail.x_min, color=FIT, lw=0.8, ls=":")
         _log_axis(axes, "x")
         _log_axis(axes, "y")
-        axes.set_xlabel(f"x_min, {measure.unit} (dotted: smallest distance)")
+        _shade(axes, path.x_min, near_minimal(path))
+        axes.set_xlabel(f"x_min, {measure.unit} (dotted: smallest distance; shaded: near it)")
         axes.set_ylabel("KS distance")
         axes.yaxis.set_minor_formatter(LogFormatterSciNotation(minor_thresholds=(2, 0.8)))
         _clip(axes, fits.counts)
@@ -183,10 +190,20 @@ def plot_tail_path(measure: Variable, fits: SizeFits) -> Figure:
         other.fill_between(
             path.x_min, zeta - 1.96 * error, zeta + 1.96 * error, color=FIT, alpha=0.12, lw=0
         )
+        near = fits.thresholds
+        for bound in (near.zeta_lowest, near.zeta_highest):
+            other.axhline(bound, color=FIT, lw=0.8, ls="--")
         other.spines["right"].set_visible(True)
         other.set_ylim(0, 1.2 * float(zeta[path.n_tail >= 50].max(initial=1.0)))
         other.set_ylabel("ζ", color=FIT)
     return figure
+
+
+def _shade(axes: Axes, x: Floats, inside: NDArray[np.bool_]) -> None:
+    """Shade each run of points that are inside; one that is alone gets a line."""
+    ends = np.flatnonzero(np.diff(np.concatenate(([False], inside, [False]))))
+    for start, stop in ends.reshape(-1, 2):
+        axes.axvspan(x[start], x[stop - 1], facecolor=GUIDE, edgecolor=GUIDE, lw=1, alpha=0.3)
 
 
 def _log_scales(axes: Axes, x_label: str, y_label: str) -> None:

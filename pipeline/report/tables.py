@@ -18,7 +18,7 @@ from baimo.pipeline.datasets.load import Provenance
 from baimo.pipeline.lake.results import Day
 from baimo.pipeline.models.gbm import GrowthCalibration
 from baimo.pipeline.models.registry import CALIBRATIONS
-from baimo.pipeline.text import cutoff_title, joined, short_outcome_words
+from baimo.pipeline.text import cutoff_title, joined, short_outcome_words, threshold_words
 from baimo.pipeline.variables import DOWNLOADS, TVL, VARIABLES, Variable
 
 TABLE_HEADER = (
@@ -49,7 +49,9 @@ TAIL_HEADER = (
     "kernel",
     "rank-1/2",
     "95 %",
-    "Pareto or lognormal",
+    "UMPU p",
+    "UMPU indep.",
+    "open (indep.)",
 )
 
 
@@ -120,7 +122,7 @@ def tail_rows(
         methods = ("hill", "hill_corrected", "moment", "kernel")
         estimates = [number(index[m].zeta) if m in index else "-" for m in methods]
         ci = line.conf_int()["slope"] if line else None
-        where = "-" if path.lowest_k is None else f"open in top {path.lowest_k:,}"
+        where = "-" if path.lowest_k is None else f"top {path.lowest_k:,}"
         rows.append(
             (
                 measure.title,
@@ -128,12 +130,13 @@ def tail_rows(
                 *estimates,
                 number(-line.slope) if line else "-",
                 interval(-ci[1], -ci[0]) if ci else "-",
+                *_umpu_cells(fit.judged),
                 where,
             )
         )
-        rows.append(
-            ("  without the largest", *_judged_cells(fit.judged_without_largest), *[""] * 7)
-        )
+        trimmed = fit.judged_without_largest
+        cells = (*_judged_cells(trimmed), *[""] * 6, *_umpu_cells(trimmed), "")
+        rows.append(("  without the largest", *cells))
     return rows
 
 
@@ -197,6 +200,12 @@ def _judged_cells(judged: JudgedTail) -> tuple[str, str, str, str]:
     )
 
 
+def _umpu_cells(judged: JudgedTail) -> tuple[str, str]:
+    if judged.umpu is None:
+        return "-", "-"
+    return p_value(judged.umpu.p_value), p_value(judged.umpu.p_independent)
+
+
 def whole_rows(fits: SizeFits) -> list[tuple[str, ...]]:
     """Return the models of the whole sample as cells, the lowest BIC first."""
     best = fits.whole.best.bic
@@ -247,7 +256,7 @@ def section_text(measure: Variable, fits: SizeFits) -> str:
         f"{measure.unit} on: {tail.n_tail:,} items ({tail.n_tail / tail.n_obs:.2%}) on "
         f"{tail.n_distinct:,} distinct values, "
         f"zeta {tail.zeta:.3f} {interval(*ci) if ci else ''}{clustered}. "
-        f"{_support_text(fits)} The largest 1 % hold "
+        f"{_support_text(fits)} {_thresholds_text(fits)} The largest 1 % hold "
         f"{held.top_1pct:.1%} of the total, the single largest {held.largest_share:.1%}; without "
         f"it zeta is {trimmed.zeta:.3f} and the top 1 % hold "
         f"{fits.concentration_without_largest.top_1pct:.1%}."
@@ -266,6 +275,14 @@ def _support_text(fits: SizeFits) -> str:
     return (
         f"Support for the power law: {judged.support.level} ({alone}); without the largest item: "
         f"{trimmed.support.level}."
+    )
+
+
+def _thresholds_text(fits: SizeFits) -> str:
+    more = "; with owners as clusters more do" if fits.tail.design_effect else ""
+    return (
+        "Other x_min fit about as well (their distance exceeds the smallest by no more than its "
+        f"sampling error, items as independent{more}): {threshold_words(fits.thresholds)}."
     )
 
 

@@ -87,6 +87,7 @@ from baimo.estimation.tails.tail_index import (
     pareto_lognormal_path,
     zipf_lm_test,
 )
+from baimo.estimation.tails.thresholds import ThresholdRange, threshold_range
 from baimo.simulation.attachment.simon_yule import YuleParams, simulate_yule
 
 SAMPLE = [0, 1, 1, 1, 1, 2, 2, 3, 3, 5, 8, 13, 40]
@@ -180,6 +181,7 @@ MAKERS: dict[type, Callable[[], Any]] = {
         SAMPLE, fit_tail(SAMPLE), range(len(SAMPLE)), n_replications=5
     ),
     TailPath: lambda: tail_path(SAMPLE, fit_tail(SAMPLE)),
+    ThresholdRange: lambda: threshold_range(tail_path(SAMPLE, fit_tail(SAMPLE))),
     TailBootstrap: lambda: bootstrap_tail(SAMPLE, fit_tail(SAMPLE), n_replications=20),
     IndexFit: lambda: fit_hill(SAMPLE, k=6),
     IndexPath: lambda: index_path(SAMPLE, discrete=True),

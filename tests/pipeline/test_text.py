@@ -9,6 +9,7 @@ import pytest
 
 from baimo.estimation.predictive.joint import Contrast, JointVerdict, Outcome, judge_jointly
 from baimo.estimation.predictive.replicate import Replicated
+from baimo.estimation.tails.thresholds import ThresholdRange
 from baimo.pipeline.statistics import STATISTICS
 from baimo.pipeline.text import (
     NO_PREDICTION,
@@ -23,6 +24,7 @@ from baimo.pipeline.text import (
     outcome_words,
     p_words,
     short_outcome_words,
+    threshold_words,
 )
 from baimo.pipeline.variables import DOWNLOADS, SHARES, TVL
 
@@ -222,3 +224,26 @@ def test_what_there_is_to_say_is_joined_without_gaps() -> None:
 def test_errors_say_whether_they_know_of_authors() -> None:
     assert clustered_words(None) == "items taken as independent"
     assert clustered_words(2.3456) == "author-clustered, design effect 2.35"
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "said"),
+    [
+        (9_218.0, 23_450_000.4, "9,218 to 23,450,000"),
+        (0.0125, 1234.5678, "0.0125 to 1,234.57"),
+        (1.0, 4e250, "1 to 4e+250"),
+    ],
+)
+def test_near_minimal_thresholds_in_words(low: float, high: float, said: str) -> None:
+    found = ThresholdRange(
+        x_min_lowest=low,
+        x_min_highest=high,
+        n_tail_lowest=1_232,
+        n_tail_highest=3_948,
+        zeta_lowest=0.68133,
+        zeta_highest=0.73072,
+        share=0.01,
+    )
+    assert threshold_words(found) == (
+        f"zeta 0.681 to 0.731 from x_min {said} (3,948 to 1,232 items)"
+    )

@@ -13,6 +13,7 @@ from baimo.estimation.tails.clustered import ClusteredGoodnessOfFit
 from baimo.estimation.tails.power_law import TailFit
 from baimo.estimation.tails.rank_size import ZipfFit
 from baimo.estimation.tails.tail_index import IndexFit, IndexTest
+from baimo.estimation.tails.thresholds import ThresholdRange
 
 Record = dict[str, Any]
 MODELS = {"SimonFit": "simon_"}  # results whose parameters bear the model's name too
@@ -42,6 +43,19 @@ def tail_record(found: TailFit) -> Record:
         record["effective_clusters"] = found.effective_clusters
         record["n_clusters"] = found.n_clusters
     return record
+
+
+def near_minimal_record(found: ThresholdRange) -> Record:
+    """Return from where to where x_min, n_tail and zeta go where the KS distance is near-minimal.
+
+    Values of estimates, not intervals.
+    """
+    return {
+        "zeta": (found.zeta_lowest, found.zeta_highest),
+        "x_min": (found.x_min_lowest, found.x_min_highest),
+        "n_tail": (found.n_tail_lowest, found.n_tail_highest),
+        "share": found.share,
+    }
 
 
 def _errors(found: TailFit | ZipfFit | IndexFit) -> Record:

@@ -145,6 +145,8 @@ def fit_tail_command(
     if found.n_clusters is not None:
         effective = f"{found.effective_clusters:.3g} of {found.n_clusters:,}"
         instead = {"effective_clusters": effective, "n_clusters": None}
+    if x_min is None:
+        record["near_minimal"], instead["near_minimal"] = _near_minimal(sample, found, notes)
     if p_value is not None:
         goodness = _goodness(sample, found, p_value, seed, stop_early)
         clustered = _clustered_goodness(sample, found, p_value, seed)
@@ -175,6 +177,21 @@ def _kind(sample: FileSample, discrete: bool | None) -> tuple[bool, list[str]]:
             "fitted as sizes (rescale them to fit counts)"
         ]
     return False, ["not all whole numbers: fitted as sizes"]
+
+
+def _near_minimal(sample: FileSample, found: TailFit, notes: list[str]) -> tuple[Record, str]:
+    """Return what other x_min give that fit about as well, and its words."""
+    from baimo.estimation.tails.power_law import tail_path
+    from baimo.estimation.tails.thresholds import threshold_range
+    from baimo.pipeline.cli.fit.records import near_minimal_record
+    from baimo.pipeline.text import threshold_words
+
+    near = threshold_range(tail_path(sample.counts, found))
+    if sample.labels is not None:
+        notes.append(
+            "near_minimal takes items as independent; with clusters more x_min fit as well"
+        )
+    return near_minimal_record(near), threshold_words(near)
 
 
 def _goodness(

@@ -1,5 +1,7 @@
 """Every number measured on a size is exported once, under its name, as the fit has it."""
 
+from dataclasses import replace
+
 import numpy as np
 import polars as pl
 import pytest
@@ -42,7 +44,8 @@ def test_everything_is_exported_under_a_name_of_its_own(likes: SizeFits) -> None
 def test_the_tail_is_the_fit_with_its_clustered_errors(likes: SizeFits) -> None:
     rows, tail = by_name(tail_rows(PREFIX, likes)), likes.tail
     names = ("alpha", "zeta", "x_min", "n_tail", "n_distinct", "ks", "zeta_without_largest")
-    assert list(rows) == [f"tail_hub_likes_{name}" for name in names]
+    near = ("zeta_near_lowest", "zeta_near_highest")
+    assert list(rows) == [f"tail_hub_likes_{name}" for name in (*names, *near)]
     for name in names[:-1]:
         row = rows[f"tail_hub_likes_{name}"]
         assert row["value"] == float(getattr(tail, name))
@@ -59,10 +62,41 @@ def test_the_tail_is_the_fit_with_its_clustered_errors(likes: SizeFits) -> None:
     assert trimmed["notes"].startswith("the largest item left out; author-clustered")
 
 
+def test_zeta_over_near_minimal_thresholds_is_a_range_without_error(likes: SizeFits) -> None:
+    rows, near = by_name(tail_rows(PREFIX, likes)), likes.thresholds
+    for end, value in (("lowest", near.zeta_lowest), ("highest", near.zeta_highest)):
+        row = rows[f"tail_hub_likes_zeta_near_{end}"]
+        assert row["value"] == value
+        assert (row["std_error"], row["ci_low"], row["ci_high"]) == (None, None, None)
+        assert row["notes"].startswith(f"zeta {near.zeta_lowest:.3f} to {near.zeta_highest:.3f} ")
+        assert "items taken as independent" in row["notes"]
+    assert near.zeta_lowest <= likes.tail.zeta <= near.zeta_highest
+
+
+def test_pareto_or_lognormal_at_x_min_is_exported_by_owners_first(likes: SizeFits) -> None:
+    umpu = likes.judged.umpu
+    assert umpu is not None
+    alone = by_name(verdict_rows(PREFIX, likes))["tail_hub_likes_umpu_p"]
+    assert (alone["value"], alone["std_error"]) == (umpu.p_value, None)
+    assert alone["notes"].startswith("items taken as independent")
+    known = replace(umpu, p_value=0.3, p_independent=0.01, n_clusters=974, effective_clusters=1.648)
+    found = replace(likes, judged=replace(likes.judged, umpu=known))
+    rows = by_name(verdict_rows(PREFIX, found))
+    first, beside = (rows[f"tail_hub_likes_umpu_p{s}"] for s in ("", "_independent"))
+    assert (first["value"], beside["value"]) == (0.3, 0.01)
+    assert first["notes"].startswith("items of one owner as a cluster, 1.65 effective of 974")
+    assert beside["notes"].startswith("items taken as independent")
+    assert "tail_hub_likes_umpu_p_without_largest_independent" not in rows
+    none = replace(likes, judged=replace(likes.judged, umpu=None))
+    assert "tail_hub_likes_umpu_p" not in by_name(verdict_rows(PREFIX, none))
+
+
 def test_p_values_have_their_monte_carlo_error_and_no_interval(likes: SizeFits) -> None:
     rows = by_name(verdict_rows(PREFIX, likes))
     views = {"": likes.judged, "_without_largest": likes.judged_without_largest}
-    assert list(rows) == [f"tail_hub_likes_p_value{suffix}" for suffix in views]
+    assert list(rows) == [
+        f"tail_hub_likes_{name}{suffix}" for suffix in views for name in ("p_value", "umpu_p")
+    ]
     for suffix, judged in views.items():
         row = rows[f"tail_hub_likes_p_value{suffix}"]
         assert (row["value"], row["std_error"]) == (

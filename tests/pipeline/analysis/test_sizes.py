@@ -12,16 +12,26 @@ from baimo.estimation.samples.concentration import measure_concentration
 from baimo.estimation.samples.counts import Counts
 from baimo.estimation.tails.alternatives import compare_tail, judge_support
 from baimo.estimation.tails.bootstrap import goodness_of_fit
-from baimo.estimation.tails.power_law import fit_tail
+from baimo.estimation.tails.power_law import fit_tail, tail_path
 from baimo.estimation.tails.rank_size import fit_zipf
 from baimo.estimation.tails.tail_index import (
     fit_hill,
     fit_kernel,
     fit_moment,
     pareto_lognormal_path,
+    pareto_lognormal_test,
 )
-from baimo.pipeline.analysis.sizes import TAILS, WHOLE_MODELS, SizeFits, fit_sizes, read_tails
-from baimo.pipeline.settings import SEED
+from baimo.estimation.tails.thresholds import threshold_range
+from baimo.pipeline.analysis.sizes import (
+    TAILS,
+    WHOLE_MODELS,
+    SizeFits,
+    fit_sizes,
+    judge_tail,
+    read_tails,
+)
+from baimo.pipeline.settings import SEED, reference_dir
+from baimo.pipeline.sources.reference import load_ready
 from baimo.pipeline.variables import DOWNLOADS, LIKES, TVL, VARIABLES, cutoffs
 from tests.pipeline.synthetic import day_of, fits_of
 
@@ -86,6 +96,49 @@ def test_the_verdict_rests_on_the_bootstrap_of_a_seed_of_its_own(
         ]
         assert judged.support == judge_support(judged.tail, goodness, rivals)
     assert likes.comparisons is likes.judged.comparisons
+
+
+def test_other_thresholds_and_the_test_at_x_min_are_those_of_direct_calls(
+    counts: Counts, likes: SizeFits
+) -> None:
+    assert likes.thresholds == threshold_range(tail_path(counts, fit_tail(counts)))
+    for judged, sample in (
+        (likes.judged, counts),
+        (likes.judged_without_largest, counts.without_largest()),
+    ):
+        direct = pareto_lognormal_test(sample, discrete=True, threshold=judged.tail.x_min)
+        assert judged.umpu == direct
+        assert direct.k == judged.tail.n_tail
+
+
+def test_a_tail_too_short_for_the_test_has_none() -> None:
+    sample = Counts.from_sample(np.array([1, 1, 2, 3, 5, 8]))
+    assert judge_tail(sample, fit_tail(sample), LIKES, 20).umpu is None
+
+
+def test_the_p_of_pareto_or_lognormal_that_knows_owners_comes_first() -> None:
+    """On the bundled tables: likes, and the p of independent items that the table holds beside."""
+    table = load_ready()["hub_clustered_tests"]
+    hub = pl.read_parquet(reference_dir() / "hub_frequency.parquet")
+    counts = Counts.from_pairs(hub["likes"].to_numpy(), hub["n_models"].to_numpy())
+    tests = {
+        row["test"]: row
+        for row in table.filter(measure="likes", left_out="none").iter_rows(named=True)
+    }
+    judged = judge_tail(counts, fit_tail(counts), LIKES, 20, tests)
+    umpu, row = judged.umpu, tests["umpu"]
+    assert umpu is not None
+    assert umpu.p_value == row["p_value"]
+    assert umpu.p_independent == row["p_independent"]
+    alone = pareto_lognormal_test(counts, discrete=True, threshold=judged.tail.x_min)
+    assert alone.p_value == pytest.approx(row["p_independent"], rel=1e-4)
+    assert (umpu.n_clusters, umpu.effective_clusters) == (
+        row["n_clusters"], row["effective_clusters"],
+    )  # fmt: skip
+    assert umpu.p_value > umpu.p_independent > 0
+    others = {name: test for name, test in tests.items() if name != "umpu"}
+    without = judge_tail(counts, fit_tail(counts), LIKES, 20, others)
+    assert without.umpu == alone
 
 
 def test_errors_of_owners_are_those_of_exactly_these_items(likes: SizeFits) -> None:

@@ -124,7 +124,8 @@ def test_it_prints_what_went_in_the_tables_the_claims_and_where_the_report_lies(
     assert "-0.732*" in table[3]
     assert table[4].startswith("slope: log(rank - 1/2)")
     assert [line[:9].strip() for line in tails[1:]] == [
-        "Hub downl", "without", "Hub likes", "without", "DeFi TVL", "without", "p: items"
+        "Hub downl", "without", "Hub likes", "without", "DeFi TVL", "without", "p: items",
+            "UMPU: Par",
     ]  # fmt: skip
     assert said == [f"holds in part  {claim.text}" for claim in ALL_CLAIMS.values()]
     assert where[:2] == [

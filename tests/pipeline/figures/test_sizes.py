@@ -10,10 +10,13 @@ import pytest
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.patches import Rectangle
 
 from baimo.estimation.samples.counts import Counts
 from baimo.estimation.samples.curves import ccdf_series, rank_size_series
+from baimo.estimation.tails.power_law import tail_path
 from baimo.estimation.tails.tail_index import index_path
+from baimo.estimation.tails.thresholds import near_minimal
 from baimo.pipeline.analysis.sizes import SizeFits
 from baimo.pipeline.figures.sizes import (
     plot_ccdf,
@@ -174,6 +177,22 @@ def test_the_scan_has_its_smallest_distance_at_the_fitted_x_min(fits: SizeFits) 
     other_x, zeta = data(zetas.get_lines()[0])
     assert np.array_equal(other_x, x)
     assert zeta[np.argmin(ks)] == pytest.approx(fits.tail.zeta, rel=1e-6)
+
+
+def test_near_minimal_thresholds_are_shaded_and_their_zetas_bounded(fits: SizeFits) -> None:
+    distance, zetas = plot_tail_path(DOWNLOADS, fits).axes
+    x = data(distance.get_lines()[0])[0]
+    path = tail_path(fits.counts, fits.tail)
+    shaded = np.zeros(x.size, dtype=bool)
+    for patch in distance.patches:
+        assert isinstance(patch, Rectangle)
+        low = patch.get_x()
+        shaded |= (x >= low) & (x <= low + patch.get_width())
+    assert np.array_equal(shaded, near_minimal(path))
+    assert 0 < shaded.sum() < x.size
+    bounds = [data(ln)[1].tolist() for ln in zetas.get_lines()[1:]]
+    near = fits.thresholds
+    assert bounds == [[near.zeta_lowest] * 2, [near.zeta_highest] * 2]
 
 
 @pytest.mark.parametrize(

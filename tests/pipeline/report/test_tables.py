@@ -21,6 +21,7 @@ from baimo.pipeline.report.needs import NEEDS
 from baimo.pipeline.report.tables import TABLE_HEADER, TAIL_HEADER
 from baimo.pipeline.schema.derived import HUB_TOTALS
 from baimo.pipeline.schema.results import COMPARISON
+from baimo.pipeline.text import threshold_words
 from baimo.pipeline.variables import DOWNLOADS, LIKES, TVL
 from tests.pipeline.report.measured import measured_day, values
 from tests.pipeline.synthetic import (
@@ -139,13 +140,29 @@ class TestOneSize:
         assert first[10] == f"[{-ci[1]:.2f}, {-ci[0]:.2f}]"
         assert second[0] == "  without the largest"
         assert second[1] == tables.p_value(likes.judged_without_largest.goodness.p_value)
-        assert second[5:] == ("",) * 7
+        assert second[5:11] == ("",) * 6
+        for cells, judged in ((first, likes.judged), (second, likes.judged_without_largest)):
+            assert judged.umpu is not None
+            assert cells[11:13] == (tables.p_value(judged.umpu.p_value), "-")
+        assert first[13] == f"top {likes.pareto_lognormal.lowest_k:,}"
+        assert second[13] == ""
 
     def test_a_p_that_knows_owners_stands_before_the_other(self, likes: SizeFits) -> None:
         known = replace(likes, judged=replace(likes.judged, clustered_p=0.0448))
         first, second = tables.tail_rows({"likes": known})
         assert first[1:3] == ("0.045", tables.p_value(likes.judged.goodness.p_value))
         assert second[2] == "-"
+
+    def test_a_test_that_knows_owners_stands_before_the_other(self, likes: SizeFits) -> None:
+        assert likes.judged.umpu is not None
+        umpu = replace(likes.judged.umpu, p_value=0.2484, p_independent=0.0116)
+        known = replace(likes, judged=replace(likes.judged, umpu=umpu))
+        first, _ = tables.tail_rows({"likes": known})
+        columns = dict(zip(TAIL_HEADER, first, strict=False))
+        assert (columns["UMPU p"], columns["UMPU indep."]) == ("0.248", "0.012")
+        short = replace(likes, judged=replace(likes.judged, umpu=None))
+        first, _ = tables.tail_rows({"likes": short})
+        assert first[11:13] == ("-", "-")
 
     def test_a_cut_off_that_does_not_exist_leaves_dashes(self, likes: SizeFits) -> None:
         first, _ = tables.tail_rows({"likes": replace(likes, zipf={}, index={})})
@@ -189,10 +206,13 @@ class TestOneSize:
         assert f"hold {likes.concentration.top_1pct:.1%} of the total" in text
         assert f"without it zeta is {likes.tail_without_largest.zeta:.3f}" in text
         assert likes.judged.support.level in text
+        assert f"as independent): {threshold_words(likes.thresholds)}. The largest 1 %" in text
         assert "clustered" not in text
         assert "zero" not in tables.section_text(TVL, tvl)
         clustered = replace(likes.judged, tail=replace(tail, design_effect=4.0))
-        assert "(author-clustered)" in tables.section_text(LIKES, replace(likes, judged=clustered))
+        text = tables.section_text(LIKES, replace(likes, judged=clustered))
+        assert "(author-clustered)" in text
+        assert "items as independent; with owners as clusters more do): zeta " in text
 
 
 def test_what_the_cohorts_leave_out(likes: SizeFits) -> None:

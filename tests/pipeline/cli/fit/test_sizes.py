@@ -107,6 +107,32 @@ class TestFits:
         assert interval is not None
         assert answer["x_min_bootstrap_interval"] == list(interval)
 
+    def test_other_thresholds_are_told_where_x_min_was_scanned(
+        self, table: tuple[Path, pl.DataFrame]
+    ) -> None:
+        from baimo.estimation.tails.power_law import fit_tail, tail_path
+        from baimo.estimation.tails.thresholds import threshold_range
+        from baimo.pipeline.text import threshold_words
+
+        path, frame = table
+        command = ("fit", "tail", path, "--column", "size", "--n-tail-min", 40)
+        sizes = frame["size"].to_numpy()
+        near = threshold_range(tail_path(sizes, fit_tail(sizes, n_tail_min=40)))
+        answer = json.loads(baimo(*command, "--json").stdout)
+        assert answer["near_minimal"] == {
+            "zeta": [near.zeta_lowest, near.zeta_highest],
+            "x_min": [near.x_min_lowest, near.x_min_highest],
+            "n_tail": [near.n_tail_lowest, near.n_tail_highest],
+            "share": near.share,
+        }
+        shown = baimo(*command).stdout.splitlines()
+        (line,) = [line for line in shown if line.startswith("near_minimal")]
+        assert line.endswith(threshold_words(near))
+        labelled = baimo(*command, "--clusters", "owner").stdout
+        assert "near_minimal takes items as independent" in labelled
+        given = baimo(*command, "--x-min", 2, "--json").stdout
+        assert "near_minimal" not in given
+
     def test_index(self, table: tuple[Path, pl.DataFrame]) -> None:
         from baimo.estimation.tails.tail_index import fit_hill, fit_moment
 
