@@ -18,6 +18,7 @@ from baimo.estimation.tails.rank_size import share_to_k
 DAYS_PER_YEAR = 365.25
 HUB_FLOOR = date(2022, 3, 2)  # created_at of everything older: left-censored
 LISTING_FLOOR = date(2021, 10, 12)  # DeFiLlama dates no listing before
+ADAPTER_FLOOR = date(2020, 11, 14)  # its repository of adapters has no history before
 DEFI_START = date(2018, 11, 3)  # first day of the TVL histories
 
 

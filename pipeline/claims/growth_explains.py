@@ -7,11 +7,12 @@ from baimo.pipeline.claims._models import verdict_on
 from baimo.pipeline.claims.claim import Finding, Number, Paper, claim
 from baimo.pipeline.figures.of_claims import VERDICTS
 from baimo.pipeline.lake.results import Day
-from baimo.pipeline.models.gbm import GROWTH_FIT, Gbm, GbmSurvivors
+from baimo.pipeline.models.gbm import GROWTH_FIT, Gbm, GbmSurvivors, GrowthCalibration
 from baimo.pipeline.models.gbm_calendar import (
     ALL,
+    BY_ADAPTER,
     CALENDAR_FIT,
-    DATED,
+    LISTED,
     NOT_DATED,
     CalendarGrowth,
     GbmCalendar,
@@ -19,7 +20,12 @@ from baimo.pipeline.models.gbm_calendar import (
 from baimo.pipeline.schema.results import COMPARISON
 from baimo.pipeline.text import joined
 
-WHO = {ALL: "all", DATED: "those with a listing date", NOT_DATED: "those without one"}
+WHO = {
+    ALL: "all",
+    LISTED: "those with a listing date",
+    BY_ADAPTER: "those dated by their adapter",
+    NOT_DATED: "those of assumed age",
+}
 
 
 @claim(
@@ -53,7 +59,7 @@ def growth_explains(day: Day) -> Finding:
         (
             "growth is that of the interval after the snapshot, or that of each period; before "
             "2022 it is known of survivors only, an upper bound",
-            f"of {fit.n_age_assumed:,} of {fit.ages.size:,} protocols the age is assumed",
+            ages_known(fit),
             verdict_on((GbmSurvivors(),), comparison)[1],
         )
     )
@@ -72,6 +78,15 @@ def growth_explains(day: Day) -> Finding:
         for who, found in calendar.asked.items()
     )
     return Finding(verdict, evidence, kept, (*numbers, distance, *asked))
+
+
+def ages_known(fit: GrowthCalibration) -> str:
+    """Say of how many protocols the age is that of the adapter, and of how many it is assumed."""
+    n = fit.n_age_by_adapter
+    by_adapter = f"that of the first commit of their adapter for {n:,} and " if n else ""
+    return (
+        f"of {fit.ages.size:,} protocols the age is {by_adapter}assumed for {fit.n_age_assumed:,}"
+    )
 
 
 def _asked_for(calendar: CalendarGrowth) -> str:

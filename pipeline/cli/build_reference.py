@@ -29,7 +29,8 @@ def tabulate(snapshots: tuple[str, ...], out: Path, about: Path | None) -> None:
     downloads of the same models on two days and an earlier listing of Hub datasets (hub_waves), a
     listing of Hub datasets and the daily TVL of chains (other_sizes, other_design_effects), dates
     of first commits (hub_before_floor), and protocols of several dates by id (tvl_growth_periods):
-    a table that none of them gives is not written, and the manifest does not name it.
+    a table that none of them gives is not written, and the manifest does not name it. First commits
+    of DeFiLlama's adapters date the protocols that have no listing date.
     """
     from baimo.pipeline.datasets.build_reference import bundle
 

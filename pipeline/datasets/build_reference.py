@@ -19,6 +19,7 @@ from baimo.pipeline.datasets.external import (
     tabulate_companions,
 )
 from baimo.pipeline.datasets.hub import tabulate_hub
+from baimo.pipeline.datasets.load import ROWS_OF
 from baimo.pipeline.datasets.variants import model_variants, protocol_variants
 from baimo.pipeline.errors import SourceError, TableError
 from baimo.pipeline.lake.atomic import write_parquet, write_text
@@ -68,9 +69,9 @@ def bundle(snapshots: list[str], out: Path, about: dict[str, dict[str, str]]) ->
         lacking = [line for line in loaded.ignored if "stands in" in line]
         raise SourceError(f"cannot tabulate: {'; '.join(lacking)}; add the missing recording")
     clean = {
-        name: validate(frame, TABLES[name]).good
+        name: validate(frame, ROWS_OF[name]).good
         for name, frame in loaded.frames.items()
-        if name in TABLES  # the day's protocols are among those of both dates
+        if name != "defi_day"  # the day's protocols are among those of both dates
     }
     if clean["hub_models"]["author"].null_count() == clean["hub_models"].height:
         raise TableError("cannot tabulate: the model listing has no authors; add the column")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import date
 from typing import Any
 
@@ -18,7 +18,10 @@ from baimo.pipeline.datasets.variants import (
 )
 from baimo.pipeline.errors import SourceError
 from baimo.pipeline.lake.results import Stored
-from baimo.pipeline.schema.catalog import TABLES
+from baimo.pipeline.schema.defillama import DEFILLAMA_PROTOCOLS
+from baimo.pipeline.schema.derived import HUB_INCREMENTS, TVL_WEEKLY
+from baimo.pipeline.schema.hub import HUB_MODELS
+from baimo.pipeline.schema.table import Column, Table
 from baimo.pipeline.schema.validate import Validated, validate
 from baimo.pipeline.sources.recordings import load_recordings
 from baimo.pipeline.sources.reference import load_ready, load_reference, load_variants
@@ -29,12 +32,24 @@ Provenance = dict[str, Any]
 PROVENANCE: Stored[Provenance] = Stored("provenance", dict)
 """Which files went in, what was ignored and why, what was quarantined."""
 
+DATED_PROTOCOLS = replace(  # what is published, and what a recording of adapters tells beside it
+    DEFILLAMA_PROTOCOLS,
+    columns=(
+        *DEFILLAMA_PROTOCOLS.columns,
+        Column(
+            "adapter_at",
+            pl.Date,
+            "first commit of its adapter, where it has no listing date; 2020-11-14: before",
+            nullable=True,
+        ),
+    ),
+)
 ROWS_OF = {
-    "hub_models": "hub_models",
-    "defi_day": "defillama_protocols",
-    "defillama_protocols": "defillama_protocols",
-    "tvl_weekly": "tvl_weekly",
-    "hub_increments": "hub_increments",
+    "hub_models": HUB_MODELS,
+    "defi_day": DATED_PROTOCOLS,
+    "defillama_protocols": DATED_PROTOCOLS,
+    "tvl_weekly": TVL_WEEKLY,
+    "hub_increments": HUB_INCREMENTS,
 }
 
 
@@ -89,7 +104,7 @@ class Dataset:
     def tabulated(self) -> dict[str, pl.DataFrame]:
         """Return the tables that are fitted: of the Hub, of DeFi, and the weekly panel."""
         rows = {name: table.good for name, table in self.tables.items()}
-        gains = rows.get("hub_increments", pl.DataFrame(schema=TABLES["hub_increments"].schema))
+        gains = rows.get("hub_increments", pl.DataFrame(schema=HUB_INCREMENTS.schema))
         return {
             **hub_frequency_tables(rows["hub_models"], self.day),
             "defi_population": join_population(rows["defillama_protocols"]),
@@ -143,11 +158,11 @@ def load_dataset(source: str, day: date) -> Dataset:
     )
 
 
-def _validated(frame: pl.DataFrame, name: str, source: str) -> Validated:
+def _validated(frame: pl.DataFrame, table: Table, source: str) -> Validated:
     """Validate rows; those of the lake were when they were published."""
-    if source == LAKE and name == "hub_models":
+    if source == LAKE and table is HUB_MODELS:
         return Validated(frame, frame.clear().with_columns(reason=pl.lit("")), ())
-    return validate(frame, TABLES[name])
+    return validate(frame, table)
 
 
 def hub_frequency_tables(models: pl.DataFrame, day: date) -> dict[str, pl.DataFrame]:

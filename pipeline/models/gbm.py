@@ -33,7 +33,12 @@ from baimo.pipeline.analysis.sizes import TAILS
 from baimo.pipeline.analysis.summary_statistics import UNDATED, CohortSample, Statistics
 from baimo.pipeline.analysis.tvl_statistics import Mixture
 from baimo.pipeline.analysis.two_dates import measure_growth, size_exponent, two_dates
-from baimo.pipeline.datasets.defi import category_codes, category_rows
+from baimo.pipeline.datasets.defi import (
+    category_codes,
+    category_rows,
+    is_dated_by_adapter,
+    protocol_ages,
+)
 from baimo.pipeline.errors import SourceError
 from baimo.pipeline.lake.results import Day, Stored
 from baimo.pipeline.models.base import (
@@ -64,7 +69,6 @@ from baimo.pipeline.statistics import (
 from baimo.pipeline.variables import (
     BIRTH_TRANSIENT_WEEKS,
     DAYS_PER_YEAR,
-    DEFI_START,
     EXIT_THRESHOLD,
     LISTING_FLOOR,
     TVL,
@@ -74,7 +78,6 @@ from baimo.pipeline.variables import (
 from baimo.simulation.growth.gbm import GrowthParams, mixture_ccdf, simulate_growth
 from baimo.simulation.growth.paths import PathParams, simulate_paths
 
-QUARTER_MIDDLE_DAYS = 45
 SLOPE_DRAWS = 100
 LARGEST = tuple(statistic for statistic, _ in UPPER[TVL.name])
 FIRST_DATE = date(2020, 1, 1)  # of simulated files
@@ -98,10 +101,10 @@ class GrowthCalibration:
     log_entry : (e,)
         Log TVL of protocols listed in the last quarter: observed entry sizes.
     ages : (n,)
-        Age of each protocol with a positive TVL on the earlier date, in years.
-    n_age_assumed
-        How many of them have no listing date and got the middle of the time before listing
-        dates began.
+        Age of each protocol with a positive TVL on the earlier date, in years: from its listing
+        date, else from the first commit of its adapter, else assumed (`protocol_ages`).
+    n_age_by_adapter, n_age_assumed
+        How many of them have no listing date but that of their adapter, and how many neither.
     ks_growth, ks_entry_only
         Kolmogorov-Smirnov distance of the positive sizes from the lognormal mixture, and from
         the entry sizes alone, as if nothing had grown.
@@ -121,6 +124,7 @@ class GrowthCalibration:
     entry: EntryTrendFit | None
     log_entry: Floats
     ages: Floats
+    n_age_by_adapter: int
     n_age_assumed: int
     ks_growth: float = math.nan
     ks_entry_only: float = math.nan
@@ -281,11 +285,7 @@ def calibrate_growth(
     rows = expand(listing, "n_protocols")
     observed_on = rows["observed_on"][0]
     alive = rows.filter(pl.col("tvl_usd") > 0)
-    assumed = (observed_on - (DEFI_START + (LISTING_FLOOR - DEFI_START) / 2)).days
-    listed = (pl.lit(observed_on) - pl.col("listed_on")).dt.total_days() - QUARTER_MIDDLE_DAYS
-    ages = alive.select(
-        pl.max_horizontal(listed, pl.lit(1)).fill_null(assumed) / DAYS_PER_YEAR
-    ).to_series()
+    n_by_adapter = alive.filter(is_dated_by_adapter()).height
     listings = rows.drop_nulls("listed_on")
     newest = listings["listed_on"].max()
     entry_sizes = alive.filter(pl.col("listed_on") == newest)["tvl_usd"].log()
@@ -304,8 +304,9 @@ def calibrate_growth(
         panel=panel,
         entry=_entry_growth(listings, observed_on),
         log_entry=entry_sizes.sort().to_numpy(),
-        ages=np.where(alive["listed_on"].is_null(), assumed / DAYS_PER_YEAR, ages.to_numpy()),
-        n_age_assumed=alive["listed_on"].null_count(),
+        ages=protocol_ages(alive),
+        n_age_by_adapter=n_by_adapter,
+        n_age_assumed=alive["listed_on"].null_count() - n_by_adapter,
     )
     exponent, exponent_error = size_exponent(population)
     sizes = alive["tvl_usd"].sort().to_numpy()

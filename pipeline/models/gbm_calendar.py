@@ -4,7 +4,8 @@ The GBM of `baimo.pipeline.models.gbm` applies the drift of one interval to all 
 a path by calendar, as the table tvl_growth_periods has it: by id from 2022 on, by name to the last
 date, and before 2022 that of survivors, an upper bound; sizes at entry are those of the time of
 entry, where listing dates tell them. Beside it stands the constant drift that the cross-section
-asks for: of all, of those with a listing date, and of those without one, whose age is assumed.
+asks for: of all, of those with a listing date, of those dated by the first commit of their adapter
+alone, and of those whose age is assumed.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from baimo.pipeline.analysis.calibration import calibration
 from baimo.pipeline.analysis.sizes import TAILS
 from baimo.pipeline.analysis.summary_statistics import UNDATED, CohortSample
 from baimo.pipeline.analysis.tvl_statistics import Mixture
-from baimo.pipeline.datasets.defi import category_codes
+from baimo.pipeline.datasets.defi import category_codes, is_dated_by_adapter, is_listed
 from baimo.pipeline.datasets.growth_periods import SURVIVORS
 from baimo.pipeline.lake.results import Day, Stored
 from baimo.pipeline.models.base import (
@@ -45,7 +46,7 @@ from baimo.pipeline.statistics import MIXTURE_KS, TAIL_ITEMS, TOP_1PCT, ZETA
 from baimo.pipeline.variables import DAYS_PER_YEAR, HEADLINE, TVL, Definition, Variable, expand
 from baimo.simulation.growth.calendar import DriftPath, Lives, lives_ccdf, simulate_lives
 
-ALL, DATED, NOT_DATED = "all", "dated", "undated"
+ALL, LISTED, BY_ADAPTER, NOT_DATED = "all", "listed", "by_adapter", "undated"
 
 
 @registered("CalendarGrowth")
@@ -71,8 +72,8 @@ class CalendarGrowth:
     ks
         Distance of the positive sizes from the mixture along the path; None without one.
     asked
-        The constant drift nearest to the sizes of all, of the dated and of the undated, where
-        there are enough of them.
+        The constant drift nearest to the sizes of all, of those with a listing date, of those
+        dated by their adapter and of the undated, where there are enough of them.
     """
 
     starts: Floats
@@ -222,14 +223,16 @@ def _entries(
 
 
 def _asked(growth: GrowthCalibration, alive: pl.DataFrame) -> dict[str, MixtureDriftFit]:
-    """Return the constant drift that the sizes of all, of the dated and of the others ask for."""
+    """Return the constant drift that sizes ask for: of all, and by how their ages are known."""
     cluster = category_codes(alive)
-    dated = alive["listed_on"].is_not_null().to_numpy()
+    listed, by_adapter = alive.select(listed=is_listed(), adapter=is_dated_by_adapter())
+    known = {LISTED: listed.to_numpy(), BY_ADAPTER: by_adapter.to_numpy()}
+    known[NOT_DATED] = ~(known[LISTED] | known[BY_ADAPTER])
     newest = (alive["listed_on"] == alive["listed_on"].max()).fill_null(False).to_numpy()
     sizes = alive["tvl_usd"].to_numpy()
     entries: Ints = np.flatnonzero(newest)
     found = {}
-    for who, kept in ((ALL, dated | ~dated), (DATED, dated), (NOT_DATED, ~dated)):
+    for who, kept in {ALL: np.full(alive.height, True), **known}.items():
         try:
             found[who] = fit_mixture_drift(
                 sizes[kept],

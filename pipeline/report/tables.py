@@ -371,8 +371,9 @@ def distrust(
         "The weekly TVL panel holds winners only; it shows noise and its common factor, no drift. "
         "The population drift is that of protocols alive on both dates, and a renamed protocol "
         "counts as an exit.",
-        f"{growth.n_age_assumed} of {growth.ages.size} protocols have no listing date; they got "
-        "the middle of the time before listing dates began.",
+        f"{growth.n_age_by_adapter + growth.n_age_assumed} of {growth.ages.size} protocols have no "
+        f"listing date: for {growth.n_age_by_adapter} that of their adapter's first commit stands "
+        f"in; {growth.n_age_assumed} got the middle of the time before such dates began.",
         "The x_min of a fit is chosen by the data; intervals hold it fixed. Tests between the "
         "power law and its rivals take items as independent.",
         "The growth of protocols is that of the years after the TVL snapshot, applied to the years "

@@ -168,10 +168,17 @@ HUB_TOP = Table(
 DEFI_POPULATION = Table(
     "defi_population",
     "DeFi protocols of two dates joined by name, deaths and births included.",
-    ("category", "listed_on", "tvl_before", "tvl_after", "entrant", "unmatched"),
+    ("category", "listed_on", "adapter_on", "tvl_before", "tvl_after", "entrant", "unmatched"),
     (
         Column("category", pl.String, "category on the earlier date, or the later", nullable=True),
         Column("listed_on", pl.Date, "first day of the quarter of listing", nullable=True),
+        Column(
+            "adapter_on",
+            pl.Date,
+            "first day of the quarter of its adapter's first commit, where it has no listing date; "
+            "2020-11-14: before that day",
+            nullable=True,
+        ),
         Column("tvl_before", pl.Float64, "TVL on the earlier date", "USD", True, low=0),
         Column("tvl_after", pl.Float64, "TVL on the later date", "USD", True, low=0),
         Column("entrant", pl.Boolean, "only on the later date"),
@@ -185,10 +192,17 @@ DEFI_POPULATION = Table(
 DEFI_LISTING = Table(
     "defi_listing",
     "DeFi protocols of one day by category, quarter of listing and TVL: what is fitted.",
-    ("category", "listed_on", "tvl_usd"),
+    ("category", "listed_on", "adapter_on", "tvl_usd"),
     (
         Column("category", pl.String, "category", nullable=True),
         Column("listed_on", pl.Date, "first day of the quarter of listing", nullable=True),
+        Column(
+            "adapter_on",
+            pl.Date,
+            "first day of the quarter of its adapter's first commit, where it has no listing date; "
+            "2020-11-14: before that day",
+            nullable=True,
+        ),
         Column("tvl_usd", pl.Float64, "total value locked", unit="USD", low=0),
         Column("observed_on", pl.Date, "the day"),
         Column("n_protocols", pl.Int64, "protocols with these values", low=1),

@@ -2,9 +2,10 @@
 
 Tables are recognised by their columns, in the API's field names or ours: a Hub model listing,
 DeFiLlama `/protocols` answers (with a date in the file name, or an `observed_at` column), a
-daily TVL history. The newest full model listing is taken, and the earliest and the latest
-protocol table; of protocol tables less than 30 days apart the later one stands for all. What a
-recording lacks is taken from the bundled reference, and said.
+daily TVL history, first commits of DeFiLlama's adapters. The newest full model listing is taken,
+and the earliest and the latest protocol table; of protocol tables less than 30 days apart the later
+one stands for all. What a recording lacks is taken from the bundled reference, and said; without
+adapters, protocols that have no listing date stay without a date.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ import polars as pl
 
 from baimo.pipeline.errors import SourceError
 from baimo.pipeline.schema.raw import RawRows
+from baimo.pipeline.sources.adapters import ADAPTERS, COLUMNS, date_by_adapter, read_adapters
 from baimo.pipeline.sources.reference import earliest, load_reference
 from baimo.pipeline.sources.snapshot import RECORDINGS, Input, Snapshots
 from baimo.pipeline.sources.weekly import weekly_growth
@@ -93,7 +95,7 @@ def load_recordings(*sources: str) -> Snapshots:
                 ignored.append(f"{name}: {result}")
             else:
                 found.append(result)
-    if not found:
+    if all(f.kind == ADAPTERS for f in found):
         why = f" ({'; '.join(ignored[:3])})" if ignored else ""
         raise SourceError(
             f"{', '.join(sources)}: no model listing, protocol table or TVL history "
@@ -110,6 +112,7 @@ _PASSED_OVER = {
     "hub_models": "a newer or fuller model listing was taken",
     "defillama_protocols": "a table of an earlier or later date stands for it",
     "tvl_weekly": "a longer history was taken",
+    ADAPTERS: "a longer list was taken",
 }
 
 
@@ -119,7 +122,8 @@ def _assemble(found: list[Found], ignored: list[str]) -> Snapshots:
     rules: dict[str, Callable[[list[Found]], list[Found]]] = {
         "hub_models": _newest_full_listing,
         "defillama_protocols": _earliest_and_latest,
-        "tvl_weekly": _longest_history,
+        "tvl_weekly": _longest,
+        ADAPTERS: _longest,
     }
     day: date | None = None
     for table, rule in rules.items():
@@ -135,7 +139,20 @@ def _assemble(found: list[Found], ignored: list[str]) -> Snapshots:
             ignored += [f"{f.name}: {f.note}" for f in chosen if f.note]
         if chosen and table == "hub_models":
             day = chosen[0].day
+    adapters = frames.pop(ADAPTERS, None)
+    if "defillama_protocols" in frames:
+        frames["defillama_protocols"] = _dated(frames["defillama_protocols"], adapters)
+    elif adapters is not None:
+        ignored += [f"{i.name}: no protocols to date" for i in inputs if i.table == ADAPTERS]
+        inputs = [i for i in inputs if i.table != ADAPTERS]
     return _completed(frames, inputs, ignored, day)
+
+
+def _dated(protocols: pl.DataFrame, adapters: pl.DataFrame | None) -> pl.DataFrame:
+    """Date protocols by their modules, for which alone these are read."""
+    if adapters is not None and "module" in protocols.columns:
+        protocols = date_by_adapter(protocols, adapters)
+    return protocols.drop("module", strict=False)
 
 
 def _completed(
@@ -179,7 +196,7 @@ def _earliest_and_latest(candidates: list[Found]) -> list[Found]:
     return [spaced[0], spaced[-1]] if len(spaced) > 1 else spaced
 
 
-def _longest_history(candidates: list[Found]) -> list[Found]:
+def _longest(candidates: list[Found]) -> list[Found]:
     return [max(candidates, key=lambda f: f.frame.height)] if candidates else []
 
 
@@ -199,6 +216,8 @@ def _recognise(path: Path, name: str) -> Found | str:
     if isinstance(columns, str):
         return columns
     names = set(columns)
+    if names >= COLUMNS:
+        return _adapters(path, name, read())
     if {"downloads", "likes"} <= names and names & {"created_at", "createdAt"}:
         if not names & {"hub_id", "_id", "model_id", "id", "modelId"}:
             return "counts without an id: no model listing"
@@ -270,6 +289,8 @@ _JSON_KEYS = {
     "doublecounted",
     "deprecated",
     "rugged",
+    "module",
+    *COLUMNS,
 }
 
 
@@ -381,6 +402,15 @@ def _protocols(path: Path, name: str, frame: pl.DataFrame) -> Found | str:
         rows,
         note,
     )
+
+
+def _adapters(path: Path, name: str, frame: pl.DataFrame) -> Found | str:
+    dated = read_adapters(frame)
+    if dated.is_empty():
+        return "adapters without a first commit"
+    last = dated["first_commit"].max()
+    day = last if isinstance(last, date) else None
+    return Found(path, name, ADAPTERS, day, dated, frame.height)
 
 
 def _zero_where_null(dtype: pl.DataType) -> pl.Expr:

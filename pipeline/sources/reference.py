@@ -172,6 +172,7 @@ def _protocols(population: pl.DataFrame) -> pl.DataFrame:
             pl.lit("reference-"), pl.int_range(1, pl.len() + 1).cast(pl.String).str.zfill(5)
         )
     )
+    unknown = pl.lit(None, dtype=pl.Date)
     sides = [
         rows.filter(~pl.col(absent)).select(
             observed_on=on,
@@ -180,11 +181,12 @@ def _protocols(population: pl.DataFrame) -> pl.DataFrame:
             category="category",
             tvl_usd=size,
             listed_at=listed,
+            adapter_at=began,
             source=pl.lit(REFERENCE),
         )
-        for absent, on, size, listed in (
-            ("entrant", "before_on", "tvl_before", pl.col("listed_on")),
-            ("unmatched", "after_on", "tvl_after", pl.lit(None, dtype=pl.Date)),
+        for absent, on, size, listed, began in (
+            ("entrant", "before_on", "tvl_before", pl.col("listed_on"), pl.col("adapter_on")),
+            ("unmatched", "after_on", "tvl_after", unknown, unknown),
         )
     ]
     return pl.concat(sides)

@@ -46,6 +46,7 @@ from baimo.pipeline.schema.derived import (
 from baimo.pipeline.schema.results import COMPARISON
 from baimo.pipeline.schema.table import Table
 from baimo.pipeline.variables import (
+    ADAPTER_FLOOR,
     DEFINITIONS,
     DOWNLOADS,
     HUB,
@@ -88,7 +89,7 @@ def hub_frequency(n: int, seed: int) -> pl.DataFrame:
 
 
 def population(n: int, seed: int) -> pl.DataFrame:
-    """Return protocols with log drift -.3, sigma .9, a quarter of them undated."""
+    """Return protocols with log drift -.3, sigma .9, some dated by adapter or not at all."""
     rng = np.random.default_rng(seed)
     years = (AFTER - BEFORE).days / 365.25
     before = np.exp(rng.normal(16.0, 2.0, n))
@@ -96,10 +97,13 @@ def population(n: int, seed: int) -> pl.DataFrame:
     quarters = [date(2021, 10, 1), date(2022, 1, 1), date(2022, 4, 1), date(2022, 7, 1),
                 date(2022, 10, 1), date(2023, 1, 1), date(2023, 4, 1), None]  # fmt: skip
     listed = [quarters[i] for i in rng.integers(0, 8, n)]
+    adapters = [date(2021, 4, 1), None, ADAPTER_FLOOR]  # known, not known, before
+    began = [None if day else adapters[i % 3] for i, day in enumerate(listed)]
     return pl.DataFrame(
         {
             "category": ["Dexes"] * n,
             "listed_on": pl.Series(listed, dtype=pl.Date),
+            "adapter_on": pl.Series(began, dtype=pl.Date),
             "tvl_before": before,
             "tvl_after": after,
             "entrant": [False] * n,
@@ -167,7 +171,7 @@ def calendar() -> CalendarGrowth:
 def listing(table: pl.DataFrame) -> pl.DataFrame:
     """Return the cross-section of a population's earlier date."""
     return table.filter(~pl.col("entrant")).select(
-        "category", "listed_on", pl.col("tvl_before").alias("tvl_usd"),
+        "category", "listed_on", "adapter_on", pl.col("tvl_before").alias("tvl_usd"),
         pl.col("before_on").alias("observed_on"), "n_protocols",
     )  # fmt: skip
 

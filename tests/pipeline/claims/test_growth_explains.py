@@ -103,9 +103,16 @@ def test_the_survivors_are_said_beside_and_not_as_evidence(growth: GrowthCalibra
     assert said.sensitivity == (
         "growth is that of the interval after the snapshot, or that of each period; before 2022 "
         "it is known of survivors only, an upper bound; of "
-        f"{growth.n_age_assumed} of {growth.ages.size} protocols the age is assumed; "
+        f"{growth.ages.size} protocols the age is that of the first commit of their adapter for "
+        f"{growth.n_age_by_adapter} and assumed for {growth.n_age_assumed}; "
         "GBM survivors of tvl: contradicted zeta (zeta 1 / 2)"
     )
+
+
+def test_without_adapters_none_is_said(growth: GrowthCalibration) -> None:
+    said = found(replace(growth, n_age_by_adapter=0), EXPLAINS, EXPLAINS).sensitivity
+    assert f"of {growth.ages.size} protocols the age is assumed for {growth.n_age_assumed};" in said
+    assert "adapter" not in said
 
 
 def test_the_distance_of_the_mixture_is_held_against_that_of_entry_alone(

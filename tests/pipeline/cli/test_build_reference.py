@@ -78,6 +78,28 @@ def test_recordings_become_tables_and_a_manifest_that_names_them(
     )
 
 
+def test_adapters_date_protocols_without_a_listing_date(recordings: Path, tmp_path: Path) -> None:
+    for file in recordings.glob("protocols_*.json"):
+        rows = json.loads(file.read_text())
+        dated = [row | {"module": f"{row['name']}.js", "listedAt": None} for row in rows]
+        (tmp_path / file.name).write_text(json.dumps(dated))
+    adapters = pl.DataFrame({"adapter": ["p0", "p1"], "first_commit": ["2021-05-06", "2020-11-20"]})
+    adapters.write_parquet(tmp_path / "adapters.parquet")
+    given = [recordings / "models_2024-07-11.parquet", recordings / "history.parquet", tmp_path]
+    told = baimo("tabulate", *given, "--out", tmp_path / "out")
+    assert told.exit_code == 0, told.output
+    population = pl.read_parquet(tmp_path / "out" / "defi_population.parquet")
+    dates = population.sort("tvl_before")["adapter_on"].to_list()
+    assert dates == [date(2021, 4, 1), date(2020, 11, 14), *[None] * 58]
+    assert population["listed_on"].null_count() == 60
+    manifest = json.loads((tmp_path / "out" / "manifest.json").read_text())
+    (used,) = (r for r in manifest["recordings"] if r["file"] == "adapters.parquet")
+    assert (used["table"], used["rows"], used["taken_on"]) == (
+        "defillama_adapters", 2, "2021-05-06"
+    )  # fmt: skip
+    assert manifest["tables"]["defi_population"]["taken_on"] == "2023-06-27 and 2025-12-17"
+
+
 @pytest.mark.parametrize(
     ("text", "words"),
     [

@@ -36,6 +36,7 @@ OPTIONAL = (
     "hub/datasets_2023-03-16.parquet",
     "hub/creation_dates_2022-10.parquet",
     "defillama/protocols_by_id_2022_2024.parquet",
+    "defillama/adapters_births_deaths.parquet",
 )
 
 

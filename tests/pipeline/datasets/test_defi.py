@@ -10,19 +10,30 @@ import pytest
 from baimo.pipeline.datasets.defi import (
     FEWEST_CATEGORIES,
     category_rows,
+    is_dated_by_adapter,
+    is_listed,
     join_population,
     list_protocols,
+    protocol_ages,
 )
 from baimo.pipeline.errors import SourceError
 from baimo.pipeline.schema.derived import DEFI_LISTING, DEFI_POPULATION
 from baimo.pipeline.schema.validate import validate
-from baimo.pipeline.variables import AS_DEFILLAMA, BROAD
+from baimo.pipeline.variables import (
+    ADAPTER_FLOOR,
+    AS_DEFILLAMA,
+    BROAD,
+    DEFI_START,
+    LISTING_FLOOR,
+)
 
 EARLY, LATE = date(2023, 1, 1), date(2025, 1, 1)
 Row = tuple[date, str, str | None, float, date | None]
 
 
-def protocols(*rows: Row, names: list[str] | None = None) -> pl.DataFrame:
+def protocols(
+    *rows: Row, names: list[str] | None = None, adapters: list[date | None] | None = None
+) -> pl.DataFrame:
     """Return protocols: observed on, id, category, TVL, listed at; called by their id."""
     frame = pl.DataFrame(
         list(rows),
@@ -31,7 +42,9 @@ def protocols(*rows: Row, names: list[str] | None = None) -> pl.DataFrame:
         orient="row",
     )  # fmt: skip
     called = [f"named {k}" for k in frame["protocol_id"]] if names is None else names
-    return frame.with_columns(name=pl.Series(called))
+    return frame.with_columns(
+        name=pl.Series(called), adapter_at=pl.Series(adapters or [None] * len(rows), dtype=pl.Date)
+    )
 
 
 class TestListing:
@@ -50,6 +63,21 @@ class TestListing:
             (None, None, 0.0, 1),
         ]
         assert validate(table, DEFI_LISTING).quarantine.is_empty()
+
+    def test_how_a_protocol_is_dated_is_told_by_the_quarter(self) -> None:
+        rows = [(EARLY, str(k), None, 5.0, date(2022, 2, 3) if k == 0 else None) for k in range(5)]
+        began = [None, date(2021, 5, 31), date(2020, 12, 1), ADAPTER_FLOOR, None]
+        table = list_protocols(protocols(*rows, adapters=began))
+        assert table.select("listed_on", "adapter_on").rows() == [
+            (date(2022, 1, 1), None),
+            (None, date(2020, 10, 1)),
+            (None, ADAPTER_FLOOR),  # before that day, not in its quarter
+            (None, date(2021, 4, 1)),
+            (None, None),
+        ]
+        by_adapter = table.select(is_dated_by_adapter()).to_series().to_list()
+        assert by_adapter == [False, True, False, True, False]
+        assert table.select(is_listed()).to_series().to_list() == [True, *[False] * 4]
 
     @pytest.mark.parametrize("category", BROAD.without)
     def test_what_is_no_protocol_is_not_listed(self, category: str) -> None:
@@ -113,6 +141,15 @@ class TestPopulation:
         assert joined["listed_on"].to_list() == [None, None]  # that of the earlier date
         assert joined.schema == pl.Schema(DEFI_POPULATION.schema)
 
+    def test_the_adapter_of_the_earlier_date_counts(self) -> None:
+        began = [date(2021, 5, 31), None, date(2021, 8, 1)]
+        rows = ((EARLY, "1", None, 1.0, None), (LATE, "1", None, 2.0, None),
+                (LATE, "2", None, 3.0, None))  # fmt: skip
+        joined = join_population(protocols(*rows, adapters=began))
+        assert joined.select("tvl_after", "adapter_on").rows() == [
+            (2.0, date(2021, 4, 1)), (3.0, None)
+        ]  # fmt: skip
+
     def test_a_renamed_protocol_is_joined_by_its_id(self) -> None:
         rows = protocols(
             (EARLY, "1", "Dexes", 1.0, None), (EARLY, "2", "Dexes", 2.0, None),
@@ -141,6 +178,31 @@ class TestPopulation:
     def test_one_date_is_no_growth(self) -> None:
         with pytest.raises(SourceError, match="needs protocol tables of two dates"):
             join_population(protocols((EARLY, "1", "Dexes", 1.0, None)))
+
+
+class TestAges:
+    DAY = date(2023, 6, 27)
+
+    def ages(self, *known: tuple[date | None, date | None]) -> list[float]:
+        frame = pl.DataFrame(
+            list(known), schema={"listed_on": pl.Date, "adapter_on": pl.Date}, orient="row"
+        ).with_columns(observed_on=pl.lit(self.DAY))
+        return [days * 365.25 for days in protocol_ages(frame)]
+
+    def test_the_middle_of_the_quarter_of_listing_comes_first(self) -> None:
+        quarter, other = date(2022, 7, 1), date(2021, 4, 1)
+        assert self.ages((quarter, None), (quarter, other), (None, other)) == pytest.approx(
+            [(self.DAY - day).days - 45 for day in (quarter, quarter, other)]
+        )
+
+    def test_without_a_date_it_is_the_middle_of_the_time_that_is_left(self) -> None:
+        old, unknown = self.ages((None, ADAPTER_FLOOR), (None, None))
+        for age, end in ((old, ADAPTER_FLOOR), (unknown, LISTING_FLOOR)):
+            after_start = (self.DAY - DEFI_START).days - age
+            assert after_start == pytest.approx((end - DEFI_START).days / 2, abs=0.5)
+
+    def test_the_youngest_are_a_day_old(self) -> None:
+        assert self.ages((date(2023, 7, 1), None)) == pytest.approx([1.0])
 
 
 class TestCategories:

@@ -13,13 +13,14 @@ import pytest
 from baimo.pipeline.datasets import load
 from baimo.pipeline.datasets.defi import list_protocols
 from baimo.pipeline.datasets.load import (
+    ROWS_OF,
     Dataset,
     hub_frequency_tables,
     load_dataset,
     load_snapshots,
 )
 from baimo.pipeline.errors import SourceError, TableError
-from baimo.pipeline.schema.catalog import TABLES
+from baimo.pipeline.schema.defillama import DEFILLAMA_PROTOCOLS
 from baimo.pipeline.settings import reference_dir
 from baimo.pipeline.sources.snapshot import LAKE, Input, Snapshots
 from baimo.pipeline.variables import HEADLINE
@@ -61,6 +62,13 @@ def recorded(tmp_path: Path) -> Dataset:
     """Return a dataset of a recorded listing, two rows of which are not valid."""
     rows(likes=[-1, -2, *range(38)]).write_parquet(tmp_path / "models_2024-07-11.parquet")
     return load_dataset(str(tmp_path), DAY)
+
+
+def test_the_date_of_an_adapter_stands_beside_what_is_published() -> None:
+    published = DEFILLAMA_PROTOCOLS.names
+    assert ROWS_OF["defi_day"] is ROWS_OF["defillama_protocols"]
+    assert ROWS_OF["defi_day"].names == (*published, "adapter_at")
+    assert ROWS_OF["defi_day"].name == DEFILLAMA_PROTOCOLS.name
 
 
 class TestReference:
@@ -168,9 +176,7 @@ class TestLake:
         found = load_dataset("lake", DAY)
         assert asked == [DAY]
         assert found.tables["hub_models"].good is frames["hub_models"]
-        assert found.tables["defi_day"].good.schema == pl.Schema(
-            TABLES["defillama_protocols"].schema
-        )
+        assert found.tables["defi_day"].good.schema == pl.Schema(ROWS_OF["defi_day"].schema)
         assert found.provenance()["ignored"] == ["a note"]
         assert found.quarantine().is_empty()
 

@@ -33,8 +33,8 @@ def pareto_listing(n: int) -> pl.DataFrame:
     """Return protocols whose TVL is Pareto without sampling error."""
     sizes = 1e5 * n / (np.arange(1, n + 1) - 0.5)
     return pl.DataFrame(
-        {"category": "Dexes", "listed_on": None, "tvl_usd": sizes, "observed_on": BEFORE,
-         "n_protocols": 1},
+        {"category": "Dexes", "listed_on": None, "adapter_on": None, "tvl_usd": sizes,
+         "observed_on": BEFORE, "n_protocols": 1},
         schema=DEFI_LISTING.schema,
     )  # fmt: skip
 

@@ -19,7 +19,7 @@ from baimo.pipeline.models.gbm import (
     NextDate,
     calibrate_growth,
 )
-from baimo.pipeline.variables import DEFI_START, LISTING_FLOOR, TVL, tvl_counts
+from baimo.pipeline.variables import ADAPTER_FLOOR, DEFI_START, LISTING_FLOOR, TVL, tvl_counts
 from tests.pipeline.synthetic import BEFORE, listing, population, weekly
 
 
@@ -31,13 +31,19 @@ def test_drift_and_volatility_are_recovered() -> None:
     assert abs(pop.mu - (-0.3 + 0.5 * 0.81)) < 4 * pop.mu_std_error
 
 
-def test_ages_come_from_quarters_and_the_undated_get_the_middle() -> None:
+def test_ages_come_from_quarters_of_listing_or_adapter_and_the_others_get_the_middle() -> None:
     table = population(800, 7)
     fit = calibrate_growth(table, listing(table), weekly(6))
-    undated = table["listed_on"].is_null().to_numpy()
-    assert fit.n_age_assumed == undated.sum()
-    middle = DEFI_START + (LISTING_FLOOR - DEFI_START) / 2
-    assert np.allclose(fit.ages[undated], (BEFORE - middle).days / 365.25)
+    began, unlisted = table["adapter_on"], table["listed_on"].is_null()
+    by_adapter = (began == date(2021, 4, 1)).fill_null(False).to_numpy()
+    old = (began == ADAPTER_FLOOR).fill_null(False).to_numpy()
+    unknown = (unlisted & began.is_null()).to_numpy()
+    assert by_adapter.sum() == fit.n_age_by_adapter > 20
+    assert old.sum() + unknown.sum() == fit.n_age_assumed > 40
+    assert np.allclose(fit.ages[by_adapter], ((BEFORE - date(2021, 4, 1)).days - 45) / 365.25)
+    for undated, end in ((old, ADAPTER_FLOOR), (unknown, LISTING_FLOOR)):
+        middle = DEFI_START + (end - DEFI_START) / 2
+        assert np.allclose(fit.ages[undated], (BEFORE - middle).days / 365.25)
     newest = (table["listed_on"] == date(2023, 4, 1)).fill_null(False).to_numpy()
     assert np.allclose(fit.ages[newest], (87 - 45) / 365.25)
     assert fit.log_entry.size == newest.sum()
@@ -49,6 +55,23 @@ def test_whole_quarters_only_enter_the_trend() -> None:
     assert fit.entry is not None
     # 2021-10-01 lies before listing dates began; 2023-04-01 ends within a week of the table.
     assert fit.entry.n_used == 6
+
+
+def test_entry_knows_listing_dates_only() -> None:
+    # adapters that began in the last quarters of the table would be entrants, had they been asked
+    table = population(800, 7)
+    began = pl.when(pl.col("listed_on").is_null()).then(pl.lit(date(2023, 4, 1)))
+    late = table.with_columns(adapter_on=began)
+    without = table.with_columns(adapter_on=pl.lit(None, dtype=pl.Date))
+    found, expected = (calibrate_growth(t, listing(t), weekly(6)) for t in (late, without))
+    assert found.entry is not None
+    assert expected.entry is not None
+    assert found.entry.estimates() == expected.entry.estimates()
+    assert found.log_entry.tolist() == expected.log_entry.tolist()
+    n = table["listed_on"].null_count()
+    assert (found.n_age_by_adapter, found.n_age_assumed) == (n, 0)
+    assert (expected.n_age_by_adapter, expected.n_age_assumed) == (0, n)
+    assert (found.ages != expected.ages).sum() == n
 
 
 def test_distance_from_entry_sizes_is_that_of_two_samples() -> None:

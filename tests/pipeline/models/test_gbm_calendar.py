@@ -17,7 +17,8 @@ from baimo.pipeline.datasets.defi import list_protocols
 from baimo.pipeline.models.gbm import GrowthCalibration, calibrate_growth
 from baimo.pipeline.models.gbm_calendar import (
     ALL,
-    DATED,
+    BY_ADAPTER,
+    LISTED,
     NOT_DATED,
     CalendarGrowth,
     GbmCalendar,
@@ -130,7 +131,10 @@ def test_sizes_that_grew_at_one_drift_ask_for_it() -> None:
     moved = table.with_columns(tvl_before=sizes, tvl_after=pl.col("tvl_after"))
     growth = calibrate_growth(table, listing(table), weekly(6))
     fit = calibrate_calendar(growth, listing(moved), periods())
-    assert set(fit.asked) == {ALL, DATED, NOT_DATED}
+    assert set(fit.asked) == {ALL, LISTED, BY_ADAPTER, NOT_DATED}
+    assert sum(fit.asked[who].n_obs for who in (LISTED, BY_ADAPTER, NOT_DATED)) == 3_000
+    assert fit.asked[BY_ADAPTER].n_obs == growth.n_age_by_adapter
+    assert fit.asked[NOT_DATED].n_obs == growth.n_age_assumed
     for asked in fit.asked.values():
         assert abs(asked.m + 0.7) < 4 * asked.std_error < 0.6
 
@@ -154,11 +158,21 @@ def sizes() -> pl.DataFrame:
     return list_protocols(load_reference().frames["defi_day"], BROAD)
 
 
-@pytest.fixture(scope="module")
-def measured(sizes: pl.DataFrame) -> GrowthCalibration:
+def calibrated(sizes: pl.DataFrame) -> GrowthCalibration:
     table = pl.read_parquet(reference_dir() / f"{DEFI_POPULATION.name}.parquet")
     weekly_ = pl.read_parquet(reference_dir() / "tvl_weekly.parquet")
     return calibrate_growth(table, sizes, weekly_)
+
+
+@pytest.fixture(scope="module")
+def measured(sizes: pl.DataFrame) -> GrowthCalibration:
+    return calibrated(sizes)
+
+
+@pytest.fixture(scope="module")
+def assumed(sizes: pl.DataFrame) -> GrowthCalibration:
+    """Return the calibration as if nothing dated those without a listing date."""
+    return calibrated(sizes.with_columns(adapter_on=pl.lit(None, dtype=pl.Date)))
 
 
 @pytest.fixture(scope="module")
@@ -167,37 +181,59 @@ def fit(measured: GrowthCalibration, sizes: pl.DataFrame) -> CalendarGrowth:
 
 
 def test_no_drift_and_sigma_of_1_2_lie_near_the_sizes(
-    measured: GrowthCalibration, sizes: pl.DataFrame
+    measured: GrowthCalibration, assumed: GrowthCalibration, sizes: pl.DataFrame
 ) -> None:
     found = tvl_counts(sizes).positive()
     tvl = np.repeat(found.values, found.multiplicities)
     params = GrowthParams(mu=0.5 * 1.2**2, sigma=1.2)
-    ks = ks_of_cdf(1.0 - mixture_ccdf(params, tvl, measured.log_entry, measured.ages))
-    assert 0.015 < ks < 0.018
-    above = mixture_ccdf(params, [21_216_824.0], measured.log_entry, measured.ages)[0] * tvl.size
-    assert above == pytest.approx(211.1, abs=0.5)  # the expectation; draws gave 212 to 215
-    luckier = GrowthParams(mu=measured.alive.mu, sigma=measured.alive.sigma)
-    of_both = 1.0 - mixture_ccdf(luckier, tvl, measured.log_entry, measured.ages)
+    found = {}
+    for ages, growth in (("assumed", assumed), ("by adapter", measured)):
+        ks = ks_of_cdf(1.0 - mixture_ccdf(params, tvl, growth.log_entry, growth.ages))
+        above = mixture_ccdf(params, [21_216_824.0], growth.log_entry, growth.ages)[0] * tvl.size
+        found[ages] = (round(ks, 3), round(above))  # the expectation; draws gave 212 to 215
+    assert found == {"assumed": (0.017, 211), "by adapter": (0.02, 204)}
+    luckier = GrowthParams(mu=assumed.alive.mu, sigma=assumed.alive.sigma)
+    of_both = 1.0 - mixture_ccdf(luckier, tvl, assumed.log_entry, assumed.ages)
     assert ks_of_cdf(of_both) == pytest.approx(0.0756, abs=5e-5)
     # those that fell below the threshold are in the drift that is used
-    assert measured.ks_growth == pytest.approx(0.0904, abs=5e-5)
+    assert assumed.ks_growth == pytest.approx(0.0904, abs=5e-5)
+    assert measured.ks_growth == pytest.approx(0.0818, abs=5e-5)
     assert (measured.at_risk.m, measured.at_risk.sigma) == pytest.approx((-0.574, 1.238), abs=5e-4)
 
 
-def test_the_sizes_ask_for_none_the_dated_for_a_drift_like_the_measured_the_others_for_growth(
+def test_ages_of_adapters_stand_in_for_most_that_were_assumed(
+    measured: GrowthCalibration, assumed: GrowthCalibration
+) -> None:
+    assert (assumed.n_age_by_adapter, assumed.n_age_assumed) == (0, 500)
+    assert (measured.n_age_by_adapter, measured.n_age_assumed) == (442, 58)
+    assert measured.entry is not None
+    assert assumed.entry is not None
+    assert measured.entry.estimates() == assumed.entry.estimates()
+    assert measured.log_entry.tolist() == assumed.log_entry.tolist()
+
+
+def test_the_sizes_ask_for_none_the_listed_for_a_drift_like_the_measured_the_older_for_growth(
     fit: CalendarGrowth, measured: GrowthCalibration
 ) -> None:
-    published = {ALL: (0.033, 0.201), DATED: (-0.476, 0.307), NOT_DATED: (0.537, 0.115)}
+    published = {
+        ALL: (0.038, 0.233), LISTED: (-0.476, 0.307), BY_ADAPTER: (0.732, 0.146),
+        NOT_DATED: (0.923, 0.224),
+    }  # fmt: skip
     for who, expected in published.items():
         asked = fit.asked[who]
         assert (asked.m, asked.std_error) == pytest.approx(expected, abs=6e-4)
     for found in (measured.alive.m, measured.at_risk.m):
-        assert abs(fit.asked[DATED].m - found) < 0.5 * fit.asked[DATED].std_error
-    assert fit.asked[DATED].ks < 0.03 < 0.09 < fit.asked[NOT_DATED].ks
+        assert abs(fit.asked[LISTED].m - found) < 0.5 * fit.asked[LISTED].std_error
+    assert fit.asked[LISTED].ks < 0.03 < 0.1 < fit.asked[BY_ADAPTER].ks
 
 
 def test_the_drift_that_was_measured_period_by_period_comes_nearer_and_not_near(
-    fit: CalendarGrowth, measured: GrowthCalibration
+    fit: CalendarGrowth, measured: GrowthCalibration, assumed: GrowthCalibration
 ) -> None:
-    assert fit.ks == pytest.approx(0.0591, abs=5e-5)
+    assert fit.ks == pytest.approx(0.0396, abs=5e-5)
     assert fit.asked[ALL].ks < 0.02 < fit.ks < measured.ks_growth
+    undated = list_protocols(load_reference().frames["defi_day"], BROAD).with_columns(
+        adapter_on=pl.lit(None, dtype=pl.Date)
+    )
+    before = calibrate_calendar(assumed, undated, load_companions()["tvl_growth_periods"], BROAD).ks
+    assert before == pytest.approx(0.0591, abs=5e-5)

@@ -283,7 +283,13 @@ def test_distrust_names_the_largest_and_repeats_what_the_source_lacks() -> None:
         and f"falls from {held.hhi:.3f} to {trimmed.hhi:.3f}" in line
         for line in lines
     )
-    assert any(f"{growth.n_age_assumed} of {growth.ages.size} protocols" in x for x in lines)
+    by_adapter, assumed = growth.n_age_by_adapter, growth.n_age_assumed
+    assert any(
+        f"{by_adapter + assumed} of {growth.ages.size} protocols have no listing date" in line
+        and f"for {by_adapter} that of their adapter" in line
+        and f"{assumed} got the middle of the time" in line
+        for line in lines
+    )
     assert lines[-1] == "left empty: author"
     tail = replace(downloads.judged.tail, design_effect=40.1)
     clustered = replace(downloads, judged=replace(downloads.judged, tail=tail))

@@ -66,16 +66,16 @@ ROWS: dict[str, tuple[Table, Row, tuple[str, ...]]] = {
     ),
     "defi_population": (
         derived.DEFI_POPULATION,
-        {"category": "Dexes", "listed_on": DAY, "tvl_before": 1.5, "tvl_after": 2.5,
-         "entrant": False, "unmatched": False, "before_on": DAY, "after_on": LATER,
-         "n_protocols": 1},
-        ("category", "listed_on", "tvl_before", "tvl_after", "entrant", "unmatched"),
+        {"category": "Dexes", "listed_on": DAY, "adapter_on": DAY, "tvl_before": 1.5,
+         "tvl_after": 2.5, "entrant": False, "unmatched": False, "before_on": DAY,
+         "after_on": LATER, "n_protocols": 1},
+        ("category", "listed_on", "adapter_on", "tvl_before", "tvl_after", "entrant", "unmatched"),
     ),
     "defi_listing": (
         derived.DEFI_LISTING,
-        {"category": "Dexes", "listed_on": DAY, "tvl_usd": 1.5, "observed_on": DAY,
-         "n_protocols": 2},
-        ("category", "listed_on", "tvl_usd"),
+        {"category": "Dexes", "listed_on": DAY, "adapter_on": DAY, "tvl_usd": 1.5,
+         "observed_on": DAY, "n_protocols": 2},
+        ("category", "listed_on", "adapter_on", "tvl_usd"),
     ),
     "hub_increments": (
         derived.HUB_INCREMENTS,
@@ -226,8 +226,8 @@ def test_a_wrong_value_leaves_its_row_out(name: str, column: str, wrong: Any, re
 @pytest.mark.parametrize(
     ("name", "columns"),
     [
-        ("defi_population", ("category", "listed_on", "tvl_before", "tvl_after")),
-        ("defi_listing", ("category", "listed_on")),
+        ("defi_population", ("category", "listed_on", "adapter_on", "tvl_before", "tvl_after")),
+        ("defi_listing", ("category", "listed_on", "adapter_on")),
         ("hub_increments", ("author", "age", "likes_before", "likes_after")),
     ],
 )

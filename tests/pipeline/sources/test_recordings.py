@@ -42,6 +42,23 @@ def protocols(n: int, scale: float = 1.0) -> list[dict[str, object]]:
     ]  # fmt: skip
 
 
+ADAPTERS = pl.DataFrame(
+    {
+        "adapter": ["p0", "p1", "p2"],
+        "first_commit": [date(2021, 5, 6), date(2021, 5, 6), date(2022, 1, 1)],
+        "in_head": True,
+    }
+)
+
+
+def write_protocols(folder: Path) -> None:
+    """Write protocols of two dates: the first has a listing date, all have modules."""
+    for day, scale in (("2023-06-27", 2.0), ("2025-12-17", 3.0)):
+        rows = [row | {"module": f"{row['name']}/index.js"} for row in protocols(20, scale)]
+        rows = [row | ({} if k == 0 else {"listedAt": None}) for k, row in enumerate(rows)]
+        (folder / f"protocols_{day}.json").write_text(json.dumps(rows))
+
+
 class TestRecordings:
     def test_the_newest_full_listing_wins_over_a_newer_page(self, tmp_path: Path) -> None:
         write_models(tmp_path / "old_2024-01-01.parquet", 50, date(2024, 1, 1))
@@ -97,6 +114,41 @@ class TestRecordings:
         found = load_recordings(str(tmp_path))
         assert any("one date only" in line for line in found.ignored)
         assert any("no defillama_protocols" in line for line in found.ignored)
+
+    @pytest.mark.parametrize("suffix", ["parquet", "csv", "json"])
+    def test_adapters_date_what_has_no_listing_date(self, tmp_path: Path, suffix: str) -> None:
+        write_protocols(tmp_path)
+        write = getattr(ADAPTERS, f"write_{suffix}")
+        write(tmp_path / f"adapters.{suffix}")
+        found = load_recordings(str(tmp_path))
+        rows = found.frames["defillama_protocols"]
+        dates = rows.filter(pl.col("observed_on") == date(2023, 6, 27)).sort("tvl_usd")
+        born = [None, date(2021, 5, 6), *[None] * 18]  # the first has a listing date
+        assert dates["adapter_at"].to_list() == born
+        assert "module" not in rows.columns
+        used = {i.table: (i.name, i.rows, i.taken_on) for i in found.inputs}
+        assert used["defillama_adapters"] == (f"adapters.{suffix}", 3, "2022-01-01")
+        assert join_population(rows)["adapter_on"].drop_nulls().to_list() == [date(2021, 4, 1)]
+
+    def test_without_adapters_protocols_stay_as_they_are(self, tmp_path: Path) -> None:
+        write_protocols(tmp_path)
+        taken = load_dataset(str(tmp_path), DAY)
+        rows = taken.tables["defillama_protocols"]
+        assert rows.good["adapter_at"].null_count() == rows.good.height == 40
+        assert rows.quarantine.is_empty()
+        assert taken.tabulated()["defi_listing"]["adapter_on"].null_count() == 20
+
+    def test_adapters_alone_date_nothing_and_that_is_said(self, tmp_path: Path) -> None:
+        ADAPTERS.write_parquet(tmp_path / "adapters.parquet")
+        with pytest.raises(SourceError, match="no model listing, protocol table or TVL history"):
+            load_recordings(str(tmp_path))
+        write_models(tmp_path / "m.parquet")
+        found = load_recordings(str(tmp_path))
+        assert "adapters.parquet: no protocols to date" in found.ignored
+        assert all(i.table != "defillama_adapters" for i in found.inputs)
+        ADAPTERS.with_columns(first_commit=None).write_parquet(tmp_path / "adapters.parquet")
+        found = load_recordings(str(tmp_path))
+        assert "adapters.parquet: adapters without a first commit" in found.ignored
 
     @pytest.mark.parametrize(
         ("content", "name", "message"),
@@ -166,7 +218,7 @@ class TestTabulate:
                 "listed_at": [date(2022, 2, 3), None, None, None, None, None],
             },
             schema_overrides={"listed_at": pl.Date},
-        )
+        ).with_columns(adapter_at=pl.lit(None, dtype=pl.Date))
         joined = join_population(rows)
         assert joined.select("tvl_before", "tvl_after", "unmatched", "entrant").rows() == [
             (1.0, 4.0, False, False),
@@ -187,7 +239,7 @@ def two_dates(ids: list[str], names: list[str]) -> pl.DataFrame:
             "listed_at": [None] * 2 * n,
         },
         schema_overrides={"listed_at": pl.Date},
-    )
+    ).with_columns(adapter_at=pl.lit(None, dtype=pl.Date))
 
 
 def test_a_renamed_protocol_is_joined_by_its_id() -> None:
