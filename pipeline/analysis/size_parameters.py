@@ -33,6 +33,7 @@ def tail_rows(prefix: str, fit: SizeFits) -> Iterator[Row]:
         "18-19, 39",
         f"the largest item left out; {clustered_words(trimmed.design_effect)}",
     )
+    yield from _without_owner(prefix, fit)
     near = fit.thresholds
     for end, value in (("lowest", near.zeta_lowest), ("highest", near.zeta_highest)):
         yield parameter_row(
@@ -43,6 +44,40 @@ def tail_rows(prefix: str, fit: SizeFits) -> Iterator[Row]:
             "18-19, 39",
             joined((threshold_words(near), clustered_words(None))),
         )
+
+
+def _without_owner(prefix: str, fit: SizeFits) -> Iterator[Row]:
+    """Return zeta and its p without the owner who moves it most, nothing without owners."""
+    rest = fit.tail_without_owner
+    if rest is None:
+        return
+    note = "the owner who moves zeta most left out, x_min as with all"
+    found = {
+        "zeta": Estimate(value=rest.zeta, std_error=rest.std_error),
+        "p_value": Estimate(value=rest.p_value),
+        "p_value_independent": Estimate(value=rest.p_independent),
+        "umpu_p": Estimate(value=rest.umpu_p),
+        "umpu_p_independent": Estimate(value=rest.umpu_p_independent),
+    }
+    for name, e in found.items():
+        base = name.removesuffix("_independent")
+        full = f"tail_{prefix}_{base}_without_largest_owner{name.removeprefix(base)}"
+        row = parameter_row(full, e, fit.tail, "as with it", "18-19, 39")
+        yield row | {"n_used": rest.n_tail, "notes": note}
+
+
+def _others(prefix: str, statistic: str, label: str, fit: SizeFits) -> Iterator[Row]:
+    """Return a slope or index without one owner and without one item, as far as they exist."""
+    for suffix, left_out, known in (
+        ("_without_largest_owner", "the owner who moves it most", fit.without_owner),
+        ("_without_largest", "the largest item", fit.without_item),
+    ):
+        value = known.get(label, {}).get(statistic)
+        if value is not None:
+            row = parameter_row(
+                f"{prefix}_{label}{suffix}", Estimate(value=value), fit.tail, "as with it", ""
+            )
+            yield row | {"n_used": None, "converged": None, "notes": f"{left_out} left out"}
 
 
 def verdict_rows(prefix: str, fit: SizeFits) -> Iterator[Row]:
@@ -100,6 +135,7 @@ def index_rows(prefix: str, fit: SizeFits) -> Iterator[Row]:
                 "18-19, 39",
                 f"{note}; {clustered_words(found.design_effect)}",
             )
+            yield from _others(f"index_{prefix}_{name}", name, label, fit)
     for model in fit.whole.fits:
         for name, e in model.estimates().items():
             yield parameter_row(
@@ -128,6 +164,7 @@ def zipf_rows(prefix: str, fit: SizeFits) -> Iterator[Row]:
                 f"k = {line.k}, threshold {line.threshold:g}; {clustered_words(line.design_effect)}"
             )
             yield parameter_row(name, line.estimates()["slope"], line, method, "section 1", note)
+            yield from _others(f"zipf_{prefix}_logrank_slope", "slope", label, fit)
 
 
 def shape_rows(prefix: str, fit: SizeFits) -> Iterator[Row]:

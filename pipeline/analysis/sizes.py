@@ -16,8 +16,7 @@ import numpy as np
 import polars as pl
 
 from baimo.estimation.distributions.fit import WholeSampleComparison, compare_whole_sample
-from baimo.estimation.errors import EstimationError
-from baimo.estimation.errors import DataError
+from baimo.estimation.errors import DataError, EstimationError
 from baimo.estimation.results import registered
 from baimo.estimation.samples.concentration import Concentration, measure_concentration
 from baimo.estimation.samples.counts import Counts
@@ -81,6 +80,46 @@ class JudgedTail:
     umpu: IndexTest | None = None
 
 
+@registered("TailWithoutOwner")
+@dataclass(frozen=True, kw_only=True)
+class TailWithoutOwner:
+    """The tail at the same x_min without the owner of the largest share of the variance of zeta.
+
+    Parameters
+    ----------
+    zeta, std_error, n_tail
+        Of the rest, the error clustered.
+    p_value, p_independent
+        Of the power law, the other owners as clusters, and models as independent.
+    umpu_p, umpu_p_independent
+        The same of Pareto against lognormal; None where there is no such test.
+    """
+
+    zeta: float
+    std_error: float
+    n_tail: int
+    p_value: float
+    p_independent: float
+    umpu_p: float | None
+    umpu_p_independent: float | None
+
+    @classmethod
+    def of(cls, tests: Mapping[str, Row] | None) -> TailWithoutOwner | None:
+        """Return it from the tests by name, None where owners are not known."""
+        if not tests or "ks" not in tests:
+            return None
+        ks, umpu = tests["ks"], tests.get("umpu", {})
+        return cls(
+            zeta=ks["zeta"],
+            std_error=ks["std_error"],
+            n_tail=ks["n_tail"],
+            p_value=ks["p_value"],
+            p_independent=ks["p_independent"],
+            umpu_p=umpu.get("p_value"),
+            umpu_p_independent=umpu.get("p_independent"),
+        )
+
+
 @registered("SizeFits")
 @dataclass(frozen=True, eq=False, kw_only=True)
 class SizeFits:
@@ -98,6 +137,8 @@ class SizeFits:
         Rank-size regression by cut-off.
     index
         Tail index by cut-off and method (hill, hill_corrected, moment, kernel).
+    tail_without_owner
+        The tail without the owner who moves zeta most, None where owners are not known.
     without_owner, without_item
         The slopes and indices, by cut-off and name, without the owner who moves each most, and
         without the largest item: as far as they exist, and owners are known.
@@ -118,6 +159,7 @@ class SizeFits:
     whole: WholeSampleComparison
     concentration: Concentration
     concentration_without_largest: Concentration
+    tail_without_owner: TailWithoutOwner | None = None
     without_owner: dict[str, dict[str, float]] = field(default_factory=dict)
     without_item: dict[str, dict[str, float]] = field(default_factory=dict)
 
@@ -196,6 +238,7 @@ def fit_sizes(
         whole=whole.result(),
         concentration=measure_concentration(counts),
         concentration_without_largest=measure_concentration(trimmed),
+        tail_without_owner=TailWithoutOwner.of(_tests(tests, measure, "largest owner")),
         without_owner=_without_owner(known),
         without_item=fewer,
     )

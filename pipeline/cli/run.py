@@ -69,7 +69,7 @@ def run(source: str, day: datetime | None, out: Path | None, seed: int, replicat
     click.echo(aligned([TABLE_HEADER, *table_rows(results.table(COMPARISON))]))
     click.echo("slope: log(rank - 1/2) on log(size), top 1 % of all (* top 10 % of the positive)")
     click.echo()
-    click.echo(aligned([TAIL_HEADER, *tail_rows(read_tails(results))], left=(0, 3, 4)))
+    click.echo(aligned([TAIL_HEADER, *tail_rows(read_tails(results))], left=(0, 4, 5)))
     click.echo("p: items of one owner as a cluster; p indep.: as if every item were independent")
     click.echo(
         "UMPU: Pareto against lognormal above x_min, small p for the lognormal; "

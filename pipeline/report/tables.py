@@ -39,6 +39,7 @@ TABLE_HEADER = (
 
 TAIL_HEADER = (
     "tail of",
+    "zeta",
     "p",
     "p indep.",
     "support",
@@ -48,7 +49,6 @@ TAIL_HEADER = (
     "moment",
     "kernel",
     "rank-1/2",
-    "95 %",
     "UMPU p",
     "UMPU indep.",
     "open (indep.)",
@@ -112,32 +112,43 @@ def mechanism_rows(comparison: pl.DataFrame) -> list[tuple[str, ...]]:
 def tail_rows(
     fits: Mapping[str, SizeFits], measures: Mapping[str, Variable] = VARIABLES
 ) -> list[tuple[str, ...]]:
-    """Return verdict and tail index of every size as cells; without its largest item too."""
+    """Return verdict and tail index of every size as cells.
+
+    Below each stands the same without its largest item, and without the owner who moves it most.
+    """
     rows: list[tuple[str, ...]] = []
     for name, fit in fits.items():
-        measure = measures[name]
-        label = measure.headline_cutoff
-        index, line = fit.index.get(label, {}), fit.zipf.get(label)
-        path = fit.pareto_lognormal
-        methods = ("hill", "hill_corrected", "moment", "kernel")
-        estimates = [number(index[m].zeta) if m in index else "-" for m in methods]
-        ci = line.conf_int()["slope"] if line else None
+        label = measures[name].headline_cutoff
+        found = {n: i.zeta for n, i in fit.index.get(label, {}).items() if i.zeta is not None}
+        if label in fit.zipf:
+            found["slope"] = fit.zipf[label].slope
+        path, trimmed = fit.pareto_lognormal, fit.judged_without_largest
         where = "-" if path.lowest_k is None else f"top {path.lowest_k:,}"
         rows.append(
             (
-                measure.title,
+                measures[name].title,
                 *_judged_cells(fit.judged),
-                *estimates,
-                number(-line.slope) if line else "-",
-                interval(-ci[1], -ci[0]) if ci else "-",
+                *_index_cells(found),
                 *_umpu_cells(fit.judged),
                 where,
             )
         )
-        trimmed = fit.judged_without_largest
-        cells = (*_judged_cells(trimmed), *[""] * 6, *_umpu_cells(trimmed), "")
+        others = _index_cells(fit.without_item.get(label, {}))
+        cells = (*_judged_cells(trimmed), *others, *_umpu_cells(trimmed), "")
         rows.append(("  without the largest", *cells))
+        if (rest := fit.tail_without_owner) is not None:
+            others = _index_cells(fit.without_owner.get(label, {}))
+            ps = (p_value(rest.umpu_p), p_value(rest.umpu_p_independent))
+            cells = (p_value(rest.p_value), p_value(rest.p_independent), "", "", *others, *ps, "")
+            rows.append(("  without one owner", number(rest.zeta), *cells))
     return rows
+
+
+def _index_cells(found: Mapping[str, float]) -> tuple[str, ...]:
+    """Return zeta by each method, and by the rank-size slope."""
+    methods = ("hill", "hill_corrected", "moment", "kernel")
+    slope = found.get("slope")
+    return (*(number(found.get(m)) for m in methods), number(None if slope is None else -slope))
 
 
 def undated(cohorts: Mapping[str, CohortsFit], fits: Mapping[str, SizeFits]) -> str:
@@ -191,8 +202,9 @@ def populations_text(populations: CompanionFits) -> str:
     return joined([found, *populations.notes]) + "."
 
 
-def _judged_cells(judged: JudgedTail) -> tuple[str, str, str, str]:
+def _judged_cells(judged: JudgedTail) -> tuple[str, ...]:
     return (
+        number(judged.tail.zeta),
         p_value(judged.goodness.p_value if judged.clustered_p is None else judged.clustered_p),
         "-" if judged.clustered_p is None else p_value(judged.goodness.p_value),
         judged.support.level,
@@ -304,7 +316,7 @@ def rival_rows(fits: SizeFits) -> list[tuple[str, ...]]:
 
 
 def slope_rows(fits: SizeFits) -> list[tuple[str, ...]]:
-    """Return the rank-size regressions as cells."""
+    """Return the rank-size regressions as cells, also without one owner and without one item."""
     rows: list[tuple[str, ...]] = []
     for label, line in fits.zipf.items():
         if not fits.tail.n_zero and label.endswith("_all"):
@@ -317,6 +329,8 @@ def slope_rows(fits: SizeFits) -> list[tuple[str, ...]]:
                 size(line.threshold),
                 number(line.slope),
                 interval(*ci) if ci else "-",
+                number(fits.without_owner.get(label, {}).get("slope")),
+                number(fits.without_item.get(label, {}).get("slope")),
             )
         )
     return rows

@@ -14,7 +14,7 @@ from baimo.pipeline.analysis.size_parameters import (
     verdict_rows,
     zipf_rows,
 )
-from baimo.pipeline.analysis.sizes import SizeFits
+from baimo.pipeline.analysis.sizes import SizeFits, TailWithoutOwner
 from baimo.pipeline.schema.results import PARAMETERS, Row
 from baimo.pipeline.variables import TVL
 from tests.pipeline.synthetic import fits_of
@@ -107,8 +107,40 @@ def test_p_values_have_their_monte_carlo_error_and_no_interval(likes: SizeFits) 
         assert row["notes"].startswith(f"support: {judged.support.level} (")
 
 
+def whole(rows: dict[str, Row]) -> dict[str, Row]:
+    """Return the rows that nothing is left out of."""
+    return {name: row for name, row in rows.items() if "_without_largest" not in name}
+
+
+def test_what_is_left_without_one_owner_and_without_one_item(likes: SizeFits) -> None:
+    slopes, indices = by_name(zipf_rows(PREFIX, likes)), by_name(index_rows(PREFIX, likes))
+    for suffix, known, words in (
+        ("_without_largest_owner", likes.without_owner, "the owner who moves it most left out"),
+        ("_without_largest", likes.without_item, "the largest item left out"),
+    ):
+        for label, found in known.items():
+            if "slope" in found and label in likes.zipf:
+                row = slopes[f"zipf_hub_likes_logrank_slope_{label}{suffix}"]
+                assert (row["value"], row["std_error"]) == (found["slope"], None)
+                assert row["notes"] == words
+            if "hill" in found:
+                row = indices[f"index_hub_likes_hill_{label}{suffix}"]
+                assert (row["value"], row["notes"]) == (found["hill"], words)
+    rest = TailWithoutOwner(
+        zeta=0.6, std_error=0.03, n_tail=900, p_value=0.26, p_independent=0.001, umpu_p=0.2,
+        umpu_p_independent=0.01,
+    )  # fmt: skip
+    rows = by_name(tail_rows(PREFIX, replace(likes, tail_without_owner=rest)))
+    name = "tail_hub_likes_zeta_without_largest_owner"
+    assert (rows[name]["value"], rows[name]["std_error"], rows[name]["n_used"]) == (0.6, 0.03, 900)
+    assert rows["tail_hub_likes_p_value_without_largest_owner"]["value"] == 0.26
+    assert rows["tail_hub_likes_p_value_without_largest_owner_independent"]["value"] == 0.001
+    assert rows["tail_hub_likes_umpu_p_without_largest_owner"]["value"] == 0.2
+    assert name not in by_name(tail_rows(PREFIX, likes))
+
+
 def test_slopes_are_at_every_cut_off_and_null_where_there_is_none(likes: SizeFits) -> None:
-    rows = by_name(zipf_rows(PREFIX, likes))
+    rows = whole(by_name(zipf_rows(PREFIX, likes)))
     labels = [name.removeprefix("zipf_hub_likes_logrank_slope_") for name in rows]
     assert labels == [
         "top10pct_all", "top10pct_positive", "top1pct_all", "top1pct_positive",
@@ -130,7 +162,7 @@ def test_slopes_are_at_every_cut_off_and_null_where_there_is_none(likes: SizeFit
 
 
 def test_indices_are_by_method_and_cut_off_and_laws_by_name(likes: SizeFits) -> None:
-    rows = by_name(index_rows(PREFIX, likes))
+    rows = whole(by_name(index_rows(PREFIX, likes)))
     expected = {
         f"index_hub_likes_{method}_{label}": fit.zeta
         for label, methods in likes.index.items()

@@ -11,7 +11,7 @@ import pytest
 
 from baimo.estimation.tails.cohorts import fit_cohorts
 from baimo.pipeline.analysis.populations import POPULATIONS
-from baimo.pipeline.analysis.sizes import TAILS, SizeFits
+from baimo.pipeline.analysis.sizes import TAILS, SizeFits, TailWithoutOwner
 from baimo.pipeline.claims import claim as claims
 from baimo.pipeline.claims.claim import Kind, Verdict
 from baimo.pipeline.models.gbm import GROWTH_FIT
@@ -121,52 +121,81 @@ class TestHeadline:
         assert [r[1] for r in rows] == ["Simon", "CES", "GBM"]
 
 
+def cells_of(row: tuple[str, ...]) -> dict[str, str]:
+    """Return a row of the table of tails by column."""
+    return dict(zip(TAIL_HEADER, row, strict=True))
+
+
 class TestOneSize:
     def test_a_tail_has_two_rows_one_without_its_largest(self, likes: SizeFits) -> None:
-        first, second = tables.tail_rows({"likes": likes})
-        assert len(first) == len(second) == len(TAIL_HEADER)
-        cut = likes.zipf["top1pct_all"]
-        index = likes.index["top1pct_all"]
-        assert first[0] == "Hub likes"
-        assert first[1] == tables.p_value(likes.judged.goodness.p_value)
-        assert first[2] == "-"  # owners are not known: the p is that of independent items
-        assert first[3] == likes.judged.support.level
-        assert first[5:9] == tuple(
-            f"{index[m].zeta:.3f}" for m in ("hill", "hill_corrected", "moment", "kernel")
-        )
-        assert first[9] == f"{-cut.slope:.3f}"
-        ci = cut.conf_int()["slope"]
-        assert ci is not None
-        assert first[10] == f"[{-ci[1]:.2f}, {-ci[0]:.2f}]"
-        assert second[0] == "  without the largest"
-        assert second[1] == tables.p_value(likes.judged_without_largest.goodness.p_value)
-        assert second[5:11] == ("",) * 6
+        first, second = (cells_of(row) for row in tables.tail_rows({"likes": likes}))
+        cut, index = likes.zipf["top1pct_all"], likes.index["top1pct_all"]
+        assert first["tail of"] == "Hub likes"
+        assert first["zeta"] == f"{likes.tail.zeta:.3f}"
+        assert first["p"] == tables.p_value(likes.judged.goodness.p_value)
+        assert first["p indep."] == "-"  # owners are not known: the p is that of independent items
+        assert first["support"] == likes.judged.support.level
+        names = {"Hill": "hill", "corrected": "hill_corrected", "moment": "moment",
+                 "kernel": "kernel"}  # fmt: skip
+        others = likes.without_item["top1pct_all"]
+        for column, method in names.items():
+            assert first[column] == f"{index[method].zeta:.3f}"
+            assert second[column] == f"{others[method]:.3f}"
+        assert first["rank-1/2"] == f"{-cut.slope:.3f}"
+        assert second["rank-1/2"] == f"{-others['slope']:.3f}"
+        assert second["tail of"] == "  without the largest"
+        assert second["zeta"] == f"{likes.tail_without_largest.zeta:.3f}"
+        assert second["p"] == tables.p_value(likes.judged_without_largest.goodness.p_value)
         for cells, judged in ((first, likes.judged), (second, likes.judged_without_largest)):
             assert judged.umpu is not None
-            assert cells[11:13] == (tables.p_value(judged.umpu.p_value), "-")
-        assert first[13] == f"top {likes.pareto_lognormal.lowest_k:,}"
-        assert second[13] == ""
+            assert cells["UMPU p"] == tables.p_value(judged.umpu.p_value)
+            assert cells["UMPU indep."] == "-"
+        assert first["open (indep.)"] == f"top {likes.pareto_lognormal.lowest_k:,}"
+        assert second["open (indep.)"] == ""
+
+    def test_where_owners_are_known_a_third_row_is_without_one(self, likes: SizeFits) -> None:
+        rest = TailWithoutOwner(
+            zeta=0.618, std_error=0.03, n_tail=3_274, p_value=0.26, p_independent=0.0004,
+            umpu_p=0.0015, umpu_p_independent=None,
+        )  # fmt: skip
+        known = replace(
+            likes,
+            tail_without_owner=rest,
+            without_owner={"top1pct_all": {"slope": -0.6123, "kernel": 0.71}},
+        )
+        rows = tables.tail_rows({"likes": known})
+        assert len(rows) == 3
+        third = cells_of(rows[2])
+        assert third == {
+            "tail of": "  without one owner", "zeta": "0.618", "p": "0.260", "p indep.": "<0.001",
+            "support": "", "lowest AIC": "", "Hill": "-", "corrected": "-", "moment": "-",
+            "kernel": "0.710", "rank-1/2": "0.612", "UMPU p": "0.002", "UMPU indep.": "-",
+            "open (indep.)": "",
+        }  # fmt: skip
 
     def test_a_p_that_knows_owners_stands_before_the_other(self, likes: SizeFits) -> None:
         known = replace(likes, judged=replace(likes.judged, clustered_p=0.0448))
-        first, second = tables.tail_rows({"likes": known})
-        assert first[1:3] == ("0.045", tables.p_value(likes.judged.goodness.p_value))
-        assert second[2] == "-"
+        first, second = (cells_of(row) for row in tables.tail_rows({"likes": known}))
+        alone = tables.p_value(likes.judged.goodness.p_value)
+        assert (first["p"], first["p indep."]) == ("0.045", alone)
+        assert second["p indep."] == "-"
 
     def test_a_test_that_knows_owners_stands_before_the_other(self, likes: SizeFits) -> None:
         assert likes.judged.umpu is not None
         umpu = replace(likes.judged.umpu, p_value=0.2484, p_independent=0.0116)
         known = replace(likes, judged=replace(likes.judged, umpu=umpu))
-        first, _ = tables.tail_rows({"likes": known})
-        columns = dict(zip(TAIL_HEADER, first, strict=False))
-        assert (columns["UMPU p"], columns["UMPU indep."]) == ("0.248", "0.012")
+        first, _ = (cells_of(row) for row in tables.tail_rows({"likes": known}))
+        assert (first["UMPU p"], first["UMPU indep."]) == ("0.248", "0.012")
         short = replace(likes, judged=replace(likes.judged, umpu=None))
-        first, _ = tables.tail_rows({"likes": short})
-        assert first[11:13] == ("-", "-")
+        first, _ = (cells_of(row) for row in tables.tail_rows({"likes": short}))
+        assert (first["UMPU p"], first["UMPU indep."]) == ("-", "-")
 
     def test_a_cut_off_that_does_not_exist_leaves_dashes(self, likes: SizeFits) -> None:
-        first, _ = tables.tail_rows({"likes": replace(likes, zipf={}, index={})})
-        assert first[5:11] == ("-",) * 6
+        without = replace(likes, zipf={}, index={}, without_item={})
+        for cells in (cells_of(row) for row in tables.tail_rows({"likes": without})):
+            assert {cells[c] for c in ("Hill", "corrected", "moment", "kernel", "rank-1/2")} == {
+                "-"
+            }
 
     def test_other_populations_bear_their_own_titles(self, likes: SizeFits) -> None:
         first, _ = tables.tail_rows({"datasets_likes": likes}, POPULATIONS)
@@ -178,6 +207,7 @@ class TestOneSize:
         assert len(rows) == len(likes.zipf)
         assert rows[-1][:2] == ("top 100", "100")
         assert rows[-1][3] == f"{likes.zipf['top100'].slope:.3f}"
+        assert rows[-1][5:] == ("-", f"{likes.without_item['top100']['slope']:.3f}")
         of_tvl = [r[0] for r in tables.slope_rows(tvl)]  # without zeros all are positive
         assert of_tvl == ["top 10 % of positive", "top 1 % of positive", "top 100"]
 
