@@ -31,6 +31,8 @@ class Calibration(Generic[T]):
         The asset.
     order
         Place among the exported parameters.
+    step
+        Of the run in which it is made; calibrations that share what they read may share one.
     description
         For the UI.
     needs
@@ -47,6 +49,7 @@ class Calibration(Generic[T]):
 
     stored: Stored[T]
     order: int
+    step: str
     description: str
     needs: tuple[Named, ...]
     fit: Callable[[Day], T]
@@ -66,6 +69,7 @@ def calibration(
     description: str,
     needs: tuple[Named, ...],
     shown: Callable[[T], Shown],
+    step: str = "",
     parameters: Callable[[T], Iterator[Row]] = _nothing,
     estimates: Callable[[T], Titled] = _nothing,
 ) -> Callable[[Callable[[Day], T]], Callable[[Day], T]]:
@@ -73,7 +77,17 @@ def calibration(
 
     def register(fit: Callable[[Day], T]) -> Callable[[Day], T]:
         _CALIBRATIONS.append(
-            Calibration(stored, order, description, needs, fit, shown, parameters, estimates)
+            Calibration(
+                stored,
+                order,
+                step or stored.name,
+                description,
+                needs,
+                fit,
+                shown,
+                parameters,
+                estimates,
+            )
         )
         return fit
 

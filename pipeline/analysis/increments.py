@@ -136,6 +136,7 @@ def _parameters(found: KernelCalibration | None) -> Iterator[Row]:
 @calibration(
     KERNEL_FIT,
     order=50,
+    step="attachment_kernels",
     description="Kernel of attachment (eq 19 with entry) from likes of the same models on two "
     "days: theta, phi, psi, inflow and entry.",
     needs=(HUB_INCREMENTS, HUB_FREQUENCY),

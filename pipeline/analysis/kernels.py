@@ -58,6 +58,7 @@ def _parameters(found: dict[str, KernelCalibration]) -> Iterator[Row]:
 @calibration(
     KERNELS,
     order=55,
+    step="attachment_kernels",
     description="Kernel of attachment by age, and of picked models on two days: a leaderboard's "
     "entries, a registry's.",
     needs=(HUB_INCREMENTS, OTHER_INCREMENTS),

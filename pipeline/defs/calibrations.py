@@ -1,4 +1,4 @@
-"""Calibrations: every one that is registered, as an asset of its own."""
+"""Calibrations: every one that is registered, as an asset of its own; some share a step."""
 
 from typing import Any
 
@@ -18,21 +18,35 @@ from baimo.pipeline.defs.declare import (
 from baimo.pipeline.models.registry import CALIBRATIONS
 
 
-def _asset(calibration: Calibration[Any]) -> dg.AssetsDefinition:
-    name = calibration.stored.name
+def _assets(step: str, made: list[Calibration[Any]]) -> dg.AssetsDefinition:
+    needs = {c.stored.name: {dg.AssetKey(key) for key in dep_keys(c.needs)} for c in made}
 
     @dg.multi_asset(
-        name=name,
-        outs={name: record_out(calibration.description, CALIBRATION)},
-        deps=dep_keys(calibration.needs),
+        name=step,
+        outs={
+            c.stored.name: record_out(c.description, CALIBRATION, is_required=len(made) == 1)
+            for c in made
+        },
+        deps=sorted(set().union(*needs.values())),
+        internal_asset_deps=needs,
         required_resource_keys=set(READS_DAY),
         partitions_def=PARTITIONS,
+        can_subset=len(made) > 1,
     )
     def calibrate(context: dg.AssetExecutionContext) -> Events:
-        found = calibration.fit(day_for(context, calibration.needs))
-        yield dg.Output(found, output_name=name, metadata=numbers(calibration.shown(found)))
+        for c in made:
+            if dg.AssetKey(c.stored.name) in context.selected_asset_keys:
+                found = c.fit(day_for(context, c.needs))
+                yield dg.Output(found, output_name=c.stored.name, metadata=numbers(c.shown(found)))
 
     return calibrate
 
 
-assets = [_asset(calibration) for calibration in CALIBRATIONS]
+def _by_step() -> dict[str, list[Calibration[Any]]]:
+    found: dict[str, list[Calibration[Any]]] = {}
+    for calibration in CALIBRATIONS:
+        found.setdefault(calibration.step, []).append(calibration)
+    return found
+
+
+assets = [_assets(step, made) for step, made in _by_step().items()]

@@ -117,9 +117,11 @@ def table_out(name: str, group: str, *, required: bool = True) -> dg.AssetOut:
     )
 
 
-def record_out(description: str, group: str) -> dg.AssetOut:
-    """Return the output of one fitted result."""
-    return dg.AssetOut(description=description, group_name=group, kinds={"json"})
+def record_out(description: str, group: str, *, is_required: bool = True) -> dg.AssetOut:
+    """Return the output of one fitted result; one of several of a step may be asked for alone."""
+    return dg.AssetOut(
+        description=description, group_name=group, kinds={"json"}, is_required=is_required
+    )
 
 
 def rows(frame: pl.DataFrame) -> dict[str, int]:
