@@ -36,8 +36,9 @@ class PanelGrowthFit(FitResult):
         Mean pairwise correlation over at least 26 common weeks.
     excess_kurtosis
         Of the standardised weekly growth.
-    drift_survivors
-        Mean log drift, 1/yr: of winners, so no estimate of the population's.
+    drift_survivors, drift_survivors_std_error
+        Mean log drift, 1/yr: of winners, so no estimate of the population's; its error knows that
+        weeks are common to all and that items differ (clustered by both).
     items, item_drift, item_sigma : (n_items,)
         Number of each protocol with its exact maximum-likelihood m_i (1/yr) and sigma_i.
     """
@@ -147,11 +148,20 @@ def fit_panel_growth(
         mean_correlation=float(correlation[off].mean()),
         excess_kurtosis=float(kurtosis(standard[np.isfinite(standard)])),
         drift_survivors=float(drift.mean()),
-        drift_survivors_std_error=float(drift.std(ddof=1)) / math.sqrt(names.size),
+        drift_survivors_std_error=_drift_error(panel, n_weeks, float(drift.mean())),
         items=names,
         item_drift=drift,
         item_sigma=np.sqrt(variance),
     )
+
+
+def _drift_error(panel: Floats, n_weeks: NDArray[np.int64], drift: float) -> float:
+    """Return the error of the mean of the items' drifts, by item and by week at once."""
+    share = np.where(np.isfinite(panel), panel, 0.0) * WEEKS_PER_YEAR - drift
+    off = np.where(np.isfinite(panel), share, 0.0) / (n_weeks[:, None] * n_weeks.size)
+    by_item, by_week = (float(np.sum(off.sum(axis=axis) ** 2)) for axis in (1, 0))
+    alone = float(np.sum(off**2))
+    return math.sqrt(max(by_item + by_week - alone, by_item, by_week))
 
 
 def _correlation(standard: Floats, min_overlap: int) -> Floats:

@@ -273,7 +273,6 @@ class GbmCalendar(FittedModel):
     variables = (TVL,)
     judged = (ZETA, TOP_1PCT, TAIL_ITEMS, *LARGEST, MIXTURE_KS)
     needs = (CALENDAR_FIT, TAILS[TVL.name])
-    in_overview = False
 
     def parameters(self, day: Day, variable: Variable) -> dict[str, Estimate] | None:
         """Return the drift of each period, None without the table of periods."""

@@ -319,7 +319,7 @@ class TestSimulated:
         assert read_refits(day, (ATTACHMENT,)) == found[ATTACHMENT]
 
     def test_the_overview_shows_the_papers_models_and_the_rival_of_attachment(self) -> None:
-        assert in_overview() == {"Simon", "Yule", "CES", "GBM", "fitness"}
+        assert in_overview() == {"Simon", "Yule", "CES", "GBM", "GBM by period", "fitness"}
 
 
 class TestToldApart:
