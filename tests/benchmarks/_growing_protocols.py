@@ -187,6 +187,7 @@ def _population(observed: pl.DataFrame, alive: pl.DataFrame, later: Floats) -> p
     rows = alive.select(
         "category",
         "listed_on",
+        "adapter_on",
         tvl_before=pl.col("tvl_usd"),
         tvl_after=after,
         entrant=pl.lit(False),
