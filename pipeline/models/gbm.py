@@ -268,9 +268,12 @@ def calibrate_growth_of(day: Day) -> GrowthCalibration:
 
 
 def calibrate_growth(
-    population: pl.DataFrame, listing: pl.DataFrame, weekly: pl.DataFrame
+    population: pl.DataFrame, listing: pl.DataFrame, weekly: pl.DataFrame, *, resampled: bool = True
 ) -> GrowthCalibration:
-    """Calibrate the GBM from two dates of the population, one day's ages and a weekly panel."""
+    """Calibrate the GBM from two dates of the population, one day's ages and a weekly panel.
+
+    Not resampled, it lacks `zeta_bootstrap`, which takes half of the time.
+    """
     pair = expand(population, "n_protocols")
     before_on, after_on = pair["before_on"][0], pair["after_on"][0]
     moved = pair.filter(pl.col("tvl_before") > 0)
@@ -326,7 +329,9 @@ def calibrate_growth(
             years=years,
             floor=EXIT_THRESHOLD,
             rng=np.random.default_rng([SEED, 39]),
-        ),
+        )
+        if resampled
+        else None,
     )
 
 

@@ -191,18 +191,29 @@ class Measured:
 
 
 def refit_models(
-    models: Mapping[Key, Drawn], x_min: Mapping[str, float], *, n_replications: int, seed: int
+    models: Mapping[Key, Drawn],
+    x_min: Mapping[str, float],
+    *,
+    n_replications: int,
+    seed: int,
+    n_scanned: int = MOST_SCANNED,
 ) -> Refits:
     """Draw every model and measure each sample as the data; `x_min` by variable.
 
-    The samples are those of `simulate_models` with the same seed, and are not kept. Each is joined
+    The samples are those of `simulate_models` with the same seed, and are not kept; the first
+    `n_scanned` are fitted at an x_min of their own too, by which nothing is judged. Each is joined
     by what the same model gives over the following interval, where it says something of it: that
     begins with the observed sizes, not with the simulated ones, so that it is drawn fifty times and
     these are gone through again and again.
     """
     return {
         key: _followed(
-            _simulated(key, drawn, x_min[key[1]], n_replications, seed),
+            _simulated(
+                Measured(drawn.sampler, VARIABLES[key[1]], x_min[key[1]], drawn.yardstick),
+                drawn,
+                np.random.SeedSequence(seed_of(seed, key)).spawn(n_replications),
+                n_scanned,
+            ),
             drawn,
             seed_of(seed, (*key, "later")),
         )
@@ -210,16 +221,15 @@ def refit_models(
     }
 
 
-def _simulated(key: Key, drawn: Drawn, x_min: float, n: int, seed: int) -> Simulated:
-    variable = VARIABLES[key[1]]
-    seeds = np.random.SeedSequence(seed_of(seed, key)).spawn(n)
-    scanned = Measured(drawn.sampler, variable, x_min, drawn.yardstick, scanned=True)
-    plain = replace(scanned, scanned=False)
+def _simulated(
+    plain: Measured, drawn: Drawn, seeds: Sequence[np.random.SeedSequence], n_scanned: int
+) -> Simulated:
+    """Return the statistics of samples at the estimate, and how they move with the parameters."""
     samples = (
-        *replicate_seeds(scanned, seeds[:MOST_SCANNED]),
-        *replicate_seeds(plain, seeds[MOST_SCANNED:]),
+        *replicate_seeds(replace(plain, scanned=True), seeds[:n_scanned]),
+        *replicate_seeds(plain, seeds[n_scanned:]),
     )
-    few = seeds[: min(n, SLOPE_SAMPLES)]
+    few = seeds[:SLOPE_SAMPLES]
 
     def at(values: Values) -> Measured:
         return replace(plain, sampler=drawn.sampler_at(values))

@@ -1,14 +1,15 @@
 """Size, coverage and power where items come in clusters as uneven as the Hub's owners.
 
-    uv run python tests/benchmarks/clustered_size.py [--runs 1000] [--tail 0] [--recording FILE]
+    uv run python -m tests.benchmarks.clustered_size [--runs 1000] [--tail 0] [--recording FILE]
 
 Tails of as many items as the Hub's listing of 2024-07-11 has above x_min, owned as they are there
 (`OWNERS`, a count of owners by number of models). Items of one owner are alike: the normal scores
 of their ranks have a common part, a share rho of their variance. In the listing that share is .30
 for downloads and .19 for likes (analysis of variance of the scores under the fitted law). Exact
 power laws give size and coverage, lognormals power. The test of age cohorts needs the cohorts of
-each owner's models, from the recording; without it that part is left out, and said. The table of
-tests/benchmarks/README.md is this output; `pytest -m full` holds a shorter one
+each owner's models. They come from a recording of that listing, a Parquet file with the columns
+author, created_at, downloads and likes, a row a model; without it that part is left out, and said.
+The table of tests/benchmarks/README.md is this output; `pytest -m full` holds a shorter one
 (tests/estimation/test_clustered_size).
 """
 
@@ -38,9 +39,10 @@ from baimo.pipeline.variables import cohort_edges, hub_ages
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 Quantile = Callable[[Floats], Floats]
-RECORDING = Path(__file__).parents[3] / "shared" / "data" / "hub" / "models_2024-07-11.parquet"
 LEVEL = 0.05
 N_SIGNS = 499
+RHO: Mapping[str, float] = {"downloads": 0.30, "likes": 0.19}
+"""Correlation of the normal scores of one owner's models."""
 
 # Models above x_min -> owners with that many, 2024-07-11 (downloads from 9,326, likes from 23 on).
 OWNERS: Mapping[str, Mapping[int, int]] = {
@@ -103,17 +105,23 @@ def tails() -> list[Tail]:
     """Return the tails of downloads, of downloads without their largest owner, and of likes."""
     downloads, likes = owners_of("downloads"), owners_of("likes")
     return [
-        Tail("downloads", downloads, 0.30, 0.683, 9326.0, 0.0, 4.42),
-        Tail("downloads, largest owner left out", downloads[:-1], 0.30, 0.618, 9326.0, 0.0, 4.42),
-        Tail("likes", likes, 0.19, 0.971, 23.0, -3.57, 2.97),
+        Tail("downloads", downloads, RHO["downloads"], 0.683, 9326.0, 0.0, 4.42),
+        Tail("downloads, largest owner left out", downloads[:-1], RHO["downloads"], 0.618, 9326.0,
+             0.0, 4.42),
+        Tail("likes", likes, RHO["likes"], 0.971, 23.0, -3.57, 2.97),
     ]  # fmt: skip
+
+
+def dependent_scores(labels: Ints, rho: float, rng: np.random.Generator) -> Floats:
+    """Return standard normal scores that have within labels the correlation rho."""
+    common = rng.standard_normal(int(labels.max()) + 1)[labels]
+    own = rng.standard_normal(labels.size)
+    return np.asarray(math.sqrt(rho) * common + math.sqrt(1.0 - rho) * own)
 
 
 def dependent_ranks(labels: Ints, rho: float, rng: np.random.Generator) -> Floats:
     """Return uniform ranks whose normal scores have within labels the correlation rho."""
-    common = rng.standard_normal(int(labels.max()) + 1)[labels]
-    own = rng.standard_normal(labels.size)
-    return np.asarray(special.ndtr(math.sqrt(rho) * common + math.sqrt(1.0 - rho) * own))
+    return np.asarray(special.ndtr(dependent_scores(labels, rho, rng)))
 
 
 def zeta_quantiles(survival: Floats, alpha: float, x_min: float) -> Floats:
@@ -272,7 +280,7 @@ def cohort_tests(
     return out, float(np.mean(hits))
 
 
-def rows(tail: Tail, runs: int, recording: Path) -> Iterator[tuple[str, str]]:
+def rows(tail: Tail, runs: int, recording: Path | None) -> Iterator[tuple[str, str]]:
     """Yield what is measured, and the shares."""
 
     def rejected(p: Floats) -> str:
@@ -302,8 +310,8 @@ def rows(tail: Tail, runs: int, recording: Path) -> Iterator[tuple[str, str]]:
             yield f"Vuong, {which}, {name}", with_error(float(np.mean(low[:, j])), low.shape[0])
     if "left out" in tail.name:
         return
-    if not recording.exists():
-        yield "age cohorts", f"left out: {recording.name} is not there"
+    if recording is None:
+        yield "age cohorts", "left out: no --recording"
         return
     owners, cohort = cohorts_of_owners(recording, tail.name, tail.x_min)
     p, coverage = cohort_tests(tail, owners, cohort, runs, 0)
@@ -317,7 +325,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--runs", type=int, default=1_000)
     parser.add_argument("--tail", type=int, choices=range(3), help="one of the three")
-    parser.add_argument("--recording", type=Path, default=RECORDING)
+    parser.add_argument("--recording", type=Path, help="listing of models with their authors")
     options = parser.parse_args()
     for tail in tails() if options.tail is None else [tails()[options.tail]]:
         print(f"{tail.name}: {tail.labels.size:,} items, {tail.owners.size:,} owners", flush=True)

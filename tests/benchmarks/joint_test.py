@@ -1,200 +1,303 @@
 """Size and power of the joint predictive test: truth by suspect.
 
-    uv run python tests/benchmarks/joint_test.py [--measure likes] [--items 76000] [--truths 100]
-        [--replications 99] [--processes 2] [--json FILE]
+    uv run python -m tests.benchmarks.joint_test [--measure likes] [--items 76000] [--truths 100]
+        [--replications 99] [--owners] [--recording FILE] [--rho .19] [--only LABEL ...]
+        [--processes 2] [--results FILE]
 
-A truth is a model of the bundled reference at its fitted parameters. It is drawn over the ages of
-as many models of the Hub; every model is fitted to the draw as to data, every item an owner of its
-own, drawn at its estimate, and judged. Where truth and suspect are the same, what is contradicted
-is an error (at most .05, less where the margins leave room); elsewhere it is power.
+A truth is a model of the bundled reference at its fitted parameters. It is drawn as a whole data
+set; every model is fitted to the draw as to data, drawn at its estimate, and judged. Where truth
+and suspect are the same, what is contradicted is an error (at most .05, less where the margins
+leave room); elsewhere it is power.
+
+Of downloads and likes the draw has as many models as `--items` with the Hub's days of creation,
+each an owner of its own. With `--owners` it has whole owners of the Hub, with as many models as
+they have, whose scores are correlated (.30 for downloads, .19 for likes); errors are then those of
+leaving out owners, and a model is contradicted only if it is without the largest owner as well.
+Owners have the published numbers of models, and days of creation at random, or come with their
+days from a recording: a Parquet file with the columns author and created_at, a row a model.
+
+Of TVL it has the listing's protocols and ages, and all else that growth is calibrated on (see
+`_growing_protocols`). Categories are dealt at random, unless `--rho` makes them alike.
+
+With `--results FILE` each truth is a line of a file, and a run goes on where the last one ended.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
-import math
 import time
+import warnings
 from collections import Counter
-from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import date
+from functools import cache
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 import polars as pl
 
 from baimo.estimation.demand.ces import fit_demand
-from baimo.estimation.demand.counts import fit_demand_tail, log_smallest_demand
-from baimo.estimation.distributions.fit import fit_whole_sample
+from baimo.estimation.demand.counts import fit_demand_tail
+from baimo.estimation.distributions.fit import WholeSampleFit
+from baimo.estimation.errors import ConvergenceWarning, DataError
+from baimo.estimation.heterogeneity.poisson_rates import PoissonRatesFit
+from baimo.estimation.samples.counts import Counts
 from baimo.estimation.tails.power_law import fit_tail
 from baimo.pipeline.analysis.cohorts import cut_cohorts, observed_by_cohort
-from baimo.pipeline.analysis.sampling import SAMPLING, hub_errors
+from baimo.pipeline.analysis.increments import KERNEL_FIT
+from baimo.pipeline.analysis.sampling import SAMPLING, Sampling, hub_errors, tvl_errors
 from baimo.pipeline.analysis.sizes import TAILS
-from baimo.pipeline.analysis.summary_statistics import measure_sample
-from baimo.pipeline.datasets.owner_sampling import LAWS, sampling_of
+from baimo.pipeline.analysis.summary_statistics import (
+    UNDATED,
+    CohortSample,
+    Statistics,
+    measure_sample,
+)
+from baimo.pipeline.datasets import owner_sampling
 from baimo.pipeline.lake.results import Day
-from baimo.pipeline.models.attachment import ATTACHMENT_FIT, calibrate_attachment
-from baimo.pipeline.models.base import ATTACHMENT, DEMAND, HETEROGENEITY
+from baimo.pipeline.models.attachment import ATTACHMENT_FIT
+from baimo.pipeline.models.base import ATTACHMENT, DEMAND, GROWTH, HETEROGENEITY, Family
 from baimo.pipeline.models.ces import DEMAND_FIT
-from baimo.pipeline.models.poisson_rates import RATES_FIT, fit_rates
+from baimo.pipeline.models.gbm import GROWTH_FIT
+from baimo.pipeline.models.gbm_calendar import CALENDAR_FIT
+from baimo.pipeline.models.poisson_rates import RATES_FIT
 from baimo.pipeline.models.registry import MODELS
 from baimo.pipeline.predictive.compare import contrast_of, judge
 from baimo.pipeline.predictive.simulate import refit_models, samplers_of
-from baimo.pipeline.schema.derived import HUB_FREQUENCY
-from baimo.pipeline.sources.reference import load_reference
-from baimo.pipeline.variables import HUB, VARIABLES, hub_ages, hub_counts
-from baimo.simulation.attachment.simon_yule import YuleParams, simulate_yule
-from baimo.simulation.demand.ces import DemandParams, simulate_arrivals
-from baimo.simulation.heterogeneity.poisson_rates import PoissonRateParams, simulate_poisson_rates
-from baimo.simulation.heterogeneity.static_sizes import StaticSizeParams, simulate_static_counts
-from tests.pipeline.synthetic import NO_EFFECTS, some_fits, with_laws
+from baimo.pipeline.schema.derived import DEFI_POPULATION, HUB_FREQUENCY
+from baimo.pipeline.variables import HUB, TVL, VARIABLES, Variable, hub_counts
+from tests.benchmarks._growing_protocols import LABELS, DeFi, draw_defi, reference_defi
+from tests.benchmarks._owned_hub import (
+    Hub,
+    attachment_of,
+    fit_laws,
+    fit_rates_of,
+    labels_of,
+    tabulated,
+    truth_of,
+    with_sizes,
+)
+from tests.benchmarks._restartable import Found, Job, Line, run
+from tests.benchmarks.clustered_size import RHO
+from tests.pipeline.synthetic import day_of, some_fits, with_laws
 
-Truth = Callable[[np.ndarray, np.random.Generator], np.ndarray]
 MODEL = {model.label: model for model in MODELS}
+ALONE, OWNED = "alone", "owned"
 
 
-def reference_frequency() -> tuple[pl.DataFrame, date]:
-    """Return models by day of creation, downloads and likes, and the day."""
-    loaded = load_reference()
-    models = loaded.frames["hub_models"]
-    key = ["created_on", "downloads", "likes"]
-    table = models.with_columns(created_on=pl.col("created_at").dt.date()).group_by(key)
-    return table.agg(n_models=pl.len().cast(pl.Int64)).sort(key), loaded.day
-
-
-def truths_of(frequency: pl.DataFrame, measure: str, day: date) -> dict[str, Truth]:
-    """Return the models of a measure at what the reference says of them; they draw over ages."""
-    variable = VARIABLES[measure]
-    counts = hub_counts(frequency, variable)
-    found: dict[str, Truth] = {}
-    for label, law in (("lognormal", LAWS["lognormal"]), ("dPlN", LAWS["dpln"])):
-        p = fit_whole_sample(counts, law).parameters
-        static = StaticSizeParams(
-            mu=p["mu"],
-            sigma=p["sigma"],
-            alpha=p.get("alpha", math.inf),
-            beta=p.get("beta", math.inf),
-        )
-        found[label] = lambda ages, rng, s=static: simulate_static_counts(s, ages.size, rng)
-    rates: PoissonRateParams = fit_rates(frequency, day)[measure].params
-    found["fitness"] = lambda ages, rng: simulate_poisson_rates(rates, ages, rng)
-    tail = fit_demand_tail(counts)
-    smallest = log_smallest_demand(tail.zeta, tail.x_min, tail.n_tail / tail.n_obs)
-    demand = DemandParams(alpha=tail.zeta, rho=0.5)
-    found["CES"] = lambda ages, rng: simulate_arrivals(demand, smallest, ages.size, rng)
-    if measure == "likes":
-        attachment = calibrate_attachment(frequency, counts, counts, NO_EFFECTS, day)
-        gamma = attachment.entry.rate / tail.zeta
-        growth = float(np.sum(np.expm1(gamma * attachment.ages) * attachment.n_models))
-        yule = YuleParams(
-            entry_plus_exit=attachment.entry.rate,
-            gamma=gamma,
-            a=attachment.simon_likes.total / growth,
-        )
-        found["Yule"] = lambda ages, rng: simulate_yule(yule, ages, rng)
-    return found
-
-
-def drawn(
-    frequency: pl.DataFrame, truth: Truth, n: int, day: date, rng: np.random.Generator
-) -> pl.DataFrame:
-    """Return a listing: days of creation like the Hub's, sizes by the truth."""
-    share = frequency["n_models"].to_numpy() / frequency["n_models"].sum()
-    rows = frequency[rng.choice(frequency.height, n, p=share)].select("created_on")
-    dated, horizon = hub_ages(rows.with_row_index("row"), day)
-    ages = np.full(n, horizon)
-    ages[dated["row"].to_numpy()] = dated["age"].to_numpy()
-    sizes = pl.Series(truth(ages, rng), dtype=pl.Int64)
-    return rows.with_columns(downloads=sizes, likes=sizes, owner=pl.Series(np.arange(n)))
-
-
-def outcomes(
-    listing: pl.DataFrame, measure: str, day: date, *, n_replications: int, seed: int
-) -> dict[str, str]:
+def outcomes_of_hub(
+    listing: pl.DataFrame,
+    measure: str,
+    day: date,
+    *,
+    owned: bool,
+    n_replications: int,
+    seed: int,
+) -> Found:
     """Fit every model to a listing as to data, and return what the joint test says of each."""
     variable = VARIABLES[measure]
-    key = ["created_on", "downloads", "likes"]
-    frequency = listing.group_by(key).agg(n_models=pl.len().cast(pl.Int64)).sort(key)
+    frequency = tabulated(listing)
     counts = hub_counts(frequency, variable)
     x_min = fit_tail(counts).x_min
-    laws = [fit_whole_sample(counts, name) for name in LAWS.values()]
     demand = fit_demand(counts, fit_demand_tail(counts))
-    errors = hub_errors(*sampling_of(listing, variable, day), measure)
+    laws, rates = fit_laws(counts), fit_rates_of(frequency, measure, day)
+    errors = errors_of_owners(listing, variable, day, laws, rates)
+    if not owned:
+        errors = replace(errors, shift=None, covariance_without=None)
     values: dict[Any, Any] = {
         HUB_FREQUENCY: frequency,
-        ATTACHMENT_FIT: calibrate_attachment(frequency, counts, counts, NO_EFFECTS, day),
+        KERNEL_FIT: None,
+        ATTACHMENT_FIT: attachment_of(frequency, day),
         DEMAND_FIT: {v.name: demand for v in HUB},
-        RATES_FIT: fit_rates(frequency, day),
-        SAMPLING: {measure: replace(errors, shift=None, covariance_without=None)},
-        **{TAILS[v.name]: with_laws(some_fits(), *laws) for v in HUB},
+        RATES_FIT: {measure: rates} if rates else {},
+        SAMPLING: {measure: errors},
+        **{TAILS[v.name]: with_laws(some_fits(), *laws.values()) for v in HUB},
     }
-    held = Day.of_values(day, {stored.name: value for stored, value in values.items()})
-    cohorts = cut_cohorts(frequency, day)
-    observed = measure_sample(observed_by_cohort(frequency, cohorts, day)[measure], variable, x_min)
-    found = {}
-    for family in (ATTACHMENT, DEMAND, HETEROGENEITY):
-        models = {k: m for k, m in samplers_of(held, family).items() if k[1] == measure}
-        refits = refit_models(models, {measure: x_min}, n_replications=n_replications, seed=seed)
+    sample = observed_by_cohort(frequency, cut_cohorts(frequency, day), day)[measure]
+    return judged(
+        day_of(values, day),
+        (ATTACHMENT, DEMAND, HETEROGENEITY),
+        variable,
+        sample,
+        measure_sample(sample, variable, x_min),
+        x_min=x_min,
+        n_replications=n_replications,
+        seed=seed,
+    )
+
+
+def errors_of_owners(
+    listing: pl.DataFrame,
+    variable: Variable,
+    day: date,
+    laws: Mapping[str, WholeSampleFit],
+    rates: PoissonRatesFit | None,
+) -> Sampling:
+    """Return the errors of leaving out owners, at fits that are at hand: half of the time."""
+
+    def law(_: Counts, name: str) -> WholeSampleFit:
+        if name not in laws:
+            raise DataError(f"{name} could not be fitted")
+        return laws[name]
+
+    def of_ages(*_: object) -> PoissonRatesFit:
+        if rates is None:
+            raise DataError("rates could not be fitted")
+        return rates
+
+    with (
+        patch.object(owner_sampling, "fit_whole_sample", law),
+        patch.object(owner_sampling, "fit_poisson_rates", of_ages),
+    ):
+        return hub_errors(*owner_sampling.sampling_of(listing, variable, day), variable.name)
+
+
+def outcomes_of_tvl(defi: DeFi, *, n_replications: int, seed: int) -> Found:
+    """Fit every model of growth to tables as to data, and return what the test says of each."""
+    growth, calendar = defi.calibrated()
+    x_min = fit_tail(defi.counts, discrete=False).x_min
+    values: dict[Any, Any] = {
+        DEFI_POPULATION: defi.population,
+        GROWTH_FIT: growth,
+        CALENDAR_FIT: calendar,
+        SAMPLING: {TVL.name: tvl_errors(defi.listing, defi.population, x_min)},
+    }
+    return judged(
+        day_of(values),
+        (GROWTH,),
+        TVL,
+        {UNDATED: defi.counts},
+        defi.measured(x_min),
+        x_min=x_min,
+        n_replications=n_replications,
+        seed=seed,
+    )
+
+
+def judged(
+    day: Day,
+    families: Sequence[Family],
+    variable: Variable,
+    sample: CohortSample,
+    observed: Statistics,
+    *,
+    x_min: float,
+    n_replications: int,
+    seed: int,
+) -> Found:
+    """Return outcome and p of every model of some families, drawn at its estimate and judged."""
+    known: Sampling = day.read(SAMPLING)[variable.name]
+    found: Found = {}
+    for family in families:
+        models = {k: m for k, m in samplers_of(day, family).items() if k[1] == variable.name}
+        refits = refit_models(
+            models, {variable.name: x_min}, n_replications=n_replications, seed=seed, n_scanned=0
+        )
         for (label, _), simulated in refits.items():
-            model = MODEL[label]
-            estimates = model.parameters(held, variable) or {}
-            contrast = contrast_of(model, simulated, observed, estimates, values[SAMPLING][measure])
-            found[label] = judge(model, contrast).outcome.value
+            model, yardstick = MODEL[label], models[label, variable.name].yardstick
+            estimates = model.parameters(day.only(model.needs), variable) or {}
+            seen = observed | (yardstick(sample) if yardstick else {})
+            verdict = judge(model, contrast_of(model, simulated, seen, estimates, known))
+            found[label] = {
+                "outcome": verdict.outcome.value,
+                "p": verdict.p_value,
+                "p_equal": verdict.p_equal,
+                "p_without_largest": verdict.p_without_largest,
+                "reasons": verdict.reasons,
+            }
     return found
 
 
-def one(job: tuple[str, str, int, int, int]) -> tuple[str, dict[str, str]]:
+@cache
+def hub_of(recording: str) -> Hub:
+    """Return the owners and days of a recording, of the published numbers without one."""
+    return Hub.recorded(Path(recording)) if recording else Hub.published()
+
+
+def one(job: Job) -> Found:
     """Draw one truth and judge every model on it."""
-    measure, label, n, n_replications, i = job
-    frequency, day = reference_frequency()
-    truth = truths_of(frequency, measure, day)[label]
+    measure, label, design, recording, rho, n, n_replications, i = job
     rng = np.random.default_rng([i, *label.encode()])
-    listing = drawn(frequency, truth, n, day, rng)
-    return label, outcomes(listing, measure, day, n_replications=n_replications, seed=i)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        if measure == TVL.name:
+            drawn = draw_defi(label, rng, rho)
+            return outcomes_of_tvl(drawn, n_replications=n_replications, seed=i)
+        hub = hub_of(recording)
+        owned = design == OWNED
+        rows = hub.owned(n, rng) if owned else hub.independent(n, rng)
+        listing = with_sizes(rows, truth_of(measure, label), hub.day, rho, rng)
+        return outcomes_of_hub(
+            listing, measure, hub.day, owned=owned, n_replications=n_replications, seed=i
+        )
+
+
+def jobs_of(given: argparse.Namespace) -> list[Job]:
+    """Return a job for each truth and draw."""
+    measure, is_tvl = given.measure, given.measure == TVL.name
+    design = OWNED if given.owners else ALONE
+    recording = str(given.recording.resolve()) if given.recording else ""
+    rho = given.rho if given.rho is not None else RHO[measure] if given.owners else 0.0
+    n = len(reference_defi()[1].ages) if is_tvl else given.items
+    return [
+        (measure, label, design, recording, rho, n, given.replications, i)
+        for i in range(given.truths)
+        for label in given.only or (LABELS if is_tvl else labels_of(measure))
+    ]
+
+
+def table(lines: Iterable[Line]) -> str:
+    """Return shares contradicted (explained), a row a truth."""
+    counted: dict[str, dict[str, Counter[str]]] = {}
+    for line in lines:
+        row = counted.setdefault(line["job"][1], {})
+        for suspect, verdict in line["found"].items():
+            row.setdefault(suspect, Counter())[verdict["outcome"]] += 1
+    suspects = list(dict.fromkeys(s for row in counted.values() for s in row))
+    head = f"{'truth':<16}{'draws':>6}" + "".join(f"{s:>16}" for s in suspects)
+    return "\n".join([head, *(_row(label, row, suspects) for label, row in counted.items())])
+
+
+def _row(label: str, row: Mapping[str, Counter[str]], suspects: Sequence[str]) -> str:
+    cells = []
+    for suspect in suspects:
+        found = row.get(suspect, Counter())
+        n = max(found.total(), 1)
+        cells.append(f"{found['contradicted'] / n:.2f} ({found['explains'] / n:.2f})")
+    draws = max(found.total() for found in row.values())
+    return f"{label:<16}{draws:>6}" + "".join(f"{cell:>16}" for cell in cells)
 
 
 def main() -> None:
+    """Run the study and print the table."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
-    parser.add_argument("--measure", choices=["downloads", "likes"], default="likes")
+    parser.add_argument("--measure", choices=list(VARIABLES), default="likes")
     parser.add_argument("--items", type=int, default=76_000)
-    parser.add_argument("--truths", type=int, default=100)
+    parser.add_argument("--truths", type=int, default=100, help="draws of each")
     parser.add_argument("--replications", type=int, default=99)
+    parser.add_argument("--owners", action="store_true", help="whole owners, who are alike")
+    parser.add_argument("--recording", type=Path, help="listing with author and created_at")
+    parser.add_argument("--rho", type=float, help="correlation within owners or categories")
     parser.add_argument("--processes", type=int, default=2)
     parser.add_argument("--only", nargs="*", help="truths to draw")
-    parser.add_argument("--json", type=Path)
+    parser.add_argument("--results", type=Path, help="lines of what is done, to go on from")
     given = parser.parse_args()
-    labels = given.only or ["lognormal", "dPlN", "fitness", "CES", *(
-        ["Yule"] if given.measure == "likes" else []
-    )]  # fmt: skip
-    jobs = [
-        (given.measure, label, given.items, given.replications, i)
-        for label in labels
-        for i in range(given.truths)
-    ]
+    if given.owners and given.measure == TVL.name:
+        parser.error("--owners are of the Hub; categories of protocols are made alike by --rho")
     start = time.perf_counter()
-    counted: dict[str, dict[str, Counter[str]]] = {label: {} for label in labels}
-    with ProcessPoolExecutor(given.processes) as pool:
-        for label, found in pool.map(one, jobs):
-            for suspect, outcome in found.items():
-                counted[label].setdefault(suspect, Counter())[outcome] += 1
-    if given.json:
-        given.json.write_text(json.dumps(counted, indent=1))
-    suspects = list(dict.fromkeys(s for found in counted.values() for s in found))
-    print(f"{given.measure}, {given.items:,} items, {given.truths} truths, contradicted (explains)")
-    print(f"{'truth':<12}" + "".join(f"{s:>16}" for s in suspects))
-    for label, found in counted.items():
-        cells = []
-        for suspect in suspects:
-            n = sum(found[suspect].values())
-            share = {o: c / n for o, c in found[suspect].items()}
-            cells.append(f"{share.get('contradicted', 0.0):.2f} ({share.get('explains', 0.0):.2f})")
-        print(f"{label:<12}" + "".join(f"{c:>16}" for c in cells))
-    print(f"{time.perf_counter() - start:,.0f} s")
+    lines = list(run(jobs_of(given), one, processes=given.processes, file=given.results))
+    print(f"{given.measure}, {lines[0]['job'][5]:,} items: contradicted (explains)")
+    print(table(lines))
+    each = sorted(line["seconds"] for line in lines)
+    print(
+        f"a truth takes {each[len(each) // 2]:.1f} s of a processor (median), the first of a "
+        f"process {max(each):.0f} s; {time.perf_counter() - start:,.0f} s in all"
+    )
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """Benchmark of the tail engine against its peers, in one run on one machine.
 
-    uv run python tests/benchmarks/tail_engine.py [--pictures FOLDER] [--quick]
+    uv run python tests/benchmarks/tail_engine.py [--pictures FOLDER] [--recording FILE] [--quick]
 
 Times are medians over several runs, shown beside one read of the raw array and the peer's time.
 Where a peer would not finish, its time is extrapolated and marked.
@@ -139,15 +139,10 @@ def report_sizes() -> None:
     )
 
 
-def report_real_data() -> None:
-    path = Path(__file__).resolve().parents[3] / "shared" / "data" / "hub"
-    path = path / "models_2024-07-11.parquet"
-    if not path.exists():
-        print(f"\nreal data: {path.name} is not beside the project")
-        return
+def report_real_data(recording: Path) -> None:
     import polars as pl
 
-    table = pl.read_parquet(path, columns=["downloads", "likes"])
+    table = pl.read_parquet(recording, columns=["downloads", "likes"])
     for name in ("downloads", "likes"):
         counts = Counts.from_sample(table[name].to_numpy())
         took = median_time(partial(fit_tail, counts), 21)
@@ -187,13 +182,15 @@ def draw_cost(series: dict[str, list[float]], folder: Path) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--pictures", type=Path)
+    parser.add_argument("--recording", type=Path, help="Parquet file with downloads and likes")
     parser.add_argument("--quick", action="store_true", help="up to 10^5 counts")
     options = parser.parse_args()
     sizes = [10_000, 100_000] if options.quick else [10_000, 100_000, 1_000_000, 2_500_000]
     report_memory(10_000_000 if not options.quick else 1_000_000)
     series = report_counts([*sizes, 10_000_000] if not options.quick else sizes)
     report_sizes()
-    report_real_data()
+    if options.recording:
+        report_real_data(options.recording)
     if options.pictures:
         draw_cost(series, options.pictures)
 

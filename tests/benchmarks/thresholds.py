@@ -9,8 +9,9 @@ highest zeta, the same with two standard deviations of the distance in place of 
 lowest and the highest end of the 95 % intervals of the near-minimal tails, and in the interval of
 the scan alone; medians of both ranges in standard errors of the scan, of the share of the
 candidates, and of the shortest near-minimal tail over that of the scan. Beside it `KS_SPREAD`, from
-exponentials and from power laws of counts, and where there is the recording of the Hub's listing
-the near-minimal x_min of downloads and likes, with items as independent and owners as clusters.
+exponentials and from power laws of counts, and with a recording of a listing of the Hub, a Parquet
+file with hub_id, author, downloads and likes, the near-minimal x_min of both, with items as
+independent and owners as clusters.
 """
 
 from __future__ import annotations
@@ -39,7 +40,6 @@ from tests.estimation.tails.laws import LAWS
 Floats = NDArray[np.float64]
 SIZES, BENT_SIZES, ZETAS = (500, 2_000, 20_000), (1_000, 10_000), (1.0, 2.0)
 NORMAL = 1.959964
-RECORDING = Path(__file__).parents[3] / "shared" / "data" / "hub" / "models_2024-07-11.parquet"
 
 
 @dataclass(frozen=True)
@@ -141,13 +141,13 @@ def main() -> None:
     """Print everything; a few minutes on one processor."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--runs", type=int, default=1000)
-    parser.add_argument("--recording", type=Path, default=RECORDING)
+    parser.add_argument("--recording", type=Path, help="listing of models with their authors")
     options = parser.parse_args()
     runs = options.runs
-    if options.recording.exists():
+    if options.recording is not None:
         print_hub(options.recording)
     else:
-        print(f"{options.recording} is not there: nothing of the Hub")
+        print("no --recording: nothing of the Hub")
     for n in (10, 30, 100, 300, 1_000, 3_000):
         one, two = ks_spread(n, min(20_000, 30_000_000 // n))
         print(f"sd of sqrt(n) KS, n {n:,}: {one:.4f} as csn, {two:.4f} two-sided", flush=True)

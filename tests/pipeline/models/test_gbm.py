@@ -1,13 +1,14 @@
 """The GBM calibrated on made-up protocols whose truth is known, and drawn over their ages."""
 
 import math
+from dataclasses import replace
 from datetime import date
 
 import numpy as np
 import polars as pl
 import pytest
 
-from baimo.estimation.results import Estimate
+from baimo.estimation.results import Estimate, encode
 from baimo.pipeline.analysis.summary_statistics import UNDATED
 from baimo.pipeline.lake.results import Day
 from baimo.pipeline.models.base import Sampler
@@ -29,6 +30,17 @@ def test_drift_and_volatility_are_recovered() -> None:
     assert abs(pop.m + 0.3) < 4 * pop.m_std_error
     assert abs(pop.sigma - 0.9) < 4 * pop.sigma_std_error
     assert abs(pop.mu - (-0.3 + 0.5 * 0.81)) < 4 * pop.mu_std_error
+
+
+def test_without_resamples_nothing_else_is_missing() -> None:
+    table = population(800, 7)
+    whole, plain = (
+        calibrate_growth(table, listing(table), weekly(6), resampled=resampled)
+        for resampled in (True, False)
+    )
+    assert whole.zeta_bootstrap is not None
+    assert plain.zeta_bootstrap is None
+    assert encode(replace(whole, zeta_bootstrap=None)) == encode(plain)
 
 
 def test_ages_come_from_quarters_of_listing_or_adapter_and_the_others_get_the_middle() -> None:

@@ -264,6 +264,16 @@ class TestSimulated:
         )["toy", "likes"]
         assert fewer.samples == found.samples[:3]
 
+    def test_without_a_scan_the_samples_are_the_same(self) -> None:
+        key, x_min = ("toy", "likes"), {"likes": 1.0}
+        found, plain = (
+            refit_models({key: toy(2.0)}, x_min, n_replications=3, seed=1, n_scanned=n)[key]
+            for n in (3, 0)
+        )
+        for with_scan, without in zip(found.samples, plain.samples, strict=True):
+            assert without == {name: with_scan[name] for name in without}
+            assert not {"zeta_scanned", "x_min"} & without.keys()
+
     def test_what_comes_next_is_gone_through_again_after_fifty(self) -> None:
         model = replace(toy(2.0), later_at=Later)
         key, x_min = ("toy", "likes"), {"likes": 1.0}
