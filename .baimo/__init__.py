@@ -21,6 +21,10 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from baimo.estimation.attachment.births import (
+        fit_births as fit_births,
+        fit_unequal_births as fit_unequal_births,
+    )
     from baimo.estimation.attachment.cross_section import (
         fit_simon as fit_simon,
         fit_yule as fit_yule,
@@ -114,6 +118,11 @@ if TYPE_CHECKING:
     )
     from baimo.pipeline.errors import SourceError as SourceError
     from baimo.pipeline.report.parameters import load_parameters as load_parameters
+    from baimo.simulation.attachment.births import (
+        BirthParams as BirthParams,
+        birth_chances as birth_chances,
+        simulate_births as simulate_births,
+    )
     from baimo.simulation.attachment.kernel import (
         KernelParams as KernelParams,
         simulate_increments as simulate_increments,
@@ -151,6 +160,7 @@ if TYPE_CHECKING:
     )
 
 _WHERE = {
+    "estimation.attachment.births": "fit_births fit_unequal_births",
     "estimation.attachment.cross_section": "fit_simon fit_yule",
     "estimation.attachment.entry": "fit_entry",
     "estimation.attachment.inflow": "fit_inflow",
@@ -193,6 +203,7 @@ _WHERE = {
     "estimation.tails.thresholds": "clustered_spread near_minimal threshold_range",
     "pipeline.errors": "SourceError",
     "pipeline.report.parameters": "load_parameters",
+    "simulation.attachment.births": "BirthParams birth_chances simulate_births",
     "simulation.attachment.kernel": "KernelParams simulate_increments simulate_kernel",
     "simulation.attachment.simon_yule": "SimonParams YuleParams simulate_simon simulate_yule",
     "simulation.demand.ces": "DemandParams ces_demand simulate_counts simulate_demand",

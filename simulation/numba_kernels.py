@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -137,3 +138,66 @@ def fenwick_find(tree: NDArray[np.float64], target: float, top: int) -> int:
             target -= tree[following]
         step //= 2
     return place
+
+
+@jit
+def count_births(
+    start: NDArray[np.float64],
+    time: NDArray[np.float64],
+    theta: float,
+    largest: int,
+    rng: np.random.Generator,
+) -> NDArray[np.int64]:
+    """Return how many births each item has by its time, at rate (births + start)^theta.
+
+    An item that comes to `largest` is left there: above theta = 1 it may pass any number.
+    """
+    sizes = np.zeros(time.size, dtype=np.int64)
+    for i in range(time.size):
+        left = time[i]
+        for k in range(largest):
+            left -= rng.standard_exponential() / (k + start[i]) ** theta
+            if left < 0.0:
+                break
+            sizes[i] = k + 1
+    return sizes
+
+
+@jit
+def pass_on_chances(
+    rates: NDArray[np.float64], times: NDArray[np.float64], longest: float
+) -> NDArray[np.float64]:
+    """Return the chance of every state of a pure birth process at ascending times.
+
+    The forward equations p_k' = r_{k-1} p_{k-1} - r_k p_k in steps of at most `longest`, by a
+    diagonally implicit Runge-Kutta rule of two stages, of second order and stable for any rate.
+    Numbers of steps are powers of two, so that they seldom change with the rates and the chances
+    are smooth in them. The last state is what has left all those that have a rate.
+    """
+    share = 1.0 - math.sqrt(0.5)
+    n = rates.size
+    chances = np.zeros((times.size, n + 1))
+    p = np.zeros(n + 1)
+    p[0] = 1.0
+    implicit = np.empty(n)
+    now = 0.0
+    for i in range(times.size):
+        steps = 1
+        while steps * longest < times[i] - now:
+            steps *= 2
+        if times[i] > now:
+            step = (times[i] - now) / steps
+            own, other = share * step, (1.0 - share) * step
+            for k in range(n):
+                implicit[k] = 1.0 / (1.0 + own * rates[k])
+            for _ in range(steps):
+                into_first, into = 0.0, 0.0
+                for k in range(n):
+                    first = (p[k] + own * into_first) * implicit[k]
+                    out_first = rates[k] * first
+                    p[k] = (p[k] + other * (into_first - out_first) + own * into) * implicit[k]
+                    into_first, into = out_first, rates[k] * p[k]
+                p[n] += other * into_first + own * into
+        now = times[i]
+        chances[i] = p
+    return chances

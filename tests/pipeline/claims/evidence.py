@@ -21,6 +21,7 @@ from baimo.pipeline.claims.claim import Finding, Verdict
 from baimo.pipeline.claims.registry import ALL_CLAIMS
 from baimo.pipeline.lake.results import Stored
 from baimo.pipeline.models.attachment import ATTACHMENT_FIT
+from baimo.pipeline.models.attachment_variants import ATTACHMENT_VARIANTS
 from baimo.pipeline.models.gbm import GROWTH_FIT
 from baimo.pipeline.models.gbm_calendar import CALENDAR_FIT
 from baimo.pipeline.models.poisson_rates import RATES_FIT
@@ -51,6 +52,7 @@ NAMED: dict[str, Stored[Any] | Table] = {
     "likes": TAILS[LIKES.name],
     "tvl": TAILS[TVL.name],
     "attachment": ATTACHMENT_FIT,
+    "otherwise": ATTACHMENT_VARIANTS,
     "growth": GROWTH_FIT,
     "calendar": CALENDAR_FIT,
     "printed": PRINTED_EQUATION,
@@ -69,6 +71,7 @@ NAMED: dict[str, Stored[Any] | Table] = {
 }
 NOTHING_BESIDE: Evidence = {
     COHORTS: {},
+    ATTACHMENT_VARIANTS: None,
     KERNEL_FIT: None,
     KERNELS: {},
     RATES_FIT: {},

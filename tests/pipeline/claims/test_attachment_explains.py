@@ -1,10 +1,14 @@
 """Attachment explains the skew where Simon's urn and the Yule process do, of all they speak of."""
 
+import math
+
 import numpy as np
 
+from baimo.estimation.attachment.births import BirthsFit
 from baimo.estimation.tails.cohorts import CohortsFit, fit_cohorts
 from baimo.pipeline.claims._models import cohort_words
 from baimo.pipeline.claims.claim import Finding
+from baimo.pipeline.models.attachment_variants import AttachmentVariant, AttachmentVariants
 from tests.pipeline.claims.evidence import (
     CONTRADICTED,
     EXPLAINS,
@@ -63,3 +67,47 @@ def test_cohorts_are_quoted() -> None:
         assert f"{zeta:.2f} ({error:.2f})" in shown
     assert f"equal with p = {fit.p_value:.2g}" in shown
     assert shown == f"Yule of likes: explains zeros (zeta 1 / 2); {cohort_words({'likes': fit})}"
+
+
+def variant(statistics: dict[str, float], sigma: float = 0.0) -> AttachmentVariant:
+    fit = BirthsFit(
+        n_obs=10,
+        n_used=10,
+        gamma=0.25,
+        a=0.5,
+        theta=1.25,
+        phi=-0.75,
+        sigma=sigma,
+        free=(),
+        covariance=np.zeros((0, 0)),
+        log_likelihood=-1_500.0,
+    )
+    return AttachmentVariant(name="v", words="a kernel", fit=fit, statistics=statistics)
+
+
+def test_other_kernels_and_starts_are_said_with_what_they_miss() -> None:
+    comparison = comparison_of(judged("Yule", "likes", CONTRADICTED, "zeros"))
+    observed = {"share_zero": 0.9, "items_1000": math.log10(1 + 85)}
+    near = observed | {"items_1000": math.log10(1 + 60)}
+    far = observed | {"items_1000": math.log10(1 + 30), "share_zero": 0.8}
+    otherwise = AttachmentVariants(
+        observed=observed,
+        variants=(variant(near), variant(far, sigma=2.0)),
+        largest=11_000,
+        without_attachment=-1_000.0,
+    )
+    found = decided(CLAIM, comparison=comparison, otherwise=otherwise)
+    assert found.verdict is decided(CLAIM, comparison=comparison).verdict is FAILS
+    lead, first, second = found.sensitivity.split("; ")
+    assert lead.endswith("for zeros 0.900, 85 models of 1,000 observed")
+    assert "sizes to 11,000" in lead
+    assert first == (
+        "a kernel (theta 1.25, gamma 0.25, phi -0.75): zeros 0.900, 60 models of 1,000: "
+        "within all margins"
+    )
+    assert second == (
+        "a kernel (theta 1.25, gamma 0.25, phi -0.75, sd of log starts 2.00, log likelihood 500 "
+        "below that of such starts and no attachment): zeros 0.800, 30 models of 1,000: beyond "
+        "the margins of zeros, models of 1,000"
+    )
+    assert decided(CLAIM, comparison=comparison).sensitivity == ""

@@ -21,6 +21,7 @@ from baimo.pipeline.claims.registry import audit, claims_table, numbers_table
 from baimo.pipeline.datasets.load import PROVENANCE
 from baimo.pipeline.lake.results import Day, Stored
 from baimo.pipeline.models.attachment import ATTACHMENT_FIT
+from baimo.pipeline.models.attachment_variants import ATTACHMENT_VARIANTS, calibrate_variants
 from baimo.pipeline.models.base import FAMILIES
 from baimo.pipeline.models.ces import DEMAND_FIT
 from baimo.pipeline.models.gbm import GROWTH_FIT, calibrate_growth
@@ -108,6 +109,7 @@ def values() -> Mapping[Stored[Any] | Table, Any]:
         TAILS[TVL.name]: fits_of(table["tvl_before"].to_numpy(), TVL),
         **{TAILS[v.name]: fit_sizes(c, v, None, n_replications=20) for v, c in counts.items()},
     }
+    found[ATTACHMENT_VARIANTS] = calibrate_variants(day_of(found))
     found[COHORTS] = measure_cohorts_of(day_of(found))
     found[COMPANION_FITS] = fit_companions(
         two_windows([1, 3, 9, 20, 40] * 60, [2, 5, 5, 60, 30] * 60),
