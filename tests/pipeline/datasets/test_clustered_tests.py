@@ -183,7 +183,7 @@ def test_the_bundled_tables_are_those_of_the_listing(recording: Callable[[str], 
 
 
 def test_other_x_min_of_the_listing_of_2024() -> None:
-    """The errors of a standard deviation of 200 and of 1,000 sets of signs, four times."""
+    """Spreads at the x_min of the scan as 200 sets of other signs gave them."""
     frequency = pl.read_parquet(reference_dir() / "hub_frequency.parquet")
     table = load_ready()["hub_threshold_spreads"]
     for name, spread in (("downloads", 0.70), ("likes", 0.21)):
