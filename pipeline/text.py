@@ -64,6 +64,11 @@ def clustered_words(design_effect: float | None) -> str:
     return f"author-clustered, design effect {design_effect:.3g}"
 
 
+def items_words(clustered: bool) -> str:
+    """Say what a test takes as independent of each other."""
+    return "owners as clusters" if clustered else "items as independent"
+
+
 def threshold_words(found: ThresholdRange) -> str:
     """Say between which x_min the KS distance is near-minimal, and what zeta they give."""
     return (

@@ -158,7 +158,7 @@ def clustered_goodness_of_fit(
     sums = tail_cluster_sums(sizes, labels, fit)
     order = np.argsort(sizes[inside], kind="stable")
     codes = np.unique(labels[inside], return_inverse=True)[1][order]
-    points = _points(sizes[inside][order], fit)
+    points = process_points(*np.unique(sizes[inside], return_counts=True), fit)
     statistic = float(np.max(np.abs(points.n_below / fit.n_tail - points.cdf)))
     distances = _replicates(points, codes, sums, n_replications, seed, progress)
     # A replicate that equals the data is no nearer, whatever the last bits say.
@@ -180,22 +180,37 @@ def clustered_goodness_of_fit(
 
 
 @dataclass(frozen=True, eq=False)
-class _Points:
-    """Where the process is looked at: all (m,), the items in ascending order.
+class ProcessPoints:
+    """Where the process is looked at: all (m,), on one side of each value after the other.
 
-    `n_below` items lie at or below a point (below it, for a limit from the left); `cdf` is the
-    probability of that under the fit, `slope` its derivative by alpha over the information of an
-    item: what a unit of the scores' mean takes off.
+    Parameters
+    ----------
+    n_values, n_below
+        Distinct values, and items, at or below a point (below it, for a limit from the left).
+    cdf
+        Probability of that under the fit.
+    slope
+        Its derivative by alpha over the information of an item: what a unit of the scores' mean
+        takes off.
     """
 
+    n_values: Ints
     n_below: Ints
     cdf: Floats
     slope: Floats
 
 
-def _points(items: Floats, fit: TailFit) -> _Points:
-    values, counts = np.unique(items, return_counts=True)
-    upto = np.cumsum(counts)
+def process_points(values: Floats, multiplicities: Ints, fit: TailFit) -> ProcessPoints:
+    """Return the points for the items of a tail.
+
+    Parameters
+    ----------
+    values, multiplicities : (v,)
+        Distinct values ascending, and the items of each.
+    fit
+        The law of this tail.
+    """
+    upto = np.concatenate([[0], np.cumsum(multiplicities)])
     sides = {"left": (True,), "two-sided": (True, False), "csn": (False,)}[fit.ks_kind]
     if fit.ks_kind == "csn" and not fit.discrete:
         sides = (True, False)
@@ -208,8 +223,11 @@ def _points(items: Floats, fit: TailFit) -> _Points:
              for left in sides]
         )  # fmt: skip
 
-    return _Points(
-        n_below=np.concatenate([upto - counts if left else upto for left in sides]),
+    through = np.arange(values.size)
+    n_values = np.concatenate([through if left else through + 1 for left in sides])
+    return ProcessPoints(
+        n_values=n_values,
+        n_below=upto[n_values],
         cdf=below(fit.alpha),
         slope=(below(fit.alpha + _STEP) - below(fit.alpha - _STEP))
         / (2.0 * _STEP * tail_information(fit)),
@@ -217,7 +235,12 @@ def _points(items: Floats, fit: TailFit) -> _Points:
 
 
 def _replicates(
-    points: _Points, codes: Ints, sums: ClusterSums, n: int, seed: Seed, progress: Progress | None
+    points: ProcessPoints,
+    codes: Ints,
+    sums: ClusterSums,
+    n: int,
+    seed: Seed,
+    progress: Progress | None,
 ) -> Floats:
     """Return sup |sum_c e_c W_c| / n_tail for n sets of signs e."""
     rng = np.random.default_rng(seed)

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from baimo.estimation.results import Estimate
 from baimo.pipeline.analysis.sizes import JudgedTail, SizeFits
 from baimo.pipeline.schema.results import Row, parameter_row
-from baimo.pipeline.text import clustered_words, joined, threshold_words
+from baimo.pipeline.text import clustered_words, items_words, joined, threshold_words
 from baimo.pipeline.variables import SHARES
 
 
@@ -42,7 +42,7 @@ def tail_rows(prefix: str, fit: SizeFits) -> Iterator[Row]:
             fit.tail,
             f"{method}, {end} over near-minimal x_min",
             "18-19, 39",
-            joined((threshold_words(near), clustered_words(None))),
+            joined((threshold_words(near), items_words(fit.threshold_spread is not None))),
         )
 
 

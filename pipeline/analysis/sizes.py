@@ -15,6 +15,7 @@ from typing import TypeVar
 import numpy as np
 import polars as pl
 
+from baimo.estimation.arrays import Floats
 from baimo.estimation.distributions.fit import WholeSampleComparison, compare_whole_sample
 from baimo.estimation.errors import DataError, EstimationError
 from baimo.estimation.results import registered
@@ -22,7 +23,7 @@ from baimo.estimation.samples.concentration import Concentration, measure_concen
 from baimo.estimation.samples.counts import Counts
 from baimo.estimation.tails.alternatives import Comparison, Support, compare_tail, judge_support
 from baimo.estimation.tails.bootstrap import GoodnessOfFit, goodness_of_fit
-from baimo.estimation.tails.power_law import TailFit, fit_tail, tail_path
+from baimo.estimation.tails.power_law import TailFit, TailPath, fit_tail, tail_path
 from baimo.estimation.tails.rank_size import ZipfFit, fit_zipf
 from baimo.estimation.tails.tail_index import (
     IndexFit,
@@ -34,7 +35,7 @@ from baimo.estimation.tails.tail_index import (
     pareto_lognormal_path,
     pareto_lognormal_test,
 )
-from baimo.estimation.tails.thresholds import ThresholdRange, threshold_range
+from baimo.estimation.tails.thresholds import KS_SPREAD, ThresholdRange, threshold_range
 from baimo.pipeline.datasets.clustered_tests import N_REPLICATIONS as CLUSTERED_DRAWS
 from baimo.pipeline.lake.results import Day, Stored
 from baimo.pipeline.schema.results import Row
@@ -133,6 +134,9 @@ class SizeFits:
         CSN fit and verdict of the sample, and of the sample without its largest item.
     thresholds
         Other x_min at which the power law fits about as well, and what zeta they give.
+    threshold_spread
+        By how much the KS distance spreads at each candidate of `tail_path`, owners as clusters;
+        None where they are not known: `thresholds` has items as independent.
     zipf
         Rank-size regression by cut-off.
     index
@@ -159,6 +163,7 @@ class SizeFits:
     whole: WholeSampleComparison
     concentration: Concentration
     concentration_without_largest: Concentration
+    threshold_spread: Floats | None = None
     tail_without_owner: TailWithoutOwner | None = None
     without_owner: dict[str, dict[str, float]] = field(default_factory=dict)
     without_item: dict[str, dict[str, float]] = field(default_factory=dict)
@@ -195,15 +200,19 @@ def fit_sizes(
     effects: pl.DataFrame | None,
     *,
     tests: pl.DataFrame | None = None,
+    spreads: pl.DataFrame | None = None,
     n_replications: int = P_REPLICATIONS,
 ) -> SizeFits:
     """Fit one size.
 
     `effects` (hub_design_effects) makes intervals of indices and slopes clustered, `tests`
-    (hub_clustered_tests) those of the tail and its p-values.
+    (hub_clustered_tests) those of the tail and its p-values, `spreads` (hub_threshold_spreads) the
+    range of other thresholds.
     """
     known = _known_effects(effects, measure)
     tail = with_effect(fit_tail(counts, discrete=measure.discrete), known, "alpha", "x_min")
+    path = tail_path(counts, tail)
+    spread = _threshold_spread(path, tail, spreads, measure)
     trimmed = counts.without_largest()
     lines, index, fewer = {}, {}, {}
     for label, k in cutoffs(counts).items():
@@ -231,7 +240,8 @@ def fit_sizes(
         counts=counts,
         judged=judged.result(),
         judged_without_largest=judged_without.result(),
-        thresholds=threshold_range(tail_path(counts, tail)),
+        thresholds=threshold_range(path, spread=KS_SPREAD if spread is None else spread),
+        threshold_spread=spread,
         zipf=lines,
         index=index,
         pareto_lognormal=pareto_lognormal_path(counts, discrete=measure.discrete),
@@ -242,6 +252,23 @@ def fit_sizes(
         without_owner=_without_owner(known),
         without_item=fewer,
     )
+
+
+def _threshold_spread(
+    path: TailPath, tail: TailFit, spreads: pl.DataFrame | None, measure: Variable
+) -> Floats | None:
+    """Return the spread at each candidate, read between those that were measured.
+
+    NaN for shorter tails than were measured; None where the fitted tail is not among them.
+    """
+    if spreads is None:
+        return None
+    rows = spreads.filter(pl.col("measure") == measure.name).sort("n_tail")
+    fitted = (pl.col("x_min") == tail.x_min) & (pl.col("n_tail") == tail.n_tail)
+    if rows.filter(fitted).is_empty():
+        return None
+    known, spread = np.log(rows["n_tail"].to_numpy()), rows["spread"].to_numpy()
+    return np.asarray(np.interp(np.log(path.n_tail), known, spread, left=np.nan))
 
 
 def _whole(counts: Counts, measure: Variable) -> WholeSampleComparison:

@@ -10,6 +10,7 @@ from baimo.pipeline.claims.robustness import slopes_cut_otherwise
 from baimo.pipeline.figures.of_claims import rank_size_of
 from baimo.pipeline.lake.results import Day
 from baimo.pipeline.schema.derived import SIZE_VARIANTS
+from baimo.pipeline.text import items_words
 from baimo.pipeline.variables import LIKES
 
 TAIL = TAILS[LIKES.name]
@@ -31,7 +32,7 @@ def likes_zipf(day: Day) -> Finding:
     verdict, shown, numbers = slope_is_one(fits)
     rival = next(c for c in fits.comparisons if c.alternative == "lognormal")
     if rival.vuong is not None:
-        items = "items as independent" if rival.p_independent is None else "owners as clusters"
+        items = items_words(rival.p_independent is not None)
         shown += (
             f"; on the CSN tail against a lognormal, {items}: {rival.verdict} "
             f"(Vuong {rival.vuong:.2f})"

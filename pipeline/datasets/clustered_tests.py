@@ -3,6 +3,9 @@
 What `baimo fit tail|compare|index --clusters author` finds on a listing, for sources that carry no
 authors. All rows of a measure are at the x_min of the whole listing: also with the largest owner or
 the largest model left out, so that the same tail is asked again.
+
+Beside them stands by how much the distance of the tail from a power law spreads at other x_min, by
+which other x_min are judged to fit about as well.
 """
 
 from __future__ import annotations
@@ -17,14 +20,16 @@ from baimo.estimation.arrays import Floats, Ints
 from baimo.estimation.tails.alternatives import compare_tail
 from baimo.estimation.tails.bootstrap import goodness_of_fit
 from baimo.estimation.tails.clustered import clustered_goodness_of_fit
-from baimo.estimation.tails.power_law import TailFit, fit_tail, tail_cluster_sums
+from baimo.estimation.tails.power_law import TailFit, fit_tail, tail_cluster_sums, tail_path
 from baimo.estimation.tails.tail_index import pareto_lognormal_test
+from baimo.estimation.tails.thresholds import clustered_spread
 from baimo.pipeline.datasets.design_effects import FEWEST_CLUSTERS, owner_numbers
 from baimo.pipeline.schema.catalog import TABLES
 from baimo.pipeline.variables import DOWNLOADS, LIKES, naming
 
 N_REPLICATIONS = 4_999
 N_INDEPENDENT = 999
+N_THRESHOLDS = 100
 DIGITS = 6  # significant ones; those of a rival's optimum beyond differ between processors
 LEFT_OUT = ("none", "largest owner", "largest item")
 
@@ -44,6 +49,35 @@ def measure_clustered_tests(models: pl.DataFrame) -> pl.DataFrame:
                 rows += _tests_of(measure.name, sizes, owners)
     table = pl.DataFrame(rows, schema=TABLES["hub_clustered_tests"].schema, orient="row")
     return table.with_columns(pl.col(pl.Float64).round_sig_figs(DIGITS))
+
+
+def measure_threshold_spreads(models: pl.DataFrame) -> pl.DataFrame:
+    """Measure the spread of the distance with authors as clusters over x_min.
+
+    Tails of fewer than `FEWEST_CLUSTERS` authors have none, and no tail of a measure whose fitted
+    one is such.
+    """
+    rows: list[tuple[str, float, int, float]] = []
+    owners = owner_numbers(models)
+    if owners is not None:
+        for measure in (DOWNLOADS, LIKES):
+            with naming(measure):
+                sizes = models[measure.name].to_numpy().astype(np.float64)
+                rows += _spreads_of(measure.name, sizes, owners)
+    table = pl.DataFrame(rows, schema=TABLES["hub_threshold_spreads"].schema, orient="row")
+    return table.with_columns(pl.col("spread").round_sig_figs(DIGITS))
+
+
+def _spreads_of(
+    measure: str, sizes: Floats, owners: Ints
+) -> Iterator[tuple[str, float, int, float]]:
+    whole = fit_tail(sizes)
+    path = tail_path(sizes, whole, n_points=N_THRESHOLDS)
+    spread = clustered_spread(sizes, whole, owners, path, fewest=FEWEST_CLUSTERS)
+    known = np.isfinite(spread)
+    if known[path.x_min == whole.x_min].all():
+        for i in np.flatnonzero(known):
+            yield measure, float(path.x_min[i]), int(path.n_tail[i]), float(spread[i])
 
 
 def _tests_of(measure: str, sizes: Floats, owners: Ints) -> Iterator[Test]:

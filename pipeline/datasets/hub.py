@@ -10,7 +10,10 @@ from datetime import date
 
 import polars as pl
 
-from baimo.pipeline.datasets.clustered_tests import measure_clustered_tests
+from baimo.pipeline.datasets.clustered_tests import (
+    measure_clustered_tests,
+    measure_threshold_spreads,
+)
 from baimo.pipeline.datasets.design_effects import measure_design_effects
 from baimo.pipeline.datasets.owner_sampling import measure_owner_sampling
 from baimo.pipeline.variables import DOWNLOADS, LIKES
@@ -39,6 +42,7 @@ def tabulate_hub(models: pl.DataFrame, day: date) -> dict[str, pl.DataFrame]:
         "hub_design_effects": measure_design_effects(models, day),
         **measure_owner_sampling(models, day),
         "hub_clustered_tests": measure_clustered_tests(models),
+        "hub_threshold_spreads": measure_threshold_spreads(models),
         "hub_derivatives": frequency_of_derivatives(models),
         "hub_totals": totals_by_group(models),
         "hub_top": largest_models(models),

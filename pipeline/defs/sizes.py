@@ -19,13 +19,15 @@ from baimo.pipeline.schema.derived import (
     HUB_CLUSTERED_TESTS,
     HUB_DESIGN_EFFECTS,
     HUB_FREQUENCY,
+    HUB_THRESHOLD_SPREADS,
 )
 from baimo.pipeline.schema.table import Table
 from baimo.pipeline.variables import DOWNLOADS, LIKES, TVL, VARIABLES, Variable
 
+OF_OWNERS = (HUB_DESIGN_EFFECTS, HUB_CLUSTERED_TESTS, HUB_THRESHOLD_SPREADS)
 NEEDS: dict[Variable, tuple[Table, ...]] = {
-    DOWNLOADS: (HUB_FREQUENCY, HUB_DESIGN_EFFECTS, HUB_CLUSTERED_TESTS),
-    LIKES: (HUB_FREQUENCY, HUB_DESIGN_EFFECTS, HUB_CLUSTERED_TESTS),
+    DOWNLOADS: (HUB_FREQUENCY, *OF_OWNERS),
+    LIKES: (HUB_FREQUENCY, *OF_OWNERS),
     TVL: (DEFI_LISTING,),
 }
 ALL_NEEDS = tuple(table for tables in NEEDS.values() for table in tables)
@@ -71,13 +73,15 @@ def tails(context: dg.AssetExecutionContext) -> Events:
     from baimo.pipeline.variables import naming, observed_sizes
 
     day = day_for(context, ALL_NEEDS)
-    effects, tests = day.table(HUB_DESIGN_EFFECTS), day.table(HUB_CLUSTERED_TESTS)
+    effects, tests, spreads = (day.table(table) for table in OF_OWNERS)
     sizes = observed_sizes(day.table(HUB_FREQUENCY), day.table(DEFI_LISTING))
     for name, counts in sizes.items():
         variable, asset = VARIABLES[name], TAILS[name].name
         with naming(variable):
-            known = (effects, tests) if variable.discrete else (None, None)
-            fits = fit_sizes(counts, variable, known[0], tests=known[1])
+            if variable.discrete:
+                fits = fit_sizes(counts, variable, effects, tests=tests, spreads=spreads)
+            else:
+                fits = fit_sizes(counts, variable, None)
         shown: dict[str, float | str | None] = {
             "zeta": fits.tail.zeta,
             "std_error": fits.tail.std_error_clustered,

@@ -24,6 +24,7 @@ HUB = (
     "hub_sampling",
     "hub_covariances",
     "hub_clustered_tests",
+    "hub_threshold_spreads",
     "hub_derivatives",
     "hub_totals",
     "hub_top",

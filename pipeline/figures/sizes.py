@@ -22,7 +22,7 @@ from baimo.estimation.samples.curves import Line, ccdf_series, rank_size_series
 from baimo.estimation.tails.power_law import TailFit, tail_ccdf, tail_path
 from baimo.estimation.tails.rank_size import ZipfFit
 from baimo.estimation.tails.tail_index import index_path
-from baimo.estimation.tails.thresholds import near_minimal
+from baimo.estimation.tails.thresholds import KS_SPREAD, near_minimal
 from baimo.pipeline.analysis.sizes import SizeFits
 from baimo.pipeline.figures.style import FIT, GUIDE, INK, STYLE
 from baimo.pipeline.models.registry import COLOURS
@@ -179,7 +179,8 @@ def plot_tail_path(measure: Variable, fits: SizeFits) -> Figure:
         axes.axvline(fits.tail.x_min, color=FIT, lw=0.8, ls=":")
         _log_axis(axes, "x")
         _log_axis(axes, "y")
-        _shade(axes, path.x_min, near_minimal(path))
+        spread = KS_SPREAD if fits.threshold_spread is None else fits.threshold_spread
+        _shade(axes, path.x_min, near_minimal(path, spread=spread))
         axes.set_xlabel(f"x_min, {measure.unit} (dotted: smallest distance; shaded: near it)")
         axes.set_ylabel("KS distance")
         axes.yaxis.set_minor_formatter(LogFormatterSciNotation(minor_thresholds=(2, 0.8)))

@@ -18,7 +18,13 @@ from baimo.pipeline.datasets.load import Provenance
 from baimo.pipeline.lake.results import Day
 from baimo.pipeline.models.gbm import GrowthCalibration
 from baimo.pipeline.models.registry import CALIBRATIONS
-from baimo.pipeline.text import cutoff_title, joined, short_outcome_words, threshold_words
+from baimo.pipeline.text import (
+    cutoff_title,
+    items_words,
+    joined,
+    short_outcome_words,
+    threshold_words,
+)
 from baimo.pipeline.variables import DOWNLOADS, TVL, VARIABLES, Variable
 
 TABLE_HEADER = (
@@ -291,10 +297,10 @@ def _support_text(fits: SizeFits) -> str:
 
 
 def _thresholds_text(fits: SizeFits) -> str:
-    more = "; with owners as clusters more do" if fits.tail.design_effect else ""
+    taken = items_words(fits.threshold_spread is not None)
     return (
         "Other x_min fit about as well (their distance exceeds the smallest by no more than its "
-        f"sampling error, items as independent{more}): {threshold_words(fits.thresholds)}."
+        f"sampling error, {taken}): {threshold_words(fits.thresholds)}."
     )
 
 
@@ -388,8 +394,8 @@ def distrust(
         f"{growth.n_age_by_adapter + growth.n_age_assumed} of {growth.ages.size} protocols have no "
         f"listing date: for {growth.n_age_by_adapter} that of their adapter's first commit stands "
         f"in; {growth.n_age_assumed} got the middle of the time before such dates began.",
-        "The x_min of a fit is chosen by the data; intervals hold it fixed. Tests between the "
-        "power law and its rivals take items as independent.",
+        "The x_min of a fit is chosen by the data; intervals hold it fixed. Where owners are "
+        "not known, tests between the power law and its rivals take items as independent.",
         "The growth of protocols is that of the years after the TVL snapshot, applied to the years "
         "before it; entrants' sizes are taken as not growing. The lognormal mixture misses the "
         f"observed TVL by a Kolmogorov-Smirnov distance of {growth.ks_growth:.3f}, the entry sizes "

@@ -130,6 +130,19 @@ HUB_CLUSTERED_TESTS = Table(
     ),
 )
 
+HUB_THRESHOLD_SPREADS = Table(
+    "hub_threshold_spreads",
+    "Sampling spread of the distance between a tail and its power law at other x_min, one author's "
+    "models as a cluster.",
+    ("measure", "x_min"),
+    (
+        Column("measure", pl.String, "downloads or likes"),
+        Column("x_min", pl.Float64, "smallest model in the tail", low=0),
+        Column("n_tail", pl.Int64, "models in the tail", unit="models", low=1),
+        Column("spread", pl.Float64, "sd of root n_tail times the KS distance", low=0),
+    ),
+)
+
 HUB_DERIVATIVES = Table(
     "hub_derivatives",
     "How many base models have a given number of declared derivatives.",

@@ -26,6 +26,7 @@ READY = (
     "hub_sampling",
     "hub_covariances",
     "hub_clustered_tests",
+    "hub_threshold_spreads",
     "hub_derivatives",
     "hub_totals",
     "hub_top",

@@ -18,6 +18,7 @@ from baimo.pipeline.text import (
     comparison_words,
     cutoff_title,
     cutoff_words,
+    items_words,
     joined,
     joint_words,
     list_cutoffs,
@@ -200,6 +201,11 @@ def test_a_title_says_what_it_is_a_share_of() -> None:
     assert cutoff_title(DOWNLOADS.headline_cutoff) == "top 1 %"
     assert cutoff_title(TVL.headline_cutoff) == "top 10 % of positive"
     assert cutoff_title("top0.1pct_positive") == "top 0.1 % of positive"
+
+
+def test_what_is_independent_is_said() -> None:
+    assert items_words(clustered=True) == "owners as clusters"
+    assert items_words(clustered=False) == "items as independent"
 
 
 def test_cutoffs_are_listed_in_a_sentence() -> None:

@@ -182,15 +182,17 @@ def _kind(sample: FileSample, discrete: bool | None) -> tuple[bool, list[str]]:
 def _near_minimal(sample: FileSample, found: TailFit, notes: list[str]) -> tuple[Record, str]:
     """Return what other x_min give that fit about as well, and its words."""
     from baimo.estimation.tails.power_law import tail_path
-    from baimo.estimation.tails.thresholds import threshold_range
+    from baimo.estimation.tails.thresholds import clustered_spread, threshold_range
     from baimo.pipeline.cli.fit.records import near_minimal_record
     from baimo.pipeline.text import threshold_words
 
-    near = threshold_range(tail_path(sample.counts, found))
-    if sample.labels is not None:
-        notes.append(
-            "near_minimal takes items as independent; with clusters more x_min fit as well"
-        )
+    path = tail_path(sample.counts, found)
+    if sample.labels is None:
+        near = threshold_range(path)
+    else:
+        spread = clustered_spread(sample.sizes, found, sample.labels, path)
+        near = threshold_range(path, spread=spread)
+        notes.append("near_minimal knows clusters")
     return near_minimal_record(near), threshold_words(near)
 
 

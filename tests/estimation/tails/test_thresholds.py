@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from baimo.estimation.errors import DataError
+from baimo.estimation.tails.clustered import clustered_goodness_of_fit
 from baimo.estimation.tails.power_law import TailPath, fit_tail, sample_power_law, tail_path
 from baimo.estimation.tails.thresholds import (
     KS_SPREAD,
@@ -110,6 +111,33 @@ class TestClusters:
         owners = np.repeat(np.arange(self.ITEMS.size), copies)
         return clustered_spread(sizes, fit, owners, path, n_replications=n_replications)
 
+    @pytest.mark.parametrize("discrete", [True, False])
+    def test_at_each_candidate_it_is_that_of_the_bootstrap_of_its_own_tail(
+        self, discrete: bool
+    ) -> None:
+        """Which draws other signs: twice the relative error of a standard deviation."""
+        rng = np.random.default_rng(8)
+        sizes = sample_power_law(1.9, 3.0, 3_000, rng, discrete=discrete)
+        owners = np.minimum(rng.zipf(1.6, sizes.size), 200)
+        fit = fit_tail(sizes, discrete=discrete, x_max=1e4)
+        path = tail_path(sizes, fit, n_points=6)
+        found = clustered_spread(sizes, fit, owners, path, n_replications=N_SIGNS)
+        for spread, x_min in zip(found, path.x_min, strict=True):
+            alone = fit_tail(sizes, discrete=discrete, x_min=x_min, x_max=1e4)
+            drawn = clustered_goodness_of_fit(
+                sizes, alone, owners, n_replications=N_SIGNS, keep_distances=True, seed=9
+            ).ks_replicates
+            assert drawn is not None
+            expected = math.sqrt(alone.n_tail) * float(np.std(drawn))
+            assert spread == pytest.approx(expected, rel=4 * math.sqrt(2 * 0.75 / N_SIGNS))
+
+    def test_sets_of_signs_in_blocks_are_those_of_one(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        at_once = self.spread(2, 50)
+        monkeypatch.setattr("baimo.estimation.tails.thresholds._BLOCK", 7_000)
+        assert self.spread(2, 50) == pytest.approx(at_once)
+
     def test_without_clusters_it_is_that_of_independent_items(self) -> None:
         found = self.spread(1)[0]
         assert found == pytest.approx(KS_SPREAD, rel=4 * math.sqrt(0.75 / N_SIGNS) + 0.03)
@@ -129,6 +157,16 @@ class TestClusters:
         assert np.isnan(spread[alone]).all()
         assert np.isfinite(spread[~alone]).all()
         assert not near_minimal(path, spread=spread)[alone].any()
+
+    def test_tails_of_fewer_labels_than_asked_for_have_none(self) -> None:
+        fit = fit_tail(self.ITEMS, discrete=False, x_min=1.0)
+        path, own = tail_path(self.ITEMS, fit), np.arange(self.ITEMS.size)
+        found = clustered_spread(self.ITEMS, fit, own, path, fewest=100, n_replications=5)
+        assert np.array_equal(np.isnan(found), path.n_tail < 100)
+        none = clustered_spread(self.ITEMS, fit, own, path, fewest=1_001, n_replications=5)
+        assert np.isnan(none).all()
+        with pytest.raises(DataError, match="fewest = 1 must be at least 2"):
+            clustered_spread(self.ITEMS, fit, own, path, fewest=1)
 
     def test_labels_must_belong_to_the_items(self) -> None:
         fit = fit_tail(self.ITEMS, discrete=False)

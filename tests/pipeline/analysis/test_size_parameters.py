@@ -6,6 +6,7 @@ import numpy as np
 import polars as pl
 import pytest
 
+from baimo.estimation.tails.power_law import tail_path
 from baimo.pipeline.analysis.size_parameters import (
     index_rows,
     shape_rows,
@@ -69,8 +70,11 @@ def test_zeta_over_near_minimal_thresholds_is_a_range_without_error(likes: SizeF
         assert row["value"] == value
         assert (row["std_error"], row["ci_low"], row["ci_high"]) == (None, None, None)
         assert row["notes"].startswith(f"zeta {near.zeta_lowest:.3f} to {near.zeta_highest:.3f} ")
-        assert "items taken as independent" in row["notes"]
+        assert "items as independent" in row["notes"]
     assert near.zeta_lowest <= likes.tail.zeta <= near.zeta_highest
+    spread = np.ones(tail_path(likes.counts, likes.tail).x_min.size)
+    clustered = by_name(tail_rows(PREFIX, replace(likes, threshold_spread=spread)))
+    assert "owners as clusters" in clustered["tail_hub_likes_zeta_near_lowest"]["notes"]
 
 
 def test_pareto_or_lognormal_at_x_min_is_exported_by_owners_first(likes: SizeFits) -> None:

@@ -1,5 +1,6 @@
 """What is measured on a size is what direct calls of the estimators give on the same items."""
 
+import math
 from dataclasses import replace
 
 import numpy as np
@@ -30,6 +31,7 @@ from baimo.pipeline.analysis.sizes import (
     judge_tail,
     read_tails,
 )
+from baimo.pipeline.schema.derived import HUB_THRESHOLD_SPREADS
 from baimo.pipeline.settings import SEED, reference_dir
 from baimo.pipeline.sources.reference import load_ready
 from baimo.pipeline.variables import DOWNLOADS, LIKES, TVL, VARIABLES, cutoffs
@@ -109,6 +111,41 @@ def test_other_thresholds_and_the_test_at_x_min_are_those_of_direct_calls(
         direct = pareto_lognormal_test(sample, discrete=True, threshold=judged.tail.x_min)
         assert judged.umpu == direct
         assert direct.k == judged.tail.n_tail
+
+
+def spreads(*rows: tuple[str, float, int, float]) -> pl.DataFrame:
+    return pl.DataFrame(rows, schema=HUB_THRESHOLD_SPREADS.schema, orient="row")
+
+
+def test_other_thresholds_know_owners_where_the_spread_is_known(counts: Counts) -> None:
+    tail = fit_tail(counts)
+    path = tail_path(counts, tail)
+    longest = int(path.n_tail.max())
+    known = spreads(
+        ("likes", 400.0, 20, 3.0), ("likes", tail.x_min, tail.n_tail, 1.0),
+        ("likes", float(path.x_min.min()), longest, 2.0), ("downloads", 1.0, 90, 9.0),
+    )  # fmt: skip
+    fits = fit_sizes(counts, LIKES, None, spreads=known, n_replications=2)
+    found = fits.threshold_spread
+    assert found is not None
+    assert found[path.x_min == tail.x_min].tolist() == [1.0]
+    assert np.isnan(found[path.n_tail < 20]).all()
+    between = (path.n_tail > 20) & (path.n_tail < tail.n_tail)
+    share = np.log(path.n_tail[between] / 20) / math.log(tail.n_tail / 20)
+    assert between.any()
+    assert found[between] == pytest.approx(3.0 - 2.0 * share)
+    assert fits.thresholds == threshold_range(path, spread=found)
+    alone = fit_sizes(counts, LIKES, None, n_replications=2)
+    assert fits.thresholds.share > alone.thresholds.share
+
+
+@pytest.mark.parametrize("shift", [(0.0, 1), (1.0, 0)])
+def test_spreads_of_other_items_are_not_used(counts: Counts, shift: tuple[float, int]) -> None:
+    tail = fit_tail(counts)
+    other = spreads(("likes", tail.x_min + shift[0], tail.n_tail + shift[1], 9.0))
+    fits = fit_sizes(counts, LIKES, None, spreads=other, n_replications=2)
+    assert fits.threshold_spread is None
+    assert fits.thresholds == threshold_range(tail_path(counts, tail))
 
 
 def test_a_tail_too_short_for_the_test_has_none() -> None:

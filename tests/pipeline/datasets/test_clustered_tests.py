@@ -9,14 +9,22 @@ import numpy as np
 import polars as pl
 import pytest
 
+from baimo.estimation.samples.counts import Counts
 from baimo.estimation.tails.alternatives import compare_tail
 from baimo.estimation.tails.clustered import clustered_goodness_of_fit
-from baimo.estimation.tails.power_law import fit_tail
+from baimo.estimation.tails.power_law import fit_tail, tail_path
 from baimo.estimation.tails.tail_index import pareto_lognormal_test
-from baimo.pipeline.datasets.clustered_tests import LEFT_OUT, measure_clustered_tests
+from baimo.estimation.tails.thresholds import clustered_spread
+from baimo.pipeline.datasets.clustered_tests import (
+    LEFT_OUT,
+    N_THRESHOLDS,
+    measure_clustered_tests,
+    measure_threshold_spreads,
+)
 from baimo.pipeline.datasets.design_effects import FEWEST_CLUSTERS
-from baimo.pipeline.schema.derived import HUB_CLUSTERED_TESTS
+from baimo.pipeline.schema.derived import HUB_CLUSTERED_TESTS, HUB_THRESHOLD_SPREADS
 from baimo.pipeline.schema.validate import validate
+from baimo.pipeline.settings import reference_dir
 from baimo.pipeline.sources.reference import load_ready
 
 N = 900
@@ -115,14 +123,79 @@ def test_one_author_above_the_fewest_is_tested_whole_but_not_without(models: pl.
     assert set(table["left_out"]) == {"none", "largest item"}
 
 
+# --- other x_min ---------------------------------------------------------------------------------
+
+
+def test_spreads_are_those_of_the_estimator_where_enough_authors_are(models: pl.DataFrame) -> None:
+    table = measure_threshold_spreads(models)
+    assert validate(table, HUB_THRESHOLD_SPREADS).quarantine.is_empty()
+    owners = models["author"].to_numpy()
+    for measure in ("downloads", "likes"):
+        sizes = models[measure].to_numpy()
+        fit = fit_tail(sizes)
+        path = tail_path(sizes, fit, n_points=N_THRESHOLDS)
+        assert path.x_min.size <= N_THRESHOLDS + 1
+        enough = [np.unique(owners[sizes >= x]).size >= FEWEST_CLUSTERS for x in path.x_min]
+        assert 0 < sum(enough) < len(enough)
+        rows = table.filter(pl.col("measure") == measure)
+        assert rows["x_min"].to_list() == path.x_min[enough].tolist()
+        assert rows["n_tail"].to_list() == path.n_tail[enough].tolist()
+        assert fit.x_min in rows["x_min"]
+        spread = clustered_spread(sizes, fit, owners, path)
+        assert rows["spread"].to_numpy() == pytest.approx(spread[enough], rel=1e-5)
+
+
+@pytest.mark.parametrize("author", [pl.lit("one"), pl.lit(None, dtype=pl.String)])
+def test_too_few_authors_have_no_spread(models: pl.DataFrame, author: pl.Expr) -> None:
+    table = measure_threshold_spreads(models.with_columns(author=author))
+    assert table.is_empty()
+    assert table.schema == pl.Schema(HUB_THRESHOLD_SPREADS.schema)
+
+
+def test_a_fitted_tail_of_too_few_authors_leaves_none_of_the_longer_ones(
+    models: pl.DataFrame,
+) -> None:
+    x_min = fit_tail(models["downloads"].to_numpy()).x_min
+    tail = pl.col("downloads") >= x_min
+    owners = pl.when(tail).then(pl.lit("one")).otherwise("author")
+    table = measure_threshold_spreads(models.with_columns(author=owners))
+    assert "downloads" not in table["measure"]
+
+
+# --- the listing of 2024 -------------------------------------------------------------------------
+
+
 @pytest.mark.full
-def test_the_bundled_table_is_that_of_the_listing(recording: Callable[[str], Path]) -> None:
+def test_the_bundled_tables_are_those_of_the_listing(recording: Callable[[str], Path]) -> None:
     columns = ["hub_id", "author", "downloads", "likes"]
     listing = pl.read_parquet(recording("hub/models_2024-07-11.parquet"), columns=columns)
-    measured, bundled = measure_clustered_tests(listing), load_ready()["hub_clustered_tests"]
-    assert measured.select(pl.exclude(pl.Float64)).equals(bundled.select(pl.exclude(pl.Float64)))
-    for name in measured.select(pl.col(pl.Float64)).columns:
-        assert measured[name].to_numpy() == pytest.approx(bundled[name].to_numpy(), rel=1e-4), name
+    for name, measure in {
+        "hub_clustered_tests": measure_clustered_tests,
+        "hub_threshold_spreads": measure_threshold_spreads,
+    }.items():
+        measured, bundled = measure(listing), load_ready()[name]
+        exact = pl.exclude(pl.Float64)
+        assert measured.select(exact).equals(bundled.select(exact))
+        for column in measured.select(pl.col(pl.Float64)).columns:
+            assert measured[column].to_numpy() == pytest.approx(
+                bundled[column].to_numpy(), rel=1e-4
+            ), column
+
+
+def test_other_x_min_of_the_listing_of_2024() -> None:
+    """Spreads at the x_min of the scan as 200 sets of other signs gave them."""
+    frequency = pl.read_parquet(reference_dir() / "hub_frequency.parquet")
+    table = load_ready()["hub_threshold_spreads"]
+    for name, spread in (("downloads", 0.70), ("likes", 0.21)):
+        rows = table.filter(pl.col("measure") == name).sort("n_tail")
+        assert 50 < rows.height <= N_THRESHOLDS + 1
+        fit = fit_tail(
+            Counts.from_pairs(frequency[name].to_numpy(), frequency["n_models"].to_numpy())
+        )
+        found = rows.row(by_predicate=pl.col("x_min") == fit.x_min, named=True)
+        assert found["n_tail"] == fit.n_tail
+        error = (0.75 * (1 / 200 + 1 / 1_000)) ** 0.5
+        assert found["spread"] == pytest.approx(spread, rel=4 * error)
 
 
 def test_the_listing_of_2024() -> None:

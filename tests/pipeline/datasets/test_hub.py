@@ -57,7 +57,7 @@ def test_every_table_has_the_columns_that_it_is_described_with() -> None:
     tables = tabulate_hub(models(license=["mit"] * 60, base_model=["author0/m0"] * 60), DAY)
     assert list(tables) == [
         "hub_frequency", "hub_authors", "hub_design_effects", "hub_sampling", "hub_covariances",
-        "hub_clustered_tests",
+        "hub_clustered_tests", "hub_threshold_spreads",
         "hub_derivatives", "hub_totals", "hub_top",
     ]  # fmt: skip
     for name, table in tables.items():

@@ -29,8 +29,8 @@ DAY = date(2024, 7, 11)
 BY_DEFINITION = pl.col("population").str.contains("_(broad|defillama)$")
 FITTED = {
     "hub_frequency", "hub_authors", "hub_design_effects", "hub_sampling", "hub_covariances",
-    "hub_clustered_tests", "hub_derivatives", "hub_totals", "hub_top", "defi_population",
-    "defi_listing", "tvl_weekly", "hub_increments", "size_variants",
+    "hub_clustered_tests", "hub_threshold_spreads", "hub_derivatives", "hub_totals", "hub_top",
+    "defi_population", "defi_listing", "tvl_weekly", "hub_increments", "size_variants",
 }  # fmt: skip
 
 

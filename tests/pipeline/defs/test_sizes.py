@@ -10,6 +10,7 @@ import numpy as np
 import polars as pl
 import pytest
 
+from baimo.estimation.tails.power_law import TailFit
 from baimo.pipeline.analysis.sizes import TAILS, fit_sizes, read_tails
 from baimo.pipeline.defs import declare
 from baimo.pipeline.defs.sizes import ALL_NEEDS, NEEDS
@@ -20,6 +21,7 @@ from baimo.pipeline.schema.derived import (
     HUB_CLUSTERED_TESTS,
     HUB_DESIGN_EFFECTS,
     HUB_FREQUENCY,
+    HUB_THRESHOLD_SPREADS,
 )
 from baimo.pipeline.variables import HUB, TVL, VARIABLES, hub_counts, tvl_counts
 from tests.pipeline.defs.steps import DAY, reads, run, shown, specs, stored
@@ -46,6 +48,14 @@ def effects(k: int, effect: float) -> pl.DataFrame:
     )  # fmt: skip
 
 
+def spread_at(tail: TailFit) -> pl.DataFrame:
+    """Return the spread at the x_min of a tail of likes and at a shorter one."""
+    return pl.DataFrame(
+        [("likes", 1e4, 12, 0.9), ("likes", tail.x_min, tail.n_tail, 0.9)],
+        schema=HUB_THRESHOLD_SPREADS.schema, orient="row",
+    )  # fmt: skip
+
+
 def test_each_is_made_from_its_own_tables() -> None:
     for variable, tables in NEEDS.items():
         name = TAILS[variable.name].name
@@ -67,6 +77,7 @@ def done(tmp_path_factory: pytest.TempPathFactory) -> tuple[Lake, dg.ExecuteInPr
             HUB_FREQUENCY: frequency,
             HUB_DESIGN_EFFECTS: pl.concat([NO_EFFECTS, effects(likes.tail.n_tail, 9.0)]),
             HUB_CLUSTERED_TESTS: pl.DataFrame(schema=HUB_CLUSTERED_TESTS.schema),
+            HUB_THRESHOLD_SPREADS: spread_at(likes.tail),
             DEFI_LISTING: pareto_listing(300),
         },
     )
@@ -99,6 +110,11 @@ def test_authors_widen_the_intervals_of_counts_only(
     assert tail.design_effect == 9.0
     assert tail.std_error_clustered == max(tail.std_error, 0.1)
     assert fits[TVL.name].tail.design_effect is None
+    spread = fits["likes"].threshold_spread
+    assert spread is not None
+    assert np.nanmax(spread) == np.nanmin(spread) == 0.9
+    for other in ("downloads", TVL.name):
+        assert fits[other].threshold_spread is None
 
 
 def test_what_a_person_looks_for_is_shown_with_a_picture(
@@ -133,7 +149,7 @@ def test_a_disagreement_warns_and_stops_nothing(
 ) -> None:
     lake, _ = done
     other = Lake(tmp_path)
-    for table in (HUB_FREQUENCY, HUB_DESIGN_EFFECTS, HUB_CLUSTERED_TESTS, DEFI_LISTING):
+    for table in ALL_NEEDS:
         other.write_table(table.name, DAY, lake.read_table(table.name, DAY))
     module = "baimo.pipeline.analysis"
     few = partial(fit_sizes, n_replications=2)

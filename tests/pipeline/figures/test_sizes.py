@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 import numpy as np
 import polars as pl
@@ -12,11 +13,12 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
 
+from baimo.estimation.arrays import Floats
 from baimo.estimation.samples.counts import Counts
 from baimo.estimation.samples.curves import ccdf_series, rank_size_series
 from baimo.estimation.tails.power_law import tail_path
 from baimo.estimation.tails.tail_index import index_path
-from baimo.estimation.tails.thresholds import near_minimal
+from baimo.estimation.tails.thresholds import KS_SPREAD, near_minimal, threshold_range
 from baimo.pipeline.analysis.sizes import SizeFits
 from baimo.pipeline.figures.sizes import (
     plot_ccdf,
@@ -179,16 +181,25 @@ def test_the_scan_has_its_smallest_distance_at_the_fitted_x_min(fits: SizeFits) 
     assert zeta[np.argmin(ks)] == pytest.approx(fits.tail.zeta, rel=1e-6)
 
 
-def test_near_minimal_thresholds_are_shaded_and_their_zetas_bounded(fits: SizeFits) -> None:
+@pytest.mark.parametrize("owners", [False, True])
+def test_near_minimal_thresholds_are_shaded_and_their_zetas_bounded(
+    fits: SizeFits, owners: bool
+) -> None:
+    path = tail_path(fits.counts, fits.tail)
+    spread: float | Floats = KS_SPREAD
+    if owners:
+        spread = np.full(path.x_min.size, 3 * KS_SPREAD)
+        fits = replace(
+            fits, threshold_spread=spread, thresholds=threshold_range(path, spread=spread)
+        )
     distance, zetas = plot_tail_path(DOWNLOADS, fits).axes
     x = data(distance.get_lines()[0])[0]
-    path = tail_path(fits.counts, fits.tail)
     shaded = np.zeros(x.size, dtype=bool)
     for patch in distance.patches:
         assert isinstance(patch, Rectangle)
         low = patch.get_x()
         shaded |= (x >= low) & (x <= low + patch.get_width())
-    assert np.array_equal(shaded, near_minimal(path))
+    assert np.array_equal(shaded, near_minimal(path, spread=spread))
     assert 0 < shaded.sum() < x.size
     bounds = [data(ln)[1].tolist() for ln in zetas.get_lines()[1:]]
     near = fits.thresholds

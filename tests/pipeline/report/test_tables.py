@@ -242,7 +242,9 @@ class TestOneSize:
         clustered = replace(likes.judged, tail=replace(tail, design_effect=4.0))
         text = tables.section_text(LIKES, replace(likes, judged=clustered))
         assert "(author-clustered)" in text
-        assert "items as independent; with owners as clusters more do): zeta " in text
+        assert "sampling error, items as independent): zeta " in text
+        known = replace(likes, threshold_spread=np.ones(3))
+        assert "sampling error, owners as clusters): zeta " in tables.section_text(LIKES, known)
 
 
 def test_what_the_cohorts_leave_out(likes: SizeFits) -> None:

@@ -51,6 +51,11 @@ ROWS: dict[str, tuple[Table, Row, tuple[str, ...]]] = {
          "n_tail": 9, "zeta": 0.9, "std_error": 0.03},
         ("measure", "left_out", "test"),
     ),
+    "hub_threshold_spreads": (
+        derived.HUB_THRESHOLD_SPREADS,
+        {"measure": "likes", "x_min": 2.0, "n_tail": 9, "spread": 0.2},
+        ("measure", "x_min"),
+    ),
     "hub_derivatives": (
         derived.HUB_DERIVATIVES, {"n_derivatives": 3, "n_bases": 5}, ("n_derivatives",)
     ),
@@ -177,6 +182,9 @@ def test_rows_that_share_the_whole_key_are_refused(name: str) -> None:
         ("hub_clustered_tests", "n_tail", 0, "n_tail is below 1"),
         ("hub_clustered_tests", "zeta", -0.1, "zeta is below 0"),
         ("hub_clustered_tests", "std_error", -0.1, "std_error is below 0"),
+        ("hub_threshold_spreads", "x_min", -1.0, "x_min is below 0"),
+        ("hub_threshold_spreads", "n_tail", 0, "n_tail is below 1"),
+        ("hub_threshold_spreads", "spread", -0.1, "spread is below 0"),
         ("hub_derivatives", "n_derivatives", 0, "n_derivatives is below 1"),
         ("hub_derivatives", "n_bases", 0, "n_bases is below 1"),
         ("hub_totals", "name", None, "name is missing"),

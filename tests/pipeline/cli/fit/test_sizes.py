@@ -111,7 +111,7 @@ class TestFits:
         self, table: tuple[Path, pl.DataFrame]
     ) -> None:
         from baimo.estimation.tails.power_law import fit_tail, tail_path
-        from baimo.estimation.tails.thresholds import threshold_range
+        from baimo.estimation.tails.thresholds import clustered_spread, threshold_range
         from baimo.pipeline.text import threshold_words
 
         path, frame = table
@@ -128,8 +128,13 @@ class TestFits:
         shown = baimo(*command).stdout.splitlines()
         (line,) = [line for line in shown if line.startswith("near_minimal")]
         assert line.endswith(threshold_words(near))
-        labelled = baimo(*command, "--clusters", "owner").stdout
-        assert "near_minimal takes items as independent" in labelled
+        labelled = json.loads(baimo(*command, "--clusters", "owner", "--json").stdout)
+        owners = frame["owner"].to_numpy()
+        fit = fit_tail(sizes, n_tail_min=40)
+        spread = clustered_spread(sizes, fit, owners, tail_path(sizes, fit))
+        near = threshold_range(tail_path(sizes, fit), spread=spread)
+        assert labelled["near_minimal"]["zeta"] == [near.zeta_lowest, near.zeta_highest]
+        assert "near_minimal knows clusters" in labelled["notes"]
         given = baimo(*command, "--x-min", 2, "--json").stdout
         assert "near_minimal" not in given
 
