@@ -50,7 +50,9 @@ def panel_runs(request: pytest.FixtureRequest) -> dict[str, Floats]:
                 fit.drift_survivors_std_error,
             )
         )
-    names = ("own", "own_error", "total", "correlation", "share", "drift", "kurtosis", "drift_error")
+    names = (
+        "own", "own_error", "total", "correlation", "share", "drift", "kurtosis", "drift_error",
+    )  # fmt: skip
     return dict(zip(names, np.array(rows).T, strict=True))
 
 
