@@ -45,7 +45,7 @@ def _sensitivity(found: AttachmentVariants) -> str:
     observed = ", ".join(_value(s, found.observed[s.name]) for s in found.compared)
     return joined(
         (
-            "likes under other kernels and starts, by likelihood but for what is said to be chosen, "
+            "likes under other kernels and starts, by likelihood but for what is chosen, "
             f"mean of {N_DRAWS} draws, sizes to {found.largest:,} (a superlinear kernel can pass "
             f"any), not tested, for {observed} observed",
             *(_variant_words(found, v) for v in found.variants),

@@ -173,7 +173,7 @@ def _fits(dated: pl.DataFrame) -> Iterator[tuple[str, str, BirthsFit]]:
         ("power", "any power, ageing, equal starts", None, None),
         (
             "superlinear",
-            "superlinear, hardly after the first days, equal starts",
+            f"superlinear, equal starts, theta and phi {CHOSEN}",
             SUPERLINEAR,
             FADING,
         ),
