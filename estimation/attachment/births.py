@@ -1,9 +1,9 @@
 """Attachment with ageing, of any power of the stock or from unequal starts, from one cross-section.
 
-The process stands in `baimo.simulation.attachment.births`. Both fits take all three at once where
-they can: an exponent of age is always free, the exponent of the stock where starts are equal, and
-the spread of starts where the kernel is linear. What is left of the three is given, not estimated:
-one cross-section cannot tell attachment from differences at birth.
+The process stands in `baimo.simulation.attachment.births`. From equal starts the exponents of age
+and of the stock are estimated or given; from unequal starts the kernel is linear, its strength is
+given, and the exponent of age is estimated with the spread of the starts. Strength is given because
+one cross-section hardly tells attachment from differences at birth.
 """
 
 from __future__ import annotations

@@ -45,8 +45,9 @@ def _sensitivity(found: AttachmentVariants) -> str:
     observed = ", ".join(_value(s, found.observed[s.name]) for s in found.compared)
     return joined(
         (
-            f"likes under other kernels and starts, by likelihood, mean of {N_DRAWS} draws, sizes "
-            f"to {found.largest:,} (a superlinear kernel can pass any), for {observed} observed",
+            "likes under other kernels and starts, by likelihood but for what is chosen, "
+            f"mean of {N_DRAWS} draws, sizes to {found.largest:,} (a superlinear kernel can pass "
+            f"any), not tested, for {observed} observed",
             *(_variant_words(found, v) for v in found.variants),
         )
     )

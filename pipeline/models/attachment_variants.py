@@ -35,6 +35,7 @@ from baimo.simulation.attachment.births import simulate_births
 # Chosen with the statistics of the bundled likes known, because they come near them.
 SUPERLINEAR, FADING = 1.3, -0.95  # theta and phi
 GROWTH = math.log(2.0)  # a large stock doubles in its first year
+CHOSEN = "chosen to come near the statistics"
 N_DRAWS = 3
 COMPARED = (SHARE_ZERO, *TAIL)
 
@@ -172,7 +173,7 @@ def _fits(dated: pl.DataFrame) -> Iterator[tuple[str, str, BirthsFit]]:
         ("power", "any power, ageing, equal starts", None, None),
         (
             "superlinear",
-            "superlinear, hardly after the first days, equal starts",
+            f"superlinear, equal starts, theta and phi {CHOSEN}",
             SUPERLINEAR,
             FADING,
         ),
@@ -181,4 +182,4 @@ def _fits(dated: pl.DataFrame) -> Iterator[tuple[str, str, BirthsFit]]:
             yield name, words, fit_births(*profile, theta=theta, phi=phi)
     with suppress(EstimationError):
         fit = fit_unequal_births(*profile, growth=GROWTH)
-        yield "unequal", "linear, ageing, lognormal starts", fit
+        yield "unequal", f"linear, ageing, lognormal starts, gamma/(1 + phi) {CHOSEN}", fit
