@@ -266,7 +266,7 @@ class GbmCalendar(FittedModel):
 
     name = "gbm_calendar"
     label = "GBM by period"
-    colour = "#0f766e"
+    colour = "#7e22ce"
     equations = "36-39"
     order = 75
     family = GROWTH

@@ -16,6 +16,7 @@ from scipy import stats
 
 import baimo.estimation as estimation
 from baimo.estimation import results
+from baimo.estimation.attachment.births import BirthsFit, fit_births
 from baimo.estimation.attachment.cross_section import SimonFit, YuleFit, fit_simon, fit_yule
 from baimo.estimation.attachment.entry import EntryFit, fit_entry
 from baimo.estimation.attachment.inflow import InflowFit, fit_inflow
@@ -115,6 +116,12 @@ def population() -> PopulationGrowthFit:
     return fit_population_growth(before, after, years=2.0)
 
 
+def births() -> BirthsFit:
+    rng = np.random.default_rng(8)
+    ages = rng.integers(1, 5, 400) / 2.0
+    return fit_births(ages, rng.negative_binomial(0.6, np.exp(-0.8 * ages)), theta=1.0)
+
+
 def censored() -> CensoredGrowthFit:
     rng = np.random.default_rng(6)
     before = np.exp(rng.normal(12, 1, 60))
@@ -206,6 +213,7 @@ MAKERS: dict[type, Callable[[], Any]] = {
     PanelGrowthFit: panel,
     PopulationGrowthFit: population,
     CensoredGrowthFit: censored,
+    BirthsFit: births,
     EntryTrendFit: lambda: fit_entry_growth([3, 5, 4, 9, 12], step_years=0.25),
     InflowFit: lambda: fit_inflow([1.0, 2.0, math.nan], [2.0, 2.0, 4.0], days=1.5),
     KernelFit: lambda: fit_attachment_kernel(
