@@ -29,14 +29,12 @@ from baimo.estimation.tails.tail_index import (
     IndexFit,
     IndexTest,
     LognormalPath,
-    fit_hill,
-    fit_kernel,
-    fit_moment,
     pareto_lognormal_path,
     pareto_lognormal_test,
 )
 from baimo.estimation.tails.thresholds import KS_SPREAD, ThresholdRange, threshold_range
 from baimo.pipeline.datasets.clustered_tests import N_REPLICATIONS as CLUSTERED_DRAWS
+from baimo.pipeline.datasets.design_effects import INDICES
 from baimo.pipeline.lake.results import Day, Stored
 from baimo.pipeline.schema.results import Row
 from baimo.pipeline.settings import P_REPLICATIONS, SEED
@@ -218,8 +216,8 @@ def fit_sizes(
     for label, k in cutoffs(counts).items():
         lines[label] = with_effect(fit_zipf(counts, k=k), known, "slope", label)
         index[label] = {
-            fit.method: with_effect(fit, known, fit.method, label)
-            for fit in _index(counts, measure.discrete, k)
+            name: with_effect(fit(counts, k, measure.discrete), known, name, label)
+            for name, fit in INDICES.items()
         }
         fewer[label] = _without_largest(trimmed, measure.discrete, k)
     with ThreadPoolExecutor() as pool:  # the compiled loops release the interpreter lock
@@ -359,23 +357,16 @@ def _tests(tests: pl.DataFrame | None, measure: Variable, left_out: str) -> dict
     return {row["test"]: row for row in rows.iter_rows(named=True)}
 
 
-def _index(counts: Counts, discrete: bool, k: int) -> tuple[IndexFit, ...]:
-    return (
-        fit_hill(counts, k=k, discrete=discrete),
-        fit_hill(counts, k=k, discrete=discrete, bias_corrected=True),
-        fit_moment(counts, k=k, discrete=discrete),
-        fit_kernel(counts, k=k, discrete=discrete),
-    )
-
-
 def _without_largest(trimmed: Counts, discrete: bool, k: int) -> dict[str, float]:
     """Return slope and indices of the k - 1 largest that remain, as far as they exist."""
     found: dict[str, float] = {}
     with suppress(EstimationError):
         found["slope"] = fit_zipf(trimmed, k=k - 1).slope
-        for fit in _index(trimmed, discrete, k - 1):
-            if fit.zeta is not None:
-                found[fit.method] = fit.zeta
+    for name, index in INDICES.items():
+        with suppress(EstimationError):
+            zeta = index(trimmed, k - 1, discrete).zeta
+            if zeta is not None:
+                found[name] = zeta
     return found
 
 

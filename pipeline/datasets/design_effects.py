@@ -184,12 +184,15 @@ class _Sizes:
         )
 
 
-INDICES: dict[str, Callable[[Counts, int], IndexFit]] = {
-    "hill": lambda counts, k: fit_hill(counts, k=k),
-    "hill_corrected": lambda counts, k: fit_hill(counts, k=k, bias_corrected=True),
-    "moment": lambda counts, k: fit_moment(counts, k=k),
-    "kernel": lambda counts, k: fit_kernel(counts, k=k),
+INDICES: dict[str, Callable[[Counts, int, bool], IndexFit]] = {
+    "hill": lambda counts, k, discrete: fit_hill(counts, k=k, discrete=discrete),
+    "hill_corrected": lambda counts, k, discrete: fit_hill(
+        counts, k=k, discrete=discrete, bias_corrected=True
+    ),
+    "moment": lambda counts, k, discrete: fit_moment(counts, k=k, discrete=discrete),
+    "kernel": lambda counts, k, discrete: fit_kernel(counts, k=k, discrete=discrete),
 }
+"""The tail indices that are measured, by method."""
 
 
 def _tail_effects(column: pl.Series, authors: Ints) -> Iterator[Effect]:
@@ -199,9 +202,10 @@ def _tail_effects(column: pl.Series, authors: Ints) -> Iterator[Effect]:
     for label, k in cutoffs(held.counts).items():
         yield _slope_effect(held, label, k)
         for name, index in INDICES.items():
-            found = index(held.counts, k)
-            if found.zeta is not None:
-                yield _index_effect(held, name, label, found)
+            with suppress(EstimationError):  # where it does not exist it has no error
+                found = index(held.counts, k, True)
+                if found.zeta is not None:
+                    yield _index_effect(held, name, label, found)
 
 
 def _slope_effect(held: _Sizes, label: str, k: int) -> Effect:
@@ -219,7 +223,7 @@ def _index_effect(held: _Sizes, name: str, label: str, found: IndexFit) -> Effec
     zeta = found.zeta or math.nan
 
     def again(rest: Counts, n: int) -> float | None:
-        return INDICES[name](rest, found.k - n).zeta
+        return INDICES[name](rest, found.k - n, True).zeta
 
     return held.effect(name, label, (found.k, found.threshold, zeta), sums, error or 0.0, again)
 

@@ -48,10 +48,12 @@ def panel_runs(request: pytest.FixtureRequest) -> dict[str, Floats]:
                 fit.drift_survivors,
                 fit.excess_kurtosis,
                 fit.drift_survivors_std_error,
+                growth.size / (ITEMS * WEEKS),
             )
         )
     names = (
         "own", "own_error", "total", "correlation", "share", "drift", "kurtosis", "drift_error",
+        "kept",
     )  # fmt: skip
     return dict(zip(names, np.array(rows).T, strict=True))
 
@@ -64,9 +66,10 @@ def test_the_error_of_the_drift_knows_that_weeks_are_common(panel_runs: dict[str
     check_recovery(panel_runs["drift"], panel_runs["drift_error"], DRIFT)
     # the spread of the items' drifts over the root of their number would be a third of it
     years, n = WEEKS / WEEKS_PER_YEAR, len(panel_runs["drift"])
-    truth = math.sqrt((SIGMA_COMMON**2 + SIGMA_OWN**2 / ITEMS) / years)
+    kept = panel_runs["kept"].mean()
+    truth = math.sqrt((SIGMA_COMMON**2 + SIGMA_OWN**2 / (ITEMS * kept)) / years)
     spread = panel_runs["drift_error"].std() / math.sqrt(n)
-    assert abs(panel_runs["drift_error"].mean() - truth) < 4 * spread + 0.05 * truth
+    assert abs(panel_runs["drift_error"].mean() - truth) < 4 * spread
 
 
 @pytest.mark.parametrize(
