@@ -63,20 +63,6 @@ def checked_labels(data: Counts | ArrayLike, clusters: ArrayLike) -> Values:
     return labels
 
 
-def design_effect(influence: Floats, clusters: Values) -> float:
-    """Return the variance inflation of a mean of influence values.
-
-    Parameters
-    ----------
-    influence : (n,)
-        Influence of each item on the statistic, up to a constant factor.
-    clusters : (n,) numbers or text
-        Label of each item's cluster.
-    """
-    effect, _ = clustered_effect(influence, clusters, "the sample")
-    return effect
-
-
 @dataclass(frozen=True, eq=False)
 class ClusterSums:
     """Influence values psi_i of a mean, summed within clusters.
@@ -197,12 +183,6 @@ def sum_clusters(influence: Floats, clusters: Values, where: str) -> ClusterSums
         sizes=sizes,
         squares=float(np.sum(influence**2)),
     )
-
-
-def clustered_effect(influence: Floats, clusters: Values, where: str) -> tuple[float, int]:
-    """Return (variance inflation, number of clusters)."""
-    found = sum_clusters(influence, clusters, where)
-    return found.design_effect, found.n_clusters
 
 
 def refuse_few(n_clusters: int, n_items: int, where: str) -> None:

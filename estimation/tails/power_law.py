@@ -517,9 +517,3 @@ def tail_cluster_sums(sizes: Values, clusters: Values, fit: TailFit) -> ClusterS
     inside = (sizes >= fit.x_min) & (sizes <= fit.top)
     scores = tail_scores(np.log(sizes[inside] / fit.x_min), fit)
     return sum_clusters(scores, clusters[inside], "the tail")
-
-
-def tail_design_effect(sizes: Values, clusters: Values, fit: TailFit) -> tuple[float, int]:
-    """Return (design effect of alpha at fixed x_min, number of clusters in the tail)."""
-    found = tail_cluster_sums(sizes, clusters, fit)
-    return found.design_effect, found.n_clusters

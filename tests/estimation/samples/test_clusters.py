@@ -10,13 +10,12 @@ from scipy import stats
 from baimo.estimation.errors import DataError
 from baimo.estimation.samples.clusters import (
     cluster_notes,
-    design_effect,
     effective_number,
     jackknife_covariance,
     sum_clusters,
 )
 from baimo.estimation.tails.bootstrap import bootstrap_tail
-from baimo.estimation.tails.power_law import fit_tail, tail_design_effect
+from baimo.estimation.tails.power_law import fit_tail, tail_cluster_sums
 from baimo.estimation.tails.rank_size import fit_zipf, zipf_cluster_sums
 from baimo.estimation.tails.tail_index import (
     fit_hill,
@@ -26,6 +25,10 @@ from baimo.estimation.tails.tail_index import (
     index_cluster_sums,
     index_influence,
 )
+
+
+def design_effect(influence: np.ndarray, clusters: np.ndarray) -> float:
+    return sum_clusters(influence, clusters, "the sample").design_effect
 
 
 def pareto(n: int, seed: int) -> np.ndarray:
@@ -73,13 +76,15 @@ def test_tail_of_singletons_and_of_duplicates(discrete: bool) -> None:
     sizes = np.ceil(5 * pareto(400, 1)) if discrete else pareto(400, 1)
     x_min = 10.0 if discrete else 1.5
     fit = fit_tail(sizes, discrete=discrete, x_min=x_min)
-    deff, n = tail_design_effect(sizes, np.arange(400), fit)
+    found = tail_cluster_sums(sizes, np.arange(400), fit)
+    deff, n = found.design_effect, found.n_clusters
     assert deff == pytest.approx(1, rel=1e-12)
     assert n == fit.n_tail
     m = 4
     copies = np.repeat(sizes, m)
     fit_m = fit_tail(copies, discrete=discrete, x_min=x_min)
-    deff, n = tail_design_effect(copies, np.repeat(np.arange(400), m), fit_m)
+    found = tail_cluster_sums(copies, np.repeat(np.arange(400), m), fit_m)
+    deff, n = found.design_effect, found.n_clusters
     assert deff == pytest.approx(m, rel=1e-12)
     assert n == fit.n_tail
     # variance of m copies is that of one: the clustered error of the copies is the plain error
@@ -94,7 +99,8 @@ def test_tail_scores_sum_to_zero_at_the_maximum() -> None:
     labels = np.arange(300) % 2
     scores = 1 / fit.zeta - np.log(sizes[sizes >= 4] / 4)
     s = scores[labels[sizes >= 4] == 0].sum()
-    deff, n = tail_design_effect(sizes, labels, fit)
+    found = tail_cluster_sums(sizes, labels, fit)
+    deff, n = found.design_effect, found.n_clusters
     assert deff == pytest.approx(2 * s**2 / np.sum(scores**2), rel=1e-9)
     assert n == 2
 
@@ -105,7 +111,7 @@ def test_one_cluster_is_refused() -> None:
     fit, line = fit_tail(sizes, x_min=4), fit_zipf(sizes, k=50)
     hill = fit_hill(sizes, k=50)
     for call in (
-        lambda: tail_design_effect(sizes, one, fit),
+        lambda: tail_cluster_sums(sizes, one, fit),
         lambda: zipf_cluster_sums(sizes, one, line),
         lambda: index_cluster_sums(sizes, one, hill),
         lambda: fit_tail(sizes, x_min=4, clusters=one),
@@ -244,7 +250,7 @@ def clustered_runs() -> dict[str, np.ndarray]:
             (
                 tail.alpha,
                 tail.std_error,
-                tail_design_effect(sizes, labels, tail)[0],
+                tail_cluster_sums(sizes, labels, tail).design_effect,
                 zipf.slope,
                 zipf.std_error,
                 zipf_cluster_sums(sizes, labels, zipf).design_effect,

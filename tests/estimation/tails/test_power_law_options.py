@@ -15,7 +15,7 @@ from baimo.estimation.tails.power_law import (
     fit_tail,
     sample_power_law,
     tail_ccdf,
-    tail_design_effect,
+    tail_cluster_sums,
     tail_path,
 )
 
@@ -249,7 +249,8 @@ def test_labels_may_be_text_and_few_are_said() -> None:
     sample = sample_power_law(2.5, 2.0, 200, np.random.default_rng(7))
     owner = np.array([f"author {i % 7}" for i in range(200)])
     fit = fit_tail(sample, clusters=owner)
-    assert (fit.design_effect, fit.n_clusters) == tail_design_effect(sample, owner, fit)
+    sums = tail_cluster_sums(sample, owner, fit)
+    assert (fit.design_effect, fit.n_clusters) == (sums.design_effect, sums.n_clusters)
     assert any("only 7 clusters" in note for note in fit.notes)
 
 

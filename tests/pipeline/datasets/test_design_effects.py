@@ -8,9 +8,9 @@ import numpy as np
 import polars as pl
 import pytest
 
-from baimo.estimation.samples.clusters import design_effect
+from baimo.estimation.samples.clusters import sum_clusters
 from baimo.estimation.samples.counts import Counts
-from baimo.estimation.tails.power_law import fit_tail, tail_cluster_sums, tail_design_effect
+from baimo.estimation.tails.power_law import fit_tail, tail_cluster_sums
 from baimo.estimation.tails.rank_size import fit_zipf, zipf_cluster_sums
 from baimo.estimation.tails.tail_index import fit_hill
 from baimo.pipeline.datasets.design_effects import (
@@ -87,9 +87,9 @@ def test_each_number_is_that_of_the_estimator_on_these_items(lone: pl.DataFrame)
     row = table.row(0, named=True)
     assert (row["measure"], row["statistic"], row["cutoff"]) == ("downloads", "alpha", "x_min")
     assert (row["k"], row["threshold"]) == (tail.n_tail, tail.x_min)
-    expected, n_clusters = tail_design_effect(sizes, owners, tail)
-    assert row["design_effect"] == pytest.approx(expected)
-    assert row["n_clusters"] == n_clusters
+    of_alpha = tail_cluster_sums(sizes, owners, tail)
+    assert row["design_effect"] == pytest.approx(of_alpha.design_effect)
+    assert row["n_clusters"] == of_alpha.n_clusters
     line = fit_zipf(Counts.from_sample(sizes), k=100)
     assert effects(table, "downloads", "slope")["top100"] == pytest.approx(
         zipf_cluster_sums(sizes, owners, line).design_effect
@@ -116,7 +116,7 @@ def test_each_number_is_that_of_the_estimator_on_these_items(lone: pl.DataFrame)
     days = [(DAY - d.date()).days + 0.5 for d in frame["created_at"]]
     ages = np.array(days) / DAYS_PER_YEAR
     assert effects(table, "age", "mean")["dated"] == pytest.approx(
-        design_effect(ages - ages.mean(), owners)
+        sum_clusters(ages - ages.mean(), owners, "the dated").design_effect
     )
 
 
@@ -153,7 +153,8 @@ def test_other_populations_are_measured_as_models_are() -> None:
     # without an owner each is a cluster of its own
     labels = np.where(owners % 7 == 0, 400 + np.arange(N), owners)
     fit = fit_tail(Counts.from_sample(sizes))
-    effect, n_clusters = tail_design_effect(sizes.astype(float), labels, fit)
+    found = tail_cluster_sums(sizes.astype(float), labels, fit)
+    effect, n_clusters = found.design_effect, found.n_clusters
     alpha = table.row(by_predicate=pl.col("statistic") == "alpha", named=True)
     assert (alpha["measure"], alpha["cutoff"]) == ("datasets_likes", "x_min")
     assert (alpha["k"], alpha["n_clusters"]) == (fit.n_tail, n_clusters)
